@@ -1,0 +1,103 @@
+//! Every cause that can change what the proxy does. The set is closed: there is no other way.
+
+use tokio::sync::oneshot;
+
+use super::status::Totals;
+use crate::{
+    config::{Config, Problems},
+    discover::Discovered,
+    measure::Sample,
+    model::{Epoch, Share, SplitName},
+};
+
+/// A cause.
+#[derive(Debug)]
+pub enum Event {
+    /// A good file was read.
+    Configured(Box<Config>),
+    /// A bad file was read; the last good one stays.
+    Rejected(Problems),
+    /// A source has answered (or failed to).
+    Discovered(Discovered),
+    /// A worker hands over what it counted.
+    Sampled(Box<Sample>),
+    /// A person asks.
+    Asked(Ask),
+    /// A scraper wants the totals.
+    Scraped(oneshot::Sender<Totals>),
+    /// The process is going down: be not ready, publish nothing more.
+    Draining,
+}
+
+/// A person's act, with where the answer goes.
+#[derive(Debug)]
+pub struct Ask {
+    /// On which split.
+    pub split: SplitName,
+    /// What to do.
+    pub command: Command,
+    /// Only if the split's epoch is this one (`If-Match`).
+    pub if_epoch: Option<Epoch>,
+    /// Why, for the audit log.
+    pub reason: Option<String>,
+    /// Who (a user name or an address), for the audit log.
+    pub actor: String,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Done, Refusal>>,
+}
+
+/// What a person can do to a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Gives the canary this share and holds it there.
+    SetWeight(Share),
+    /// Goes to the next step; `full`: to 100 % at once.
+    Promote {
+        /// To 100 % at once.
+        full: bool,
+    },
+    /// Holds the weight; analysis goes on.
+    Pause,
+    /// Goes on.
+    Resume,
+    /// Takes the canary to 0.
+    Abort,
+    /// Starts a new epoch of the same canary version.
+    Retry,
+}
+
+/// What an act has led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The epoch now.
+    pub epoch: Epoch,
+    /// The canary's share now in force.
+    pub share: Share,
+    /// One sentence for the person.
+    pub message: String,
+}
+
+/// Why an act was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind.
+    pub kind: RefusalKind,
+    /// What is the matter, lower case, no full stop.
+    pub message: String,
+    /// What to do next.
+    pub help: String,
+}
+
+/// What kind a refusal is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No such split (404).
+    NotFound,
+    /// The split's epoch is another (412).
+    Stale,
+    /// The rollout's phase does not allow it (409).
+    Conflict,
+    /// The act makes no sense for this split (422).
+    Invalid,
+}

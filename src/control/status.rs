@@ -1,0 +1,163 @@
+//! What others may read of control: one immutable snapshot, replaced on change and four times a
+//! second, and the totals that metrics are made of.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    judge::Judgement,
+    measure::{Cell, Gauges, RequestLabel, Tally},
+    model::{
+        Epoch, Generation, Moment, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+    },
+};
+
+/// The snapshot.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// When it was made.
+    pub as_of: Moment,
+    /// The plan in force.
+    pub generation: Generation,
+    /// Listeners are open and every upstream has answered once.
+    pub is_ready: bool,
+    /// The process is going down.
+    pub is_draining: bool,
+    /// Of the file.
+    pub config: ConfigStatus,
+    /// In the order of the file.
+    pub splits: Vec<SplitStatus>,
+    /// In the order of the file.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// Of the file.
+#[derive(Debug, Clone)]
+pub struct ConfigStatus {
+    /// Of the text in force.
+    pub hash: u64,
+    /// When it came into force.
+    pub loaded_at: Moment,
+    /// Good and bad reloads since the start.
+    pub reloads: (u64, u64),
+    /// The last bad file, as shown to people; `None`: the last read was good.
+    pub problem: Option<Arc<str>>,
+}
+
+/// Of one split.
+#[derive(Debug, Clone)]
+pub struct SplitStatus {
+    /// Its name.
+    pub name: SplitName,
+    /// The version users have today.
+    pub stable: VersionName,
+    /// The version being tried.
+    pub canary: Option<VersionName>,
+    /// Of its rollout.
+    pub epoch: Epoch,
+    /// Raised by each operator's act inside an epoch.
+    pub revision: u64,
+    /// `idle`, `progressing`, `paused`, `promoted`, `rolled_back`.
+    pub phase: &'static str,
+    /// Why it is in this phase, in words; empty if it goes by itself.
+    pub phase_reason: String,
+    /// Step under way, from 1, and how many there are; `None` without steps.
+    pub step: Option<(usize, usize)>,
+    /// The step in words (`set_weight 5%`, `pause 10m`).
+    pub step_text: String,
+    /// When the step ends by itself at the latest.
+    pub step_ends: Option<Moment>,
+    /// The share written in the file, if one is.
+    pub configured: Option<Share>,
+    /// The canary's share in force.
+    pub share: Share,
+    /// The share seen in this stage, 0 to 1; `None` of nothing.
+    pub observed: Option<f64>,
+    /// What the judge said last.
+    pub judgement: Option<Judgement>,
+    /// Since the rollout began.
+    pub arms: [ArmStatus; 2],
+    /// What was decided, newest last, bounded.
+    pub history: Vec<Entry>,
+}
+
+/// One version's numbers since the rollout began, and now.
+#[derive(Debug, Clone)]
+pub struct ArmStatus {
+    /// Its part.
+    pub role: Role,
+    /// Judged requests.
+    pub trials: u64,
+    /// Of those, failures.
+    pub failures: u64,
+    /// Requests a second over the last seconds.
+    pub rate: f64,
+    /// p50, p90, p99, p99.9 of latency over the last minute; `None` of nothing.
+    pub quantiles: Option<[Duration; 4]>,
+}
+
+/// One line of history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When.
+    pub at: Moment,
+    /// `started`, `stepped`, `rolled_back`, `aborted`, `promoted`, `paused`, ...
+    pub what: &'static str,
+    /// The share then in force.
+    pub share: Share,
+    /// Who or what: `judge`, `absolute`, `config`, or the operator.
+    pub by: String,
+    /// Why, in words, with the numbers.
+    pub why: String,
+}
+
+/// Of one upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: UpstreamName,
+    /// Endpoints that may be chosen, and all.
+    pub endpoints: (usize, usize),
+    /// Since the source last answered well; `None`: it never did.
+    pub age: Option<Duration>,
+    /// What is wrong with the source, in words.
+    pub problem: Option<Arc<str>>,
+}
+
+/// What metrics are made of: cumulative since the process started.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// By split, version, part and route.
+    pub series: Vec<(SeriesKey, Cell)>,
+    /// Requests refused before they reached any split.
+    pub refused: Tally<RequestLabel>,
+    /// By worker.
+    pub workers: Vec<Gauges>,
+    /// Rollbacks by split and cause (`verdict`, `critical`, `absolute`, `operator`).
+    pub rollbacks: Vec<(SplitName, &'static str, u64)>,
+    /// Rollouts that ended, by split and result (`promoted`, `rolled_back`, `superseded`).
+    pub rollouts: Vec<(SplitName, &'static str, u64)>,
+    /// Discovery answers by upstream and result (`ok`, `unchanged`, `error`, `suspicious`).
+    pub discoveries: Vec<(UpstreamName, &'static str, u64)>,
+    /// Writes of state that failed.
+    pub journal_failures: u64,
+}
+
+/// What a series belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesKey {
+    /// The split.
+    pub split: SplitName,
+    /// The version.
+    pub version: VersionName,
+    /// Its part then.
+    pub role: Role,
+    /// The route.
+    pub route: RouteName,
+}
+
+impl SplitStatus {
+    /// The numbers of one version.
+    pub fn arm(&self, role: Role) -> Option<&ArmStatus> {
+        self.arms.iter().find(|arm| arm.role == role)
+    }
+}

@@ -1,0 +1,10 @@
+//! Serin moves live traffic from an old version to a new one so that users never notice when the
+//! new one is bad.
+//!
+//! The rooms, in reading order. Which room may use which is a table in `tests/tidy.rs`.
+
+pub mod model;
+
+pub mod config;
+pub mod measure;
+pub mod plan;

@@ -1,0 +1,15 @@
+//! From requests to samples: what a worker counts, and how counts are added up.
+//!
+//! *Owns:* outcomes, counters, histograms, the worker's recorder, merging.
+//! *Does not know:* sockets, plans, verdicts, the clock.
+//! *Invariants:* merging is associative and commutative; a recorder belongs to one worker, so
+//! recording takes no lock and touches no shared cache line (I6).
+//! *Read next:* `recorder.rs`, `sample.rs`, then `crate::judge`.
+
+mod latencies;
+mod recorder;
+mod sample;
+
+pub use latencies::Latencies;
+pub use recorder::{Attempt, Flight, Recorder, Request};
+pub use sample::{AttemptLabel, Cell, CellKey, Gauges, ListenerGauges, RequestLabel, Sample, Tally};

@@ -1,0 +1,169 @@
+//! A worker's own counters. Nothing here is shared, locked or allocated per request once warm.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::{AttemptLabel, Cell, CellKey, Gauges, Latencies, RequestLabel, Sample};
+use crate::model::{Moment, Outcome, Role, SplitKey, Stage};
+
+/// How many ids of failed requests one cell of one sample keeps.
+const FAILED_IDS_MAX: usize = 8;
+/// How many failed users one cell of one sample names; the rest go uncounted on both sides.
+const FAILED_USERS_MAX: usize = 4_096;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// What it belongs to.
+    pub key: CellKey,
+    /// How it is counted.
+    pub label: AttemptLabel,
+    /// First byte sent to first byte received, if one came.
+    pub first_byte: Option<Duration>,
+    /// First byte sent to last byte received, or to the end by whatever cause.
+    pub total: Duration,
+    /// Whether the judge sees it: the first attempt of a client request that no override chose.
+    pub judged: bool,
+    /// The client, in sticky splits.
+    pub user: Option<u64>,
+    /// The request's id, to name it in evidence.
+    pub request_id: u64,
+}
+
+/// How a request ended for the client.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// What it belongs to.
+    pub key: CellKey,
+    /// How it is counted.
+    pub label: RequestLabel,
+    /// End of the head to the last byte handed to the client.
+    pub duration: Duration,
+}
+
+/// A judged attempt under way; given back to [`Recorder::land`].
+#[derive(Debug)]
+#[must_use = "a flight that never lands looks like a hung request for ever"]
+pub struct Flight(usize);
+
+/// A worker's counters since its last sample, and its attempts under way.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    cells: FxHashMap<CellKey, Cell>,
+    flights: Slab<(CellKey, Moment)>,
+    refused: super::Tally<RequestLabel>,
+}
+
+impl Recorder {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A request was assigned to a version.
+    pub fn assign(&mut self, key: CellKey) {
+        self.cell(key).assigned += 1;
+    }
+
+    /// A judged attempt begins.
+    pub fn launch(&mut self, key: CellKey, at: Moment) -> Flight {
+        Flight(self.flights.insert((key, at)))
+    }
+
+    /// A judged attempt has ended, by whatever cause.
+    pub fn land(&mut self, flight: &Flight) {
+        let _known = self.flights.try_remove(flight.0);
+    }
+
+    /// An attempt has ended.
+    pub fn attempt(&mut self, attempt: &Attempt) {
+        let cell = self.cell(attempt.key);
+        cell.attempts.add(attempt.label, 1);
+        if let Some(first_byte) = attempt.first_byte {
+            cell.first_byte.record(first_byte);
+        }
+        let failed = match attempt.label.outcome {
+            Outcome::Success | Outcome::Tracked => false,
+            Outcome::Failure => true,
+            Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
+        };
+        if !attempt.judged {
+            return;
+        }
+        cell.trials += 1;
+        cell.failures += u64::from(failed);
+        cell.latency.record(attempt.total);
+        if failed && cell.failed_requests.len() < FAILED_IDS_MAX {
+            cell.failed_requests.push(attempt.request_id);
+        }
+        if let Some(user) = attempt.user {
+            let is_named = cell.failed_users.contains(&user);
+            cell.at_risk += u64::from(!is_named);
+            if failed && !is_named && cell.failed_users.len() < FAILED_USERS_MAX {
+                cell.failed_users.push(user);
+            }
+        }
+    }
+
+    /// A request has ended for the client.
+    pub fn request(&mut self, request: &Request) {
+        let cell = self.cell(request.key);
+        cell.requests.add(request.label, 1);
+        cell.duration.record(request.duration);
+    }
+
+    /// A request was refused before it reached any split.
+    pub fn refuse(&mut self, label: RequestLabel) {
+        self.refused.add(label, 1);
+    }
+
+    /// What was counted since the last time, and the ages of what is under way.
+    pub fn take(&mut self, worker: u16, now: Moment) -> Sample {
+        let mut sample = Sample { worker, ..Sample::default() };
+        for (key, cell) in &mut self.cells {
+            if !cell.is_empty() {
+                sample.cells.insert(*key, cell.reset());
+            }
+        }
+        sample.refused = std::mem::take(&mut self.refused);
+        sample.gauges = self.gauges(now);
+        sample
+    }
+
+    /// Puts back a sample that could not be handed over, so that nothing is lost.
+    pub fn put_back(&mut self, sample: &Sample) {
+        for (key, cell) in &sample.cells {
+            self.cell(*key).merge(cell);
+        }
+        self.refused.merge(&sample.refused);
+    }
+
+    /// Forgets cells of stages before `oldest` of one split that hold nothing.
+    pub fn forget(&mut self, split: SplitKey, oldest: Stage) {
+        self.cells.retain(|key, cell| {
+            key.split != split || key.stage >= oldest || !cell.is_empty()
+        });
+    }
+
+    fn gauges(&self, now: Moment) -> Gauges {
+        let mut gauges = Gauges::default();
+        for (_, (key, since)) in &self.flights {
+            let ages = gauges.in_flight.entry(*key).or_insert_with(Latencies::new);
+            ages.record(now.since(*since));
+        }
+        gauges
+    }
+
+    fn cell(&mut self, key: CellKey) -> &mut Cell {
+        self.cells.entry(key).or_default()
+    }
+}
+
+impl Recorder {
+    /// Judged attempts under way for one part of a split.
+    pub fn in_flight(&self, split: SplitKey, role: Role) -> usize {
+        self.flights.iter().filter(|(_, (key, _))| key.split == split && key.role == role).count()
+    }
+}

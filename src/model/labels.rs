@@ -1,0 +1,130 @@
+//! The closed sets of words by which outcomes are counted (metric labels).
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word as metrics, logs and the API spell it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The value that a word names.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|label| label.as_str() == word)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+label!(
+    /// The part a version plays in a split.
+    Role {
+        /// The version that users have today.
+        Stable = "stable",
+        /// The version that is being tried.
+        Canary = "canary",
+    }
+);
+
+label!(
+    /// The class of a status code; `None` when no answer came.
+    CodeClass {
+        /// 100 to 199.
+        Informational = "1xx",
+        /// 200 to 299.
+        Success = "2xx",
+        /// 300 to 399.
+        Redirection = "3xx",
+        /// 400 to 499.
+        ClientError = "4xx",
+        /// 500 to 599.
+        ServerError = "5xx",
+        /// No answer.
+        None = "none",
+    }
+);
+
+impl CodeClass {
+    /// The class of a status code; anything outside 100 to 599 is `None`.
+    pub const fn of(status: u16) -> Self {
+        match status / 100 {
+            1 => Self::Informational,
+            2 => Self::Success,
+            3 => Self::Redirection,
+            4 => Self::ClientError,
+            5 => Self::ServerError,
+            _ => Self::None,
+        }
+    }
+}
+
+label!(
+    /// What an attempt or a request counts as.
+    Outcome {
+        /// It did what it should.
+        Success = "success",
+        /// The version failed.
+        Failure = "failure",
+        /// Compared between versions, but no failure.
+        Tracked = "tracked",
+        /// The client left first.
+        ClientAbort = "client_abort",
+        /// Refused by this proxy: a malformed request, a limit, no route.
+        Rejected = "rejected",
+        /// Left out by a rule.
+        Ignored = "ignored",
+    }
+);
+
+label!(
+    /// Why an attempt did not end in a plain answer, or why it was made.
+    Reason {
+        /// A plain answer, good or bad.
+        None = "none",
+        /// The TCP connection was not made in time.
+        ConnectTimeout = "connect_timeout",
+        /// The endpoint refused the TCP connection.
+        ConnectRefused = "connect_refused",
+        /// The endpoint broke the connection.
+        Reset = "reset",
+        /// The answer was later than its limit.
+        ResponseTimeout = "response_timeout",
+        /// TLS failed.
+        Tls = "tls",
+        /// The version has no usable endpoint.
+        NoEndpoint = "no_endpoint",
+        /// A circuit breaker is open.
+        CircuitOpen = "circuit_open",
+        /// This proxy is overloaded.
+        Overload = "overload",
+        /// No retries are left in the budget.
+        RetryBudget = "retry_budget",
+        /// A body is over its limit.
+        BodyLimit = "body_limit",
+        /// What came is not HTTP as the RFCs have it.
+        Protocol = "protocol",
+        /// Stable answered for a canary without a usable endpoint.
+        Fallback = "fallback",
+        /// Stable answered for a failed canary attempt.
+        Rescue = "rescue",
+        /// The mirror queue was full.
+        MirrorQueue = "mirror_queue",
+        /// The proxy is going down.
+        Drain = "drain",
+        /// Anything else.
+        Other = "other",
+    }
+);

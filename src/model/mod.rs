@@ -1,0 +1,25 @@
+//! The nouns that every other room speaks.
+//!
+//! *Owns:* names, dense ids, shares, moments, sides, outcomes' labels.
+//! *Does not know:* files, sockets, clocks, serde, any other room.
+//! *Invariants:* every value is valid by construction (parse, don't validate).
+//! *Read next:* `names.rs`, `share.rs`, then `crate::config`.
+
+mod endpoint;
+mod generation;
+mod ids;
+mod labels;
+mod names;
+pub mod number;
+mod share;
+mod side;
+mod time;
+
+pub use endpoint::{Endpoint, Health};
+pub use generation::{Epoch, Generation, Nonce, Stage};
+pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId};
+pub use labels::{CodeClass, Outcome, Reason, Role};
+pub use names::{ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionName};
+pub use share::{Point, Share, ShareError};
+pub use side::Side;
+pub use time::Moment;

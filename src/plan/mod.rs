@@ -1,0 +1,140 @@
+//! What the proxy obeys right now: one immutable snapshot.
+//!
+//! *Owns:* matching, splitting, affinity, endpoint choice; the snapshot and its publication.
+//! *Does not know:* rollouts, judges, sockets, the clock, chance (the caller brings both).
+//! *Invariants:* I1 (only control publishes), I5 (one request reads one plan), generations rise.
+//! *Read next:* `route.rs`, `split.rs`, `affinity.rs`, then `crate::proxy::handle`.
+
+use std::{net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    config::{Listener, OnUnhealthy, UpstreamTimeouts},
+    model::{
+        EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
+        SplitName, Stage, UpstreamId, UpstreamName, VersionName,
+    },
+};
+
+/// The whole snapshot.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its number.
+    pub generation: Generation,
+    /// Addresses to accept on; shared with the plan before if nothing changed in them.
+    pub listeners: Arc<[Listener]>,
+    /// Which split takes which request.
+    pub routes: Arc<Routes>,
+    /// By [`SplitId`].
+    pub splits: Box<[Arc<Split>]>,
+    /// By [`UpstreamId`].
+    pub upstreams: Box<[Arc<Upstream>]>,
+}
+
+/// One split as the data plane obeys it.
+#[derive(Debug)]
+pub struct Split {
+    /// Its name.
+    pub name: SplitName,
+    /// The same in every plan.
+    pub key: SplitKey,
+    /// The stage that samples of this plan's requests carry.
+    pub stage: Stage,
+    /// Labels, by [`RouteId`].
+    pub routes: Box<[RouteName]>,
+    /// The version users have today.
+    pub stable: Version,
+    /// The version being tried.
+    pub canary: Option<Version>,
+    /// The canary's share in force.
+    pub share: Share,
+    /// How clients keep their version.
+    pub affinity: Option<Affinity>,
+    /// How testers choose their version.
+    pub version_override: Option<Override>,
+    /// What happens to the share of a canary without a usable endpoint.
+    pub on_unhealthy: OnUnhealthy,
+    /// Instead of the upstream's `response_header`.
+    pub response_header: Option<Duration>,
+    /// From the end of the request's head to the last byte of the answer.
+    pub total: Option<Duration>,
+}
+
+/// A version: an upstream in its place in a split.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Its name (the upstream's).
+    pub name: VersionName,
+    /// Where its endpoints are.
+    pub upstream: UpstreamId,
+}
+
+/// A group of endpoints.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: UpstreamName,
+    /// The usable ones only.
+    pub endpoints: Box<[Target]>,
+    /// Limits in time towards it.
+    pub timeouts: UpstreamTimeouts,
+    /// Idle connections kept to each endpoint by each worker.
+    pub max_idle_connections: usize,
+}
+
+/// An endpoint that may be chosen.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The same in every plan.
+    pub key: EndpointKey,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Relative weight, at least 1.
+    pub weight: u32,
+}
+
+/// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.
+pub trait Head {
+    /// The method, as sent (methods are case-sensitive).
+    fn method(&self) -> &str;
+    /// The host without its port, as sent; may hold upper case. Empty if there is none.
+    fn host(&self) -> &str;
+    /// The path without its query, as sent.
+    fn path(&self) -> &str;
+    /// The first value of a field; the name is lower case.
+    fn field(&self, name: &str) -> Option<&[u8]>;
+    /// Calls `each` with the value of every `Cookie` field, in order.
+    fn cookies<'a>(&'a self, each: &mut dyn FnMut(&'a [u8]));
+    /// The client's address, as far as it is believed.
+    fn client(&self) -> IpAddr;
+}
+
+/// What chance has brought for one request: the pure rooms draw no numbers themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Chance {
+    /// Where the request falls if it is on its own (low discrepancy per split).
+    pub point: Point,
+    /// 64 random bits for a client that is seen for the first time.
+    pub fresh: u64,
+}
+
+/// Which version a request is for, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// The version's part.
+    pub role: Role,
+    /// A signed override chose: never counted in verdict, share or users.
+    pub overridden: bool,
+    /// A hash of the client, if it has a key; the unit of counting in sticky splits.
+    pub user: Option<u64>,
+    /// What the client must remember from now on, if that is not what it remembers.
+    pub remember: Option<Remember>,
+}
+
+/// What a cookie of ours says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remember {
+    /// The version's part in the rollout that the affinity's `tag` stands for.
+    pub role: Role,
+    /// Where the client falls.
+    pub point: Point,
+}
