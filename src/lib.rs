@@ -6,5 +6,12 @@
 pub mod model;
 
 pub mod config;
-pub mod measure;
 pub mod plan;
+
+pub mod measure;
+
+pub mod judge;
+
+pub mod discover;
+
+pub mod control;

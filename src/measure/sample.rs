@@ -74,7 +74,7 @@ impl<L: Copy + Eq> Tally<L> {
         self.0.iter().filter(|(label, _)| chosen(label)).map(|(_, count)| count).sum()
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 }

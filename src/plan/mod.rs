@@ -5,8 +5,19 @@
 //! *Invariants:* I1 (only control publishes), I5 (one request reads one plan), generations rise.
 //! *Read next:* `route.rs`, `split.rs`, `affinity.rs`, then `crate::proxy::handle`.
 
+mod affinity;
+mod compile;
+mod publish;
+mod route;
+
 use std::{net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
+pub use self::{
+    affinity::{Affinity, Override, Secrets},
+    compile::{Inputs, Keys, Shift, compile},
+    publish::{Publisher, Reader, channel},
+    route::Routes,
+};
 use crate::{
     config::{Listener, OnUnhealthy, UpstreamTimeouts},
     model::{

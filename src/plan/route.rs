@@ -1,0 +1,5 @@
+//! Which split takes a request.
+
+/// Every match of every split, compiled.
+#[derive(Debug)]
+pub struct Routes {}
