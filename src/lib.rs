@@ -3,6 +3,7 @@
 //!
 //! The rooms, in reading order. Which room may use which is a table in `tests/tidy.rs`.
 
+pub mod clock;
 pub mod model;
 
 pub mod config;
