@@ -12,6 +12,7 @@ pub mod plan;
 pub mod measure;
 
 pub mod judge;
+pub mod rollout;
 
 pub mod discover;
 

@@ -2,9 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use super::status::Totals;
+use super::{reload::Loaded, status::Totals};
+pub use crate::rollout::Command;
 use crate::{
-    config::{Config, Problems},
+    config::Problems,
     discover::Discovered,
     measure::Sample,
     model::{Epoch, Share, SplitName},
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Event {
     /// A good file was read.
-    Configured(Box<Config>),
+    Configured(Box<Loaded>),
     /// A bad file was read; the last good one stays.
     Rejected(Problems),
     /// A source has answered (or failed to).
@@ -25,8 +26,12 @@ pub enum Event {
     Asked(Ask),
     /// A scraper wants the totals.
     Scraped(oneshot::Sender<Totals>),
+    /// The listeners are open.
+    Listening,
     /// The process is going down: be not ready, publish nothing more.
     Draining,
+    /// The last word: write what is unwritten, answer, and end.
+    Closing(oneshot::Sender<()>),
 }
 
 /// A person's act, with where the answer goes.
@@ -44,26 +49,6 @@ pub struct Ask {
     pub actor: String,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Done, Refusal>>,
-}
-
-/// What a person can do to a split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Gives the canary this share and holds it there.
-    SetWeight(Share),
-    /// Goes to the next step; `full`: to 100 % at once.
-    Promote {
-        /// To 100 % at once.
-        full: bool,
-    },
-    /// Holds the weight; analysis goes on.
-    Pause,
-    /// Goes on.
-    Resume,
-    /// Takes the canary to 0.
-    Abort,
-    /// Starts a new epoch of the same canary version.
-    Retry,
 }
 
 /// What an act has led to.

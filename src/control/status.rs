@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+pub use crate::rollout::Entry;
 use crate::{
     judge::Judgement,
     measure::{Cell, Gauges, RequestLabel, Tally},
@@ -93,21 +94,6 @@ pub struct ArmStatus {
     pub rate: f64,
     /// p50, p90, p99, p99.9 of latency over the last minute; `None` of nothing.
     pub quantiles: Option<[Duration; 4]>,
-}
-
-/// One line of history.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// When.
-    pub at: Moment,
-    /// `started`, `stepped`, `rolled_back`, `aborted`, `promoted`, `paused`, ...
-    pub what: &'static str,
-    /// The share then in force.
-    pub share: Share,
-    /// Who or what: `judge`, `absolute`, `config`, or the operator.
-    pub by: String,
-    /// Why, in words, with the numbers.
-    pub why: String,
 }
 
 /// Of one upstream.

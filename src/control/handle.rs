@@ -1,0 +1,115 @@
+//! What other rooms hold of control: they ask, read and listen; they never write.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::{Ask, Command, Done, Event, News, Refusal, RefusalKind, Status, Totals};
+use crate::{
+    config::Config,
+    discover::Discovered,
+    model::{Epoch, SplitName},
+};
+
+/// A way to ask control and to read what it says. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) reloads: mpsc::Sender<()>,
+    pub(super) status: watch::Receiver<Arc<Status>>,
+    pub(super) config: watch::Receiver<Arc<Config>>,
+    pub(super) news: broadcast::Sender<News>,
+}
+
+/// Who asks for an act, why, and under what condition.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// A user name or an address, for the audit log.
+    pub actor: String,
+    /// Why, for the audit log.
+    pub reason: Option<String>,
+    /// Only if the split's epoch is this one.
+    pub if_epoch: Option<Epoch>,
+}
+
+impl Handle {
+    /// The last snapshot.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status.borrow())
+    }
+
+    /// Every snapshot from now on: on change and four times a second.
+    pub fn watch(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.clone()
+    }
+
+    /// The file in force, now and whenever it changes (for discovery).
+    pub fn config(&self) -> watch::Receiver<Arc<Config>> {
+        self.config.clone()
+    }
+
+    /// What happens from now on, line by line.
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Asks for an act on a split and waits until it is in force or refused.
+    pub async fn ask(
+        &self,
+        split: SplitName,
+        command: Command,
+        asker: Asker,
+    ) -> Result<Done, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let Asker { actor, reason, if_epoch } = asker;
+        let ask = Ask { split, command, if_epoch, reason, actor, answer };
+        self.send(Event::Asked(ask)).await;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// What metrics are made of; `None` if control has ended.
+    pub async fn totals(&self) -> Option<Totals> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Event::Scraped(answer)).await;
+        answered.await.ok()
+    }
+
+    /// Reads the file now (SIGHUP). What comes of it is told in status and news.
+    pub fn reload(&self) {
+        // A full channel holds a reload that has not begun: it reads what this one would.
+        let _already_asked = self.reloads.try_send(());
+    }
+
+    /// Hands over what a discovery source has answered.
+    pub async fn discovered(&self, discovered: Discovered) {
+        self.send(Event::Discovered(discovered)).await;
+    }
+
+    /// Says that the listeners are open: a condition of readiness.
+    pub async fn listening(&self) {
+        self.send(Event::Listening).await;
+    }
+
+    /// Says that the process goes down: readiness ends, no plan is published any more.
+    pub async fn drain(&self) {
+        self.send(Event::Draining).await;
+    }
+
+    /// A sender of events, for those who make their own.
+    pub fn events(&self) -> mpsc::Sender<Event> {
+        self.events.clone()
+    }
+
+    async fn send(&self, event: Event) {
+        // An error means that control has ended: the answer channel says so to those who wait.
+        let _ended = self.events.send(event).await;
+    }
+}
+
+fn gone() -> Refusal {
+    Refusal {
+        kind: RefusalKind::Conflict,
+        message: "the control loop has ended".to_owned(),
+        help: "the process is going down; ask again when it is back".to_owned(),
+    }
+}

@@ -1,0 +1,92 @@
+//! The file and the secrets that it names: read into a [`Loaded`], or every problem.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::config::{self, Config, Problem, Problems};
+
+/// The fewest bytes of a secret that can sign.
+const SECRET_LENGTH_MIN: usize = 16;
+
+/// A good file with what it refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What the human wrote.
+    pub config: Config,
+    /// The secrets that it names, by the path as written.
+    pub secrets: HashMap<PathBuf, Vec<u8>>,
+    /// What is odd but no error.
+    pub warnings: Problems,
+}
+
+/// Reads a file and the secrets that it names. A missing secret is a problem like any other.
+pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
+    let name = path.display().to_string();
+    let bytes = read(path).map_err(|error| unreadable(&name, &error))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_text(&name))?;
+    let (config, warnings) = config::load(&text, &name)?;
+    let (secrets, list) = read_secrets(&config);
+    if list.is_empty() {
+        Ok(Loaded { config, secrets, warnings })
+    } else {
+        Err(Problems { name, text, list })
+    }
+}
+
+fn read_secrets(config: &Config) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {
+    let mut secrets = HashMap::new();
+    let mut problems = Vec::new();
+    for split in &config.splits {
+        let sticky = split.sticky.as_ref().and_then(|sticky| sticky.secret_file.as_ref());
+        let signed_by = split.version_override.as_ref().map(|signed| &signed.signed_by);
+        for path in sticky.into_iter().chain(signed_by) {
+            match read_secret(path) {
+                Ok(secret) => drop(secrets.insert(path.clone(), secret)),
+                Err(why) => problems.push(secret_problem(split.name.as_str(), path, &why)),
+            }
+        }
+    }
+    (secrets, problems)
+}
+
+fn read_secret(path: &Path) -> Result<Vec<u8>, String> {
+    let mut secret = read(path).map_err(|error| error.to_string())?;
+    secret.truncate(secret.trim_ascii_end().len());
+    if secret.len() < SECRET_LENGTH_MIN {
+        return Err(format!("it holds {} bytes, fewer than {SECRET_LENGTH_MIN}", secret.len()));
+    }
+    Ok(secret)
+}
+
+#[expect(clippy::disallowed_methods, reason = "config reading is the rim")]
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
+fn secret_problem(split: &str, path: &Path, why: &str) -> Problem {
+    let message = format!("split {split}: the secret {} cannot be used: {why}", path.display());
+    let help = "make one with `head -c 32 /dev/urandom | base64`, readable by serin only";
+    Problem { help: help.to_owned(), ..problem("secret_unusable", message) }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Problems {
+    one(name, problem("unreadable_file", format!("{name} cannot be read: {error}")))
+}
+
+fn not_text(name: &str) -> Problems {
+    let help = "save the file as UTF-8".to_owned();
+    let message = format!("{name} is not UTF-8 text");
+    one(name, Problem { help, ..problem("not_text", message) })
+}
+
+fn problem(code: &'static str, message: String) -> Problem {
+    let help = String::new();
+    Problem { line: 1, column: 1, width: 1, code, message, help, is_warning: false }
+}
+
+fn one(name: &str, problem: Problem) -> Problems {
+    Problems { name: name.to_owned(), text: String::new(), list: vec![problem] }
+}
