@@ -18,7 +18,7 @@ pub fn now() -> Moment {
     *wall + monotonic.elapsed()
 }
 
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one legal place")]
+#[expect(clippy::disallowed_methods, reason = "the one legal place")]
 fn wall_clock() -> Moment {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Moment::from_micros(micros(since_epoch.unwrap_or(Duration::ZERO)))

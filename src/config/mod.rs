@@ -6,11 +6,15 @@
 //! consistent (each name that is referred to exists).
 //! *Read next:* `schema.rs` (the reference of every key), `check.rs`, then `crate::plan`.
 
+mod endpoints;
 mod problem;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-pub use self::problem::{Problem, Problems};
+pub use self::{
+    endpoints::load_endpoints,
+    problem::{Problem, Problems},
+};
 use crate::model::{ListenerName, RouteName, Share, SplitName, UpstreamName};
 
 /// Reads a file's text. Warnings come with the config, errors instead of it.
