@@ -17,3 +17,5 @@ pub mod rollout;
 pub mod discover;
 
 pub mod control;
+
+pub mod proxy;

@@ -65,14 +65,19 @@ impl Latencies {
 
     /// The sum of all latencies in seconds, as exact as the buckets are.
     pub fn sum_seconds(&self) -> f64 {
-        self.buckets().map(|(latency, count)| latency.as_secs_f64() * real(count)).sum()
+        self.buckets()
+            .map(|(latency, count)| latency.as_secs_f64() * real(count))
+            .sum()
     }
 
     /// The non-empty buckets, ascending: inclusive upper edge and count.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
         self.0.iter().flat_map(|histogram| {
             histogram.iter_recorded().map(|bucket| {
-                (Duration::from_micros(bucket.value_iterated_to()), bucket.count_at_value())
+                (
+                    Duration::from_micros(bucket.value_iterated_to()),
+                    bucket.count_at_value(),
+                )
             })
         })
     }
@@ -118,7 +123,10 @@ mod tests {
         let (only_left, only_right) = (left.clone(), right.clone());
         left.merge(&only_right);
         right.merge(&only_left);
-        assert_eq!(left.buckets().collect::<Vec<_>>(), right.buckets().collect::<Vec<_>>());
+        assert_eq!(
+            left.buckets().collect::<Vec<_>>(),
+            right.buckets().collect::<Vec<_>>()
+        );
         assert_eq!(left.count(), 5);
         assert_eq!(left.count_above(Duration::from_millis(8)), 2);
         assert_eq!(Latencies::new().count_above(Duration::ZERO), 0);

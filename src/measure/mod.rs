@@ -12,4 +12,6 @@ mod sample;
 
 pub use latencies::Latencies;
 pub use recorder::{Attempt, Flight, Recorder, Request};
-pub use sample::{AttemptLabel, Cell, CellKey, Gauges, ListenerGauges, RequestLabel, Sample, Tally};
+pub use sample::{
+    AttemptLabel, Cell, CellKey, Gauges, ListenerGauges, RequestLabel, Sample, Tally,
+};

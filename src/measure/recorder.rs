@@ -121,7 +121,10 @@ impl Recorder {
 
     /// What was counted since the last time, and the ages of what is under way.
     pub fn take(&mut self, worker: u16, now: Moment) -> Sample {
-        let mut sample = Sample { worker, ..Sample::default() };
+        let mut sample = Sample {
+            worker,
+            ..Sample::default()
+        };
         for (key, cell) in &mut self.cells {
             if !cell.is_empty() {
                 sample.cells.insert(*key, cell.reset());
@@ -142,9 +145,8 @@ impl Recorder {
 
     /// Forgets cells of stages before `oldest` of one split that hold nothing.
     pub fn forget(&mut self, split: SplitKey, oldest: Stage) {
-        self.cells.retain(|key, cell| {
-            key.split != split || key.stage >= oldest || !cell.is_empty()
-        });
+        self.cells
+            .retain(|key, cell| key.split != split || key.stage >= oldest || !cell.is_empty());
     }
 
     fn gauges(&self, now: Moment) -> Gauges {
@@ -164,6 +166,9 @@ impl Recorder {
 impl Recorder {
     /// Judged attempts under way for one part of a split.
     pub fn in_flight(&self, split: SplitKey, role: Role) -> usize {
-        self.flights.iter().filter(|(_, (key, _))| key.split == split && key.role == role).count()
+        self.flights
+            .iter()
+            .filter(|(_, (key, _))| key.split == split && key.role == role)
+            .count()
     }
 }

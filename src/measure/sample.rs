@@ -71,7 +71,11 @@ impl<L: Copy + Eq> Tally<L> {
 
     /// The sum of the counts whose label `chosen` takes.
     pub fn sum(&self, chosen: impl Fn(&L) -> bool) -> u64 {
-        self.0.iter().filter(|(label, _)| chosen(label)).map(|(_, count)| count).sum()
+        self.0
+            .iter()
+            .filter(|(label, _)| chosen(label))
+            .map(|(_, count)| count)
+            .sum()
     }
 
     pub(super) fn clear(&mut self) {
@@ -120,7 +124,8 @@ impl Cell {
         self.first_byte.merge(&other.first_byte);
         self.duration.merge(&other.duration);
         self.failed_users.extend_from_slice(&other.failed_users);
-        self.failed_requests.extend_from_slice(&other.failed_requests);
+        self.failed_requests
+            .extend_from_slice(&other.failed_requests);
     }
 
     /// Whether nothing was counted.

@@ -30,7 +30,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint of weight 1 and unknown health.
     pub const fn new(address: SocketAddr) -> Self {
-        Self { address, weight: 1, health: Health::Unknown, draining: false }
+        Self {
+            address,
+            weight: 1,
+            health: Health::Unknown,
+            draining: false,
+        }
     }
 
     /// Whether new requests may go there.

@@ -23,7 +23,9 @@ fn check(text: &str) -> Result<(), NameError> {
     if text.len() > 63 {
         return Err(NameError::TooLong);
     }
-    let stranger = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)));
+    let stranger = text
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)));
     stranger.map_or(Ok(()), |c| Err(NameError::Character(c)))
 }
 

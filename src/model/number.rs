@@ -3,19 +3,30 @@
 use std::time::Duration;
 
 /// A `u32` as an index; every platform that we run on has at least 32 bits.
-#[expect(clippy::as_conversions, reason = "usize has at least 32 bits on every tokio platform")]
+#[expect(
+    clippy::as_conversions,
+    reason = "usize has at least 32 bits on every tokio platform"
+)]
 pub const fn index(n: u32) -> usize {
     n as usize
 }
 
 /// A count as a real number; exact up to 2^53.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "counts stay below 2^53"
+)]
 pub const fn real(n: u64) -> f64 {
     n as f64
 }
 
 /// A length as a real number; exact up to 2^53.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "lengths stay below 2^53")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "lengths stay below 2^53"
+)]
 pub const fn real_len(n: usize) -> f64 {
     n as f64
 }
@@ -33,7 +44,10 @@ pub const fn whole(x: f64) -> u64 {
 }
 
 /// A length as a `u64`.
-#[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every tokio platform")]
+#[expect(
+    clippy::as_conversions,
+    reason = "usize has at most 64 bits on every tokio platform"
+)]
 pub const fn long(n: usize) -> u64 {
     n as u64
 }

@@ -25,7 +25,11 @@ impl Share {
 
     /// A share of `points` in 10,000.
     pub const fn from_basis_points(points: u16) -> Result<Self, ShareError> {
-        if points > 10_000 { Err(ShareError::OverOne) } else { Ok(Self(points)) }
+        if points > 10_000 {
+            Err(ShareError::OverOne)
+        } else {
+            Ok(Self(points))
+        }
     }
 
     /// 0 to 10,000.
@@ -78,7 +82,11 @@ impl Point {
 
     /// 0 to 9,999; `None` beyond.
     pub const fn new(point: u16) -> Option<Self> {
-        if point < 10_000 { Some(Self(point)) } else { None }
+        if point < 10_000 {
+            Some(Self(point))
+        } else {
+            None
+        }
     }
 
     /// 0 to 9,999.
@@ -93,7 +101,13 @@ mod tests {
 
     #[test]
     fn a_share_is_shown_as_it_is_written() {
-        let cases = [(0, "0%"), (1, "0.01%"), (10, "0.1%"), (500, "5%"), (1250, "12.5%")];
+        let cases = [
+            (0, "0%"),
+            (1, "0.01%"),
+            (10, "0.1%"),
+            (500, "5%"),
+            (1250, "12.5%"),
+        ];
         for (points, text) in cases {
             assert_eq!(Share::from_basis_points(points).unwrap().to_string(), text);
         }
@@ -104,7 +118,10 @@ mod tests {
     fn a_growing_share_keeps_every_point_it_had() {
         for point in (0..10_000).map(|p| Point::new(p).unwrap()) {
             let mut covered = false;
-            for share in (0..=10_000).step_by(500).map(|s| Share::from_basis_points(s).unwrap()) {
+            for share in (0..=10_000)
+                .step_by(500)
+                .map(|s| Share::from_basis_points(s).unwrap())
+            {
                 assert!(!covered || share.covers(point));
                 covered = share.covers(point);
             }

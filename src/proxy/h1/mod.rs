@@ -1,0 +1,36 @@
+//! HTTP/1.1 messages as bytes: heads parsed in place, bodies framed, heads built anew.
+//!
+//! *Owns:* what a well-formed message is (RFC 9110, RFC 9112, read strictly), where it ends, and
+//! the bytes that are forwarded instead of it.
+//! *Does not know:* sockets, tasks, time, plans. Every function is of its arguments.
+//! *Invariants:* what another parser could read in another way is refused with a [`Reject`] or a
+//! [`Malformed`]; Content-Length, Transfer-Encoding, Connection and Upgrade are never copied but
+//! written anew from what was understood; nothing here panics, whatever the bytes.
+//! *Read next:* `request.rs`, `response.rs`, then `body.rs`, then `rewrite.rs`.
+
+mod body;
+mod chunked;
+mod fields;
+mod framing;
+mod head;
+mod notes;
+mod reject;
+mod request;
+mod response;
+pub mod rewrite;
+mod span;
+mod target;
+
+pub use self::{
+    body::{BodyError, BodyRelay, Step},
+    fields::{Field, FieldKind, list},
+    framing::{Framing, Outgoing},
+    head::{HeadLimits, MAX_FIELDS, Parsed, Version},
+    reject::{Malformed, Reject},
+    request::RequestHead,
+    response::{Asked, ResponseHead},
+    span::Span,
+};
+
+#[cfg(test)]
+mod tests;

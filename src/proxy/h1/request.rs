@@ -1,0 +1,462 @@
+//! The head of a request: parsed in place, judged strictly, kept as offsets.
+
+use std::mem::MaybeUninit;
+
+use super::{
+    fields::{Field, FieldKind, trim},
+    framing::Framing,
+    head::{Flaw, HeadLimits, MAX_FIELDS, Parsed, Version, collect, tail_len},
+    notes::Notes,
+    reject::Reject,
+    span::Span,
+    target::{self, Target},
+};
+
+/// Empty lines that may stand before a request line (RFC 9112, section 2.2 asks for one).
+const MAX_EMPTY_LINES: usize = 2;
+/// No method is longer than this.
+const MAX_METHOD: usize = 32;
+/// No request id from outside is longer than this.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The head of a request. It holds no bytes: every accessor that returns some takes the buffer
+/// that was parsed. One value serves all requests of a connection; it allocates only when a head
+/// has more fields than any before.
+#[derive(Debug, Default)]
+pub struct RequestHead {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) line_end: usize,
+    method: Span,
+    pub(super) raw_target: Span,
+    pub(super) target: Target,
+    pub(super) host: Option<Span>,
+    host_name: Span,
+    version: Version,
+    framing: Framing,
+    keep_alive: bool,
+    upgrade: bool,
+    expect_continue: bool,
+    options: bool,
+    head: bool,
+    max_forwards: Option<u64>,
+    request_id: Option<Span>,
+    pub(super) fields: Vec<Field>,
+    /// Bytes that were looked at in vain, so that a head that trickles in is not parsed again for
+    /// every byte.
+    seen: usize,
+}
+
+impl RequestHead {
+    /// An empty head.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets what was parsed; call it before the buffer holds another connection's bytes.
+    pub fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Self {
+            fields,
+            ..Self::default()
+        };
+    }
+
+    /// Reads the head that `buf` begins with. While the answer is [`Parsed::Partial`], call again
+    /// with the same bytes and more.
+    pub fn parse(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Parsed, Reject> {
+        let known = std::mem::take(&mut self.seen);
+        let start = empty_lines(buf)?;
+        let head = buf.get(start..).unwrap_or_default();
+        // Only a finished line can change what is known of a head that is not all there.
+        let news = buf.get(known..).unwrap_or_default();
+        if known > 0 && memchr::memchr(b'\n', news).is_none() {
+            return self.partial(buf, head, limits);
+        }
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let slots = slots
+            .get_mut(..limits.max_fields.min(MAX_FIELDS))
+            .unwrap_or_default();
+        let mut raw = httparse::Request::new(&mut []);
+        match raw.parse_with_uninit_headers(head, slots) {
+            Ok(httparse::Status::Complete(len)) => {
+                self.clear();
+                self.start = start;
+                self.len = start + len;
+                self.read(buf, &raw, limits)?;
+                Ok(Parsed::Complete(self.len))
+            }
+            Ok(httparse::Status::Partial) => self.partial(buf, head, limits),
+            Err(error) => Err(refusal(error, head, limits)),
+        }
+    }
+
+    /// Judges the size of a head that is not all there.
+    fn partial(&mut self, buf: &[u8], head: &[u8], limits: &HeadLimits) -> Result<Parsed, Reject> {
+        check_request_line(head, limits)?;
+        if buf.len() >= limits.max_bytes {
+            return Err(Reject::with(431, "head is too large"));
+        }
+        if tail_len(head) > limits.max_line && memchr::memchr(b'\n', head).is_some() {
+            return Err(Reject::with(431, "header field is too long"));
+        }
+        self.seen = buf.len();
+        Ok(Parsed::Partial)
+    }
+
+    fn read(
+        &mut self,
+        buf: &[u8],
+        raw: &httparse::Request<'_, '_>,
+        limits: &HeadLimits,
+    ) -> Result<(), Reject> {
+        if self.len > limits.max_bytes {
+            return Err(Reject::with(431, "head is too large"));
+        }
+        self.version = Version::from_minor(raw.version);
+        self.read_line(buf, raw, limits)?;
+        let ends = (self.line_end, self.len.saturating_sub(2));
+        collect(buf, raw.headers, ends, limits.max_line, &mut self.fields).map_err(flaw)?;
+        self.read_fields(buf)
+    }
+
+    fn read_line(
+        &mut self,
+        buf: &[u8],
+        raw: &httparse::Request<'_, '_>,
+        limits: &HeadLimits,
+    ) -> Result<(), Reject> {
+        let method = raw.method.unwrap_or_default();
+        let target = raw.path.unwrap_or_default();
+        if target.len() > limits.max_target {
+            return Err(Reject::with(414, "target is too long"));
+        }
+        self.method = Span::locate(buf, method.as_bytes());
+        self.raw_target = Span::locate(buf, target.as_bytes());
+        // One blank, eight bytes of version, CRLF.
+        self.line_end = self.raw_target.end() + 11;
+        if buf.get(self.line_end - 2..self.line_end) != Some(b"\r\n") {
+            return Err(Reject::bad("line does not end in CRLF"));
+        }
+        match method {
+            "CONNECT" => return Err(Reject::with(501, "CONNECT is not offered")),
+            "TRACE" => return Err(Reject::with(405, "TRACE is not allowed")),
+            "OPTIONS" => self.options = true,
+            "HEAD" => self.head = true,
+            _ if method.len() > MAX_METHOD => {
+                return Err(Reject::with(501, "method is not known"));
+            }
+            _ => {}
+        }
+        self.target = target::split(buf, self.raw_target, self.options)?;
+        Ok(())
+    }
+
+    fn read_fields(&mut self, buf: &[u8]) -> Result<(), Reject> {
+        let mut notes = Notes::default();
+        let mut fields = std::mem::take(&mut self.fields);
+        let mut ids = 0_u32;
+        for field in &mut fields {
+            let value = field.value.of(buf);
+            match field.kind {
+                // Most origins cannot tell `a_b` from `a-b` (CGI), so such a name could stand in
+                // for a field that we checked or set.
+                FieldKind::Other => field.dropped = field.name.of(buf).contains(&b'_'),
+                FieldKind::Host => self.read_host(field.value, value)?,
+                FieldKind::Expect => field.dropped = self.read_expect(value)?,
+                FieldKind::MaxForwards if self.options => {
+                    self.max_forwards = std::str::from_utf8(value).unwrap_or("").parse().ok();
+                    field.dropped = true;
+                }
+                FieldKind::RequestId => {
+                    ids += 1;
+                    self.request_id = is_sane_id(value).then_some(field.value);
+                }
+                kind => notes.note(kind, value).map_err(Reject::bad)?,
+            }
+        }
+        if ids > 1 {
+            self.request_id = None;
+        }
+        notes.close_head(self.version).map_err(Reject::bad)?;
+        notes.drop_nominated(buf, &mut fields);
+        self.fields = fields;
+        self.settle(buf, &notes)
+    }
+
+    fn read_host(&mut self, span: Span, value: &[u8]) -> Result<(), Reject> {
+        if self.host.is_some() {
+            return Err(Reject::bad("more than one Host"));
+        }
+        let name_len = target::check_authority(value)?;
+        self.host = Some(span);
+        self.host_name = Span::new(span.start(), span.start() + name_len);
+        Ok(())
+    }
+
+    /// Whether the field stays behind.
+    fn read_expect(&mut self, value: &[u8]) -> Result<bool, Reject> {
+        if self.expect_continue || !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Reject::with(
+                417,
+                "only `Expect: 100-continue` is understood",
+            ));
+        }
+        // A client of HTTP/1.0 cannot have meant it (RFC 9110, section 10.1.1).
+        self.expect_continue = self.version == Version::Http11;
+        Ok(!self.expect_continue)
+    }
+
+    /// Draws the conclusions once every field is read.
+    fn settle(&mut self, buf: &[u8], notes: &Notes) -> Result<(), Reject> {
+        if self.host.is_none() && self.version == Version::Http11 {
+            return Err(Reject::bad("no Host"));
+        }
+        if let Some(authority) = self.target.authority {
+            // The target wins over the field (RFC 9112, section 3.2.2).
+            let name_len = target::check_authority(authority.of(buf))?;
+            self.host_name = Span::new(authority.start(), authority.start() + name_len);
+            self.host = Some(authority);
+            for field in self.fields.iter_mut().filter(|f| f.kind == FieldKind::Host) {
+                field.dropped = true;
+            }
+        }
+        self.framing = match notes.length {
+            _ if notes.chunked => Framing::Chunked,
+            Some(length) => Framing::Length(length),
+            None => Framing::None,
+        };
+        self.keep_alive = notes.persists(self.version);
+        self.upgrade = notes.upgrade
+            && notes.websocket == Some(true)
+            && self.version == Version::Http11
+            && self.framing.is_empty()
+            && self.method.of(buf) == b"GET";
+        Ok(())
+    }
+}
+
+/// Counts the bytes of empty lines before the request line.
+fn empty_lines(buf: &[u8]) -> Result<usize, Reject> {
+    const JUNK: Reject = Reject::bad("no request line");
+    let mut start = 0;
+    for _ in 0..MAX_EMPTY_LINES {
+        if !buf
+            .get(start..)
+            .is_some_and(|rest| rest.starts_with(b"\r\n"))
+        {
+            break;
+        }
+        start += 2;
+    }
+    match buf.get(start..) {
+        Some([b'\n', ..]) => Err(JUNK),
+        Some([b'\r', next, ..]) if *next != b'\n' || start == 2 * MAX_EMPTY_LINES => Err(JUNK),
+        _ => Ok(start),
+    }
+}
+
+/// Refuses a request line that is too long, told by what is there of it.
+fn check_request_line(head: &[u8], limits: &HeadLimits) -> Result<(), Reject> {
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let mut words = line.split(|b| *b == b' ');
+    if words.next().is_some_and(|method| method.len() > MAX_METHOD) {
+        return Err(Reject::with(501, "method is not known"));
+    }
+    if words
+        .next()
+        .is_some_and(|target| target.len() > limits.max_target)
+    {
+        return Err(Reject::with(414, "target is too long"));
+    }
+    Ok(())
+}
+
+fn refusal(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> Reject {
+    match error {
+        httparse::Error::HeaderName => Reject::bad("header field name is not a token"),
+        httparse::Error::HeaderValue => Reject::bad("header field value holds a control character"),
+        httparse::Error::NewLine => Reject::bad("line does not end in CRLF"),
+        httparse::Error::TooManyHeaders => Reject::with(431, "too many header fields"),
+        httparse::Error::Version if names_other_version(head) => {
+            Reject::with(505, "HTTP version is neither 1.0 nor 1.1")
+        }
+        httparse::Error::Version => Reject::bad("no HTTP version in the request line"),
+        httparse::Error::Status | httparse::Error::Token => check_request_line(head, limits)
+            .err()
+            .filter(|reject| reject.status == 414)
+            .unwrap_or(Reject::bad("request line is malformed")),
+    }
+}
+
+/// Whether the request line ends in a well-formed version that is not ours.
+fn names_other_version(head: &[u8]) -> bool {
+    let line = trim_cr(head.split(|b| *b == b'\n').next().unwrap_or_default());
+    let version = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+fn trim_cr(line: &[u8]) -> &[u8] {
+    trim(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+fn flaw(flaw: Flaw) -> Reject {
+    match flaw {
+        Flaw::LineEnd => Reject::bad("line does not end in CRLF"),
+        Flaw::LongLine => Reject::with(431, "header field is too long"),
+    }
+}
+
+/// Whether an id from outside may go into logs and to the origin as it is.
+fn is_sane_id(value: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(b);
+    !value.is_empty() && value.len() <= MAX_REQUEST_ID && value.iter().all(plain)
+}
+
+// === What others may ask ===
+
+impl RequestHead {
+    /// How many bytes the head has, leading empty lines included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was parsed yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The method, as sent.
+    pub fn method<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.method, buf)
+    }
+
+    /// Whether the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.head
+    }
+
+    /// Whether the method is OPTIONS.
+    pub fn is_options(&self) -> bool {
+        self.options
+    }
+
+    /// The target in the form it is forwarded in: path and query, or `*`.
+    pub fn target<'b>(&self, buf: &'b [u8]) -> &'b str {
+        let target = text(
+            Span::new(self.target.path.start(), self.target.query.end()),
+            buf,
+        );
+        if target.is_empty() {
+            self.root()
+        } else {
+            target
+        }
+    }
+
+    /// The path, as sent and without its query; `/` if an absolute target has none.
+    pub fn path<'b>(&self, buf: &'b [u8]) -> &'b str {
+        if self.target.path.is_empty() {
+            self.root()
+        } else {
+            text(self.target.path, buf)
+        }
+    }
+
+    /// What follows the path: empty, or `?` and the query.
+    pub fn query<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.target.query, buf)
+    }
+
+    /// The authority: Host or, if the target is absolute, the target's; `None` only in HTTP/1.0.
+    pub fn authority<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
+        self.host.map(|host| text(host, buf))
+    }
+
+    /// The authority without its port, as sent (upper case is possible); empty if there is none.
+    pub fn host<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.host_name, buf)
+    }
+
+    /// The version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How the body's end is known: never [`Framing::UntilClose`].
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the client lets the connection stay open after the answer.
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Whether the client asks for a WebSocket, cleanly: GET without a body, one Upgrade field
+    /// that says `websocket`, and Connection naming it. Any other Upgrade is dropped.
+    pub fn wants_websocket(&self) -> bool {
+        self.upgrade
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub fn expects_continue(&self) -> bool {
+        self.expect_continue
+    }
+
+    /// `Max-Forwards` of OPTIONS; at 0 the proxy answers itself (RFC 9110, section 7.6.2).
+    pub fn max_forwards(&self) -> Option<u64> {
+        self.max_forwards
+    }
+
+    /// The client's X-Request-Id, if it sent exactly one that is short and plain.
+    pub fn request_id<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
+        self.request_id.map(|id| text(id, buf))
+    }
+
+    pub(super) fn has_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
+    /// All fields, in order.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The first value of a field; the name is lower case.
+    pub fn field<'b>(&self, buf: &'b [u8], name: &str) -> Option<&'b [u8]> {
+        self.values(buf, name).next()
+    }
+
+    /// Every value of a field, in order; the name is lower case.
+    pub fn values<'b>(&self, buf: &'b [u8], name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()))
+            .map(move |field| field.value.of(buf))
+    }
+
+    /// The value of every Cookie field, in order.
+    pub fn cookies<'b>(&self, buf: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(|field| field.kind == FieldKind::Cookie)
+            .map(move |field| field.value.of(buf))
+    }
+
+    /// What an absolute target without a path asks for (RFC 9112, section 3.2.4).
+    fn root(&self) -> &'static str {
+        if self.options && self.target.query.is_empty() {
+            "*"
+        } else {
+            "/"
+        }
+    }
+}
+
+/// Bytes that were seen to be ASCII, as text.
+fn text(span: Span, buf: &[u8]) -> &str {
+    std::str::from_utf8(span.of(buf)).unwrap_or_default()
+}

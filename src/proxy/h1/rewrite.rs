@@ -1,0 +1,216 @@
+//! Heads as they are forwarded: whole field lines are copied from the buffer with holes where a
+//! field stays behind, then what the proxy says itself is appended.
+
+use super::{
+    fields::{Field, FieldKind},
+    framing::{Framing, Outgoing},
+    head::Version,
+    request::RequestHead,
+    response::ResponseHead,
+    span::Span,
+};
+
+/// What the proxy says to the origin about a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestEdits<'a> {
+    /// The address of the peer, as text.
+    pub client: &'a str,
+    /// `http` or `https`.
+    pub proto: &'a str,
+    /// The peer is a proxy whose word on the client is believed and added to; anybody else's is
+    /// replaced.
+    pub trusted: bool,
+    /// The id of the request, used if the client sent no sane one.
+    pub request_id: &'a str,
+    /// When the request came, in microseconds since 1970.
+    pub request_start: u64,
+    /// The version that the request is sent to.
+    pub version_name: &'a str,
+    /// The Host of an HTTP/1.0 request that came without one; the endpoint's address, say.
+    pub default_host: &'a str,
+    /// Ask for the WebSocket that the client asks for.
+    pub upgrade: bool,
+}
+
+/// Appends the head of the request as the origin is to see it.
+pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &mut Vec<u8>) {
+    out.reserve(head.len + 320);
+    let mut run = request_line(head, buf, out);
+    for field in &head.fields {
+        if !keeps(field, head, edits.trusted) {
+            copy(buf, run, field.name.start(), out);
+            run = field.end;
+        }
+    }
+    copy(buf, run, head.len.saturating_sub(2), out);
+    if head.host.is_none() {
+        line(out, b"Host: ", edits.default_host.as_bytes());
+    } else if head.target.authority.is_some() {
+        line(
+            out,
+            b"Host: ",
+            head.authority(buf).unwrap_or_default().as_bytes(),
+        );
+    }
+    if edits.upgrade {
+        out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+    }
+    push_framing(head.framing(), None, out);
+    if let Some(left) = head.max_forwards() {
+        number(out, b"Max-Forwards: ", left.saturating_sub(1));
+    }
+    push_forwarded(head, buf, edits, out);
+    if head.request_id(buf).is_none() {
+        line(out, b"X-Request-Id: ", edits.request_id.as_bytes());
+    }
+    if !(edits.trusted && has(head, FieldKind::RequestStart)) {
+        number(out, b"X-Request-Start: t=", edits.request_start);
+    }
+    line(out, b"X-Serin-Version: ", edits.version_name.as_bytes());
+    out.extend_from_slice(match head.version() {
+        Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
+        Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
+    });
+}
+
+/// Writes what of the request line is not copied with the fields; answers where copying begins.
+fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
+    if head.target.authority.is_none() && head.version() == Version::Http11 {
+        return head.start;
+    }
+    for part in [head.method(buf), " ", head.target(buf), " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    head.line_end
+}
+
+/// Whether a field leaves as it came.
+fn keeps(field: &Field, head: &RequestHead, trusted: bool) -> bool {
+    let kind = field.kind;
+    if kind == FieldKind::Other || field.dropped {
+        return !field.dropped;
+    }
+    if kind == FieldKind::RequestId {
+        return head.has_request_id();
+    }
+    let claim = matches!(
+        kind,
+        FieldKind::ForwardedProto
+            | FieldKind::ForwardedHost
+            | FieldKind::Forwarded
+            | FieldKind::RequestStart
+    );
+    if claim {
+        trusted
+    } else {
+        !matches!(kind, FieldKind::ForwardedFor | FieldKind::SerinVersion)
+    }
+}
+
+/// Writes where the request came from, as far as no trusted peer has said so already.
+fn push_forwarded(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if edits.trusted {
+        let said = head
+            .fields
+            .iter()
+            .filter(|f| f.kind == FieldKind::ForwardedFor);
+        for field in said.filter(|f| !f.value.is_empty()) {
+            out.extend_from_slice(field.value.of(buf));
+            out.extend_from_slice(b", ");
+        }
+    }
+    out.extend_from_slice(edits.client.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if !(edits.trusted && has(head, FieldKind::ForwardedProto)) {
+        line(out, b"X-Forwarded-Proto: ", edits.proto.as_bytes());
+    }
+    if let Some(host) = head.authority(buf)
+        && !(edits.trusted && has(head, FieldKind::ForwardedHost))
+    {
+        line(out, b"X-Forwarded-Host: ", host.as_bytes());
+    }
+}
+
+fn has(head: &RequestHead, kind: FieldKind) -> bool {
+    head.fields
+        .iter()
+        .any(|field| field.kind == kind && !field.dropped)
+}
+
+/// What the proxy says to the client about a response.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseEdits<'a> {
+    /// The client's version.
+    pub client: Version,
+    /// How the body leaves, from [`Framing::towards`].
+    pub outgoing: Outgoing,
+    /// Whole lines to add, each ended by CRLF: `Set-Cookie`, `Date`.
+    pub lines: &'a [u8],
+}
+
+/// Appends the head of the final response (or of 101) as the client is to see it.
+pub fn response(head: &ResponseHead, buf: &[u8], edits: &ResponseEdits<'_>, out: &mut Vec<u8>) {
+    status_and_fields(head, buf, out);
+    push_framing(edits.outgoing.framing, head.content_length(), out);
+    let connection: &[u8] = match (head.status(), edits.outgoing.keep_alive, edits.client) {
+        (101, _, _) => b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+        (_, false, _) => b"Connection: close\r\n",
+        (_, true, Version::Http10) => b"Connection: keep-alive\r\n",
+        (_, true, Version::Http11) => b"",
+    };
+    out.extend_from_slice(connection);
+    out.extend_from_slice(edits.lines);
+    out.extend_from_slice(match head.version() {
+        Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
+        Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
+    });
+}
+
+/// Appends the head of an interim response (100, 102, 103).
+pub fn interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    status_and_fields(head, buf, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The status line in our version, and the fields that pass.
+fn status_and_fields(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    out.reserve(head.len + 160);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(head.status()).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.reason(buf));
+    out.extend_from_slice(b"\r\n");
+    let mut run = head.line_end;
+    for field in head.fields.iter().filter(|field| field.dropped) {
+        copy(buf, run, field.name.start(), out);
+        run = field.end;
+    }
+    copy(buf, run, head.len.saturating_sub(2), out);
+}
+
+/// The one field that frames the body. `described` is the length of a body that does not follow
+/// (HEAD, 304).
+fn push_framing(framing: Framing, described: Option<u64>, out: &mut Vec<u8>) {
+    match (framing, described) {
+        (Framing::Length(length), _) | (Framing::None, Some(length)) => {
+            number(out, b"Content-Length: ", length);
+        }
+        (Framing::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        (Framing::None, None) | (Framing::UntilClose, _) => {}
+    }
+}
+
+fn copy(buf: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(Span::new(start, end).of(buf));
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
+    line(out, name, itoa::Buffer::new().format(value).as_bytes());
+}

@@ -1,0 +1,1 @@
+//! Tables by rule of the RFCs.
