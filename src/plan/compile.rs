@@ -2,15 +2,19 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Plan, Secrets};
-use crate::{
-    config::Config,
-    model::{Endpoint, Epoch, Generation, Nonce, Share, SplitName, Stage, UpstreamName},
-};
+use rustc_hash::FxHashMap;
 
-/// Allots keys that mean the same in every plan of this process.
-#[derive(Debug, Default)]
-pub struct Keys {}
+use super::{
+    Affinity, Keys, Override, Plan, Routes, Secrets, Split, Target, Upstream, Version,
+    affinity::Bond,
+};
+use crate::{
+    config::{self, Config},
+    model::{
+        Endpoint, Epoch, Generation, Nonce, RouteId, Share, SplitId, SplitName, Stage, UpstreamId,
+        UpstreamName, VersionName,
+    },
+};
 
 /// What control has decided for one split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,16 @@ pub struct Shift {
     pub stage: Stage,
     /// The canary's share.
     pub share: Share,
+}
+
+impl Shift {
+    /// Nothing was decided: stable only.
+    const NONE: Self = Self {
+        epoch: Epoch(0),
+        nonce: Nonce(0),
+        stage: Stage(0),
+        share: Share::ZERO,
+    };
 }
 
 /// What [`compile`] needs.
@@ -43,6 +57,155 @@ pub struct Inputs<'a> {
 }
 
 /// Makes a plan. Pure: the same inputs and keys give the same plan.
-pub fn compile(_inputs: &Inputs<'_>, _keys: &mut Keys) -> Plan {
-    todo!()
+pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
+    let (config, previous) = (inputs.config, inputs.previous);
+    let listeners = match previous {
+        Some(plan) if *plan.listeners == *config.listeners => Arc::clone(&plan.listeners),
+        _ => config.listeners.as_slice().into(),
+    };
+    let ids: Ids<'_> = config
+        .upstreams
+        .iter()
+        .map(|upstream| &upstream.name)
+        .zip(numbers(UpstreamId))
+        .collect();
+    // A config is consistent: no split is ever left out.
+    let known = config
+        .splits
+        .iter()
+        .filter(|split| ids.contains_key(&split.stable));
+    let written: Vec<&config::Split> = known.collect();
+    let matches = written
+        .iter()
+        .zip(numbers(SplitId))
+        .flat_map(|(split, id)| {
+            let routes = split.routes.iter().zip(numbers(RouteId));
+            routes.map(move |(found, route)| (id, route, found))
+        });
+    let routes = shared(Routes::new(matches), previous.map(|plan| &plan.routes));
+
+    let old: FxHashMap<_, _> = previous
+        .iter()
+        .flat_map(|plan| &plan.splits)
+        .map(|split| (&split.name, split))
+        .collect();
+    let splits = written.iter().filter_map(|split| {
+        let new = compile_split(split, &ids, inputs, keys)?;
+        let same = old.get(&new.name).copied();
+        Some(shared(new, same))
+    });
+    let splits = splits.collect();
+
+    let old: FxHashMap<_, _> = previous
+        .iter()
+        .flat_map(|plan| &plan.upstreams)
+        .map(|up| (&up.name, up))
+        .collect();
+    let upstreams = config.upstreams.iter().map(|upstream| {
+        let endpoints = inputs
+            .endpoints
+            .get(&upstream.name)
+            .map_or(&[][..], |list| list);
+        let new = compile_upstream(upstream, endpoints, keys);
+        let same = old.get(&new.name).copied();
+        shared(new, same)
+    });
+    let upstreams = upstreams.collect();
+
+    Plan {
+        generation: inputs.generation,
+        listeners,
+        routes,
+        splits,
+        upstreams,
+    }
+}
+
+type Ids<'a> = FxHashMap<&'a UpstreamName, UpstreamId>;
+
+fn numbers<T>(id: impl Fn(u32) -> T) -> impl Iterator<Item = T> {
+    (0..).map(id)
+}
+
+/// The old one if it is the same: workers and pools need not look at it again.
+fn shared<T: PartialEq>(new: T, old: Option<&Arc<T>>) -> Arc<T> {
+    old.filter(|old| ***old == new)
+        .map_or_else(|| Arc::new(new), Arc::clone)
+}
+
+fn compile_split(
+    split: &config::Split,
+    ids: &Ids<'_>,
+    inputs: &Inputs<'_>,
+    keys: &mut Keys,
+) -> Option<Split> {
+    let version = |name: &UpstreamName| {
+        ids.get(name).map(|id| Version {
+            name: VersionName::from(name),
+            upstream: *id,
+        })
+    };
+    let shift = inputs
+        .shifts
+        .get(&split.name)
+        .copied()
+        .unwrap_or(Shift::NONE);
+    let canary = split.canary.as_ref().and_then(version);
+    let bond = Bond {
+        epoch: shift.epoch,
+        nonce: shift.nonce,
+        canary: canary.as_ref().map(|version| &version.name),
+    };
+    let affinity = split.sticky.as_ref();
+    let affinity = affinity.map(|sticky| Affinity::new(sticky, &split.name, inputs.secrets, bond));
+    let version_override = split.version_override.as_ref();
+    Some(Split {
+        name: split.name.clone(),
+        key: keys.split(&split.name),
+        stage: shift.stage,
+        routes: split
+            .routes
+            .iter()
+            .map(|found| found.name.clone())
+            .collect(),
+        stable: version(&split.stable)?,
+        share: if canary.is_some() {
+            shift.share
+        } else {
+            Share::ZERO
+        },
+        canary,
+        affinity,
+        version_override: version_override
+            .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
+        on_unhealthy: split.on_unhealthy,
+        response_header: split.timeouts.response_header,
+        total: split.timeouts.total,
+    })
+}
+
+fn compile_upstream(
+    upstream: &config::Upstream,
+    endpoints: &[Endpoint],
+    keys: &mut Keys,
+) -> Upstream {
+    let usable: Vec<&Endpoint> = endpoints.iter().filter(|found| found.is_usable()).collect();
+    let found = keys.endpoints(
+        &upstream.name,
+        usable.iter().map(|endpoint| endpoint.address),
+    );
+    let mut targets: Vec<_> = found
+        .into_iter()
+        .zip(usable)
+        .map(|(key, endpoint)| (key, endpoint.address, endpoint.weight))
+        .collect();
+    // Discovery may answer in any order and name an address twice; the plan must not care.
+    targets.sort_by_key(|target| target.0);
+    targets.dedup_by_key(|target| target.0);
+    Upstream {
+        name: upstream.name.clone(),
+        endpoints: Target::list(targets),
+        timeouts: upstream.timeouts,
+        max_idle_connections: upstream.max_idle_connections,
+    }
 }

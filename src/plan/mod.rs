@@ -1,28 +1,47 @@
 //! What the proxy obeys right now: one immutable snapshot.
 //!
-//! *Owns:* matching, splitting, affinity, endpoint choice; the snapshot and its publication.
+//! *Owns:* matching, splitting, affinity, endpoint choice, the same in words; the snapshot and its
+//! publication.
 //! *Does not know:* rollouts, judges, sockets, the clock, chance (the caller brings both).
 //! *Invariants:* I1 (only control publishes), I5 (one request reads one plan), generations rise.
 //! *Read next:* `route.rs`, `split.rs`, `affinity.rs`, then `crate::proxy::handle`.
 
 mod affinity;
+mod balance;
 mod compile;
+mod cookie;
+mod explain;
+mod keys;
+mod path;
 mod publish;
+mod rotation;
 mod route;
+mod sign;
+mod split;
+mod version_override;
 
-use std::{net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 pub use self::{
-    affinity::{Affinity, Override, Secrets},
-    compile::{Inputs, Keys, Shift, compile},
+    affinity::{Affinity, Secrets},
+    balance::{Target, choose},
+    compile::{Inputs, Shift, compile},
+    explain::{Explanation, explain},
+    keys::Keys,
     publish::{Publisher, Reader, channel},
+    rotation::Rotation,
     route::Routes,
+    split::Why,
+    version_override::Override,
 };
 use crate::{
     config::{Listener, OnUnhealthy, UpstreamTimeouts},
     model::{
-        EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
-        SplitName, Stage, UpstreamId, UpstreamName, VersionName,
+        Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName, Stage,
+        UpstreamId, UpstreamName, VersionName,
     },
 };
 
@@ -41,8 +60,36 @@ pub struct Plan {
     pub upstreams: Box<[Arc<Upstream>]>,
 }
 
+impl Plan {
+    /// A plan that listens nowhere and takes nothing, for the time before the first real one.
+    pub fn empty(generation: Generation) -> Self {
+        Self {
+            generation,
+            listeners: Arc::new([]),
+            routes: Arc::default(),
+            splits: Box::default(),
+            upstreams: Box::default(),
+        }
+    }
+
+    /// The split that takes a request, and which of its matches does.
+    pub fn find(&self, head: &impl Head) -> Option<(SplitId, RouteId)> {
+        self.routes.find(head)
+    }
+
+    /// A split of this plan.
+    pub fn split(&self, id: SplitId) -> Option<&Arc<Split>> {
+        self.splits.get(id.index())
+    }
+
+    /// An upstream of this plan.
+    pub fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(id.index())
+    }
+}
+
 /// One split as the data plane obeys it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Split {
     /// Its name.
     pub name: SplitName,
@@ -71,7 +118,7 @@ pub struct Split {
 }
 
 /// A version: an upstream in its place in a split.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     /// Its name (the upstream's).
     pub name: VersionName,
@@ -80,7 +127,7 @@ pub struct Version {
 }
 
 /// A group of endpoints.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Upstream {
     /// Its name.
     pub name: UpstreamName,
@@ -90,17 +137,6 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
-}
-
-/// An endpoint that may be chosen.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The same in every plan.
-    pub key: EndpointKey,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Relative weight, at least 1.
-    pub weight: u32,
 }
 
 /// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.
@@ -148,4 +184,6 @@ pub struct Remember {
     pub role: Role,
     /// Where the client falls.
     pub point: Point,
+    /// Tells the client from others.
+    pub id: u64,
 }

@@ -1,0 +1,117 @@
+//! Which endpoint of a version answers.
+//!
+//! The power of two choices: of two endpoints drawn by weight, the one with fewer requests under
+//! way for its weight. Nearly as good as asking all of them, and the herd that runs to "the
+//! least loaded" of a moment ago does not form.
+
+use std::net::SocketAddr;
+
+use super::rotation::mix;
+use crate::model::EndpointKey;
+
+/// An endpoint that may be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The same in every plan.
+    pub key: EndpointKey,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Relative weight, at least 1.
+    pub weight: u32,
+    /// The sum of the weights up to and with this one: drawing by weight is a binary search.
+    upto: u64,
+}
+
+impl Target {
+    /// A list that may be chosen from, out of key, address and weight of each.
+    pub fn list(
+        endpoints: impl IntoIterator<Item = (EndpointKey, SocketAddr, u32)>,
+    ) -> Box<[Self]> {
+        let mut upto = 0_u64;
+        let target = |(key, address, weight): (_, _, u32)| {
+            let weight = weight.max(1);
+            upto = upto.saturating_add(u64::from(weight));
+            Self {
+                key,
+                address,
+                weight,
+                upto,
+            }
+        };
+        endpoints.into_iter().map(target).collect()
+    }
+}
+
+/// Chooses an endpoint; `None` if there is none that is not to be avoided.
+///
+/// `loads` tells the requests under way at an endpoint, `random` is 64 random bits, `avoid` are the
+/// endpoints that were already tried.
+pub fn choose<'a>(
+    targets: &'a [Target],
+    mut loads: impl FnMut(EndpointKey) -> u32,
+    random: u64,
+    avoid: &[EndpointKey],
+) -> Option<&'a Target> {
+    let (first, second) = if avoid.is_empty() {
+        draw_two(targets, random)?
+    } else {
+        draw_two_but(targets, random, avoid)?
+    };
+    if first.key == second.key {
+        return Some(first);
+    }
+    // Requests for each unit of weight, compared without dividing. Equal loads leave the first
+    // draw in place, which is by weight.
+    let mut load = |of: EndpointKey, other: &Target| u64::from(loads(of)) * u64::from(other.weight);
+    let second_is_freer = load(second.key, first) < load(first.key, second);
+    Some(if second_is_freer { second } else { first })
+}
+
+/// Two different endpoints by weight; the same one twice if there is only one.
+fn draw_two(targets: &[Target], random: u64) -> Option<(&Target, &Target)> {
+    if let [only] = targets {
+        return Some((only, only));
+    }
+    let total = targets.last()?.upto;
+    let at = |weight: u64| targets.get(targets.partition_point(|target| target.upto <= weight));
+    let first = at(below(random, total))?;
+    // The second is drawn from the rest: the stretch of the first is cut out.
+    let width = u64::from(first.weight);
+    let rest = below(mix(random), total.saturating_sub(width));
+    let cut = first.upto.saturating_sub(width);
+    let second = at(if rest < cut {
+        rest
+    } else {
+        rest.saturating_add(width)
+    })?;
+    Some((first, second))
+}
+
+/// The same for the few requests that are tried again: they may look at every endpoint.
+fn draw_two_but<'a>(
+    targets: &'a [Target],
+    random: u64,
+    avoid: &[EndpointKey],
+) -> Option<(&'a Target, &'a Target)> {
+    let free = |but: Option<EndpointKey>| {
+        let free = move |target: &&Target| !avoid.contains(&target.key) && but != Some(target.key);
+        targets.iter().filter(free)
+    };
+    let draw = |but, random| {
+        let total = free(but).map(|target| u64::from(target.weight)).sum();
+        let mut left = below(random, total);
+        free(but).find(|target| {
+            let found = left < u64::from(target.weight);
+            left = left.saturating_sub(u64::from(target.weight));
+            found
+        })
+    };
+    let first: &Target = draw(None, random)?;
+    Some((first, draw(Some(first.key), mix(random)).unwrap_or(first)))
+}
+
+/// A random number below `end`, without the cost of a division; 0 if `end` is 0.
+fn below(random: u64, end: u64) -> u64 {
+    let wide = u128::from(random).wrapping_mul(u128::from(end)) >> 64;
+    u64::try_from(wide).unwrap_or(0)
+}

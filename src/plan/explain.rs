@@ -1,0 +1,120 @@
+//! The same decisions told in words, for `serin explain` and the page.
+
+use std::fmt;
+
+use super::{Assignment, Chance, Head, Plan, Target, Why};
+use crate::{
+    config::KeySource,
+    model::{Role, RouteName, Share, SplitName, VersionName},
+};
+
+/// More endpoints than this are counted, not named.
+const NAMED: usize = 5;
+
+/// What the plan does with a request, and why. `Display` tells it, a line for each decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The split that takes it, if any does.
+    pub split: Option<SplitName>,
+    /// The match that takes it.
+    pub route: Option<RouteName>,
+    /// The version it is for.
+    pub version: Option<VersionName>,
+    /// The part and the user.
+    pub assignment: Option<Assignment>,
+    /// Where it may go.
+    pub endpoints: Vec<std::net::SocketAddr>,
+    /// The decisions in words, in their order.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// Tells what the plan does with a request.
+pub fn explain(plan: &Plan, head: &impl Head, chance: Chance) -> Explanation {
+    let mut told = Explanation {
+        split: None,
+        route: None,
+        version: None,
+        assignment: None,
+        endpoints: Vec::new(),
+        lines: vec![format!("plan: generation {}", plan.generation)],
+    };
+    let found = plan
+        .find(head)
+        .and_then(|(id, route)| Some((plan.split(id)?, route)));
+    let Some((split, route)) = found else {
+        let (method, host, path) = (head.method(), head.host(), head.path());
+        told.lines
+            .push(format!("split: none takes {method} {host}{path}"));
+        return told;
+    };
+    told.split = Some(split.name.clone());
+    told.route = split.routes.get(route.index()).cloned();
+    let named = told.route.as_ref().map_or("", |name| name.as_str());
+    told.lines
+        .push(format!("split: {} (route {named})", split.name));
+
+    let (assignment, why) = split.assign_because(head, chance);
+    let version = split.version(assignment.role);
+    told.version = Some(version.name.clone());
+    told.assignment = Some(assignment);
+    let (name, role, because) = (&version.name, assignment.role, words(why, split.share));
+    told.lines
+        .push(format!("version: {name} ({role}), because {because}"));
+    if let Some(remember) = assignment.remember {
+        let role = remember.role;
+        told.lines
+            .push(format!("cookie: the answer sets one that says {role}"));
+    }
+
+    let targets = plan
+        .upstream(version.upstream)
+        .map_or(&[][..], |up| &up.endpoints);
+    told.endpoints = targets.iter().map(|target| target.address).collect();
+    told.lines.push(candidates(targets));
+    if targets.is_empty() && assignment.role == Role::Canary {
+        let what = match split.on_unhealthy {
+            crate::config::OnUnhealthy::FallbackToStable => "stable answers instead",
+            crate::config::OnUnhealthy::Fail => "the client gets 503",
+        };
+        told.lines.push(format!("fallback: {what}"));
+    }
+    told
+}
+
+fn words(why: Why<'_>, share: Share) -> String {
+    match why {
+        Why::Override => "a signed override asks for it".to_owned(),
+        Why::OnlyVersion => "there is no canary".to_owned(),
+        Why::Cookie => "the client's cookie of this rollout says canary".to_owned(),
+        Why::CookiePoint => format!("of the point in the client's cookie and a share of {share}"),
+        Why::NewClient => format!("a new client fell there with a share of {share}"),
+        Why::Chance => format!("the request fell there with a share of {share}"),
+        Why::Key(source) => {
+            let key = match source {
+                KeySource::Cookie(name) => format!("cookie {name}"),
+                KeySource::Header(name) => format!("header {name}"),
+                KeySource::ClientIp => "the client's address".to_owned(),
+            };
+            format!("the hash of {key} fell there with a share of {share}")
+        }
+    }
+}
+
+fn candidates(targets: &[Target]) -> String {
+    let named = targets
+        .iter()
+        .take(NAMED)
+        .map(|target| target.address.to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    match targets.len().saturating_sub(NAMED) {
+        _ if targets.is_empty() => "endpoints: none is usable".to_owned(),
+        0 => format!("endpoints: the less busy of two of {named}"),
+        more => format!("endpoints: the less busy of two of {named} and {more} more"),
+    }
+}
