@@ -46,9 +46,25 @@ impl Announcer {
         let share = news.share.map(|share| share.to_string());
         let epoch = news.epoch.map(|epoch| epoch.0);
         if news.is_warning {
-            tracing::warn!(event = news.what, split, epoch, share, by = news.by, "{}", news.text);
+            tracing::warn!(
+                event = news.what,
+                split,
+                epoch,
+                share,
+                by = news.by,
+                "{}",
+                news.text
+            );
         } else {
-            tracing::info!(event = news.what, split, epoch, share, by = news.by, "{}", news.text);
+            tracing::info!(
+                event = news.what,
+                split,
+                epoch,
+                share,
+                by = news.by,
+                "{}",
+                news.text
+            );
         }
         // Nobody listening is no error.
         let _listeners = self.0.send(news);

@@ -61,8 +61,19 @@ impl Handle {
         asker: Asker,
     ) -> Result<Done, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let Asker { actor, reason, if_epoch } = asker;
-        let ask = Ask { split, command, if_epoch, reason, actor, answer };
+        let Asker {
+            actor,
+            reason,
+            if_epoch,
+        } = asker;
+        let ask = Ask {
+            split,
+            command,
+            if_epoch,
+            reason,
+            actor,
+            answer,
+        };
         self.send(Event::Asked(ask)).await;
         answered.await.unwrap_or_else(|_| Err(gone()))
     }

@@ -30,7 +30,11 @@ pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
     let (config, warnings) = config::load(&text, &name)?;
     let (secrets, list) = read_secrets(&config);
     if list.is_empty() {
-        Ok(Loaded { config, secrets, warnings })
+        Ok(Loaded {
+            config,
+            secrets,
+            warnings,
+        })
     } else {
         Err(Problems { name, text, list })
     }
@@ -40,8 +44,14 @@ fn read_secrets(config: &Config) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {
     let mut secrets = HashMap::new();
     let mut problems = Vec::new();
     for split in &config.splits {
-        let sticky = split.sticky.as_ref().and_then(|sticky| sticky.secret_file.as_ref());
-        let signed_by = split.version_override.as_ref().map(|signed| &signed.signed_by);
+        let sticky = split
+            .sticky
+            .as_ref()
+            .and_then(|sticky| sticky.secret_file.as_ref());
+        let signed_by = split
+            .version_override
+            .as_ref()
+            .map(|signed| &signed.signed_by);
         for path in sticky.into_iter().chain(signed_by) {
             match read_secret(path) {
                 Ok(secret) => drop(secrets.insert(path.clone(), secret)),
@@ -56,7 +66,10 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, String> {
     let mut secret = read(path).map_err(|error| error.to_string())?;
     secret.truncate(secret.trim_ascii_end().len());
     if secret.len() < SECRET_LENGTH_MIN {
-        return Err(format!("it holds {} bytes, fewer than {SECRET_LENGTH_MIN}", secret.len()));
+        return Err(format!(
+            "it holds {} bytes, fewer than {SECRET_LENGTH_MIN}",
+            secret.len()
+        ));
     }
     Ok(secret)
 }
@@ -67,26 +80,53 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn secret_problem(split: &str, path: &Path, why: &str) -> Problem {
-    let message = format!("split {split}: the secret {} cannot be used: {why}", path.display());
+    let message = format!(
+        "split {split}: the secret {} cannot be used: {why}",
+        path.display()
+    );
     let help = "make one with `head -c 32 /dev/urandom | base64`, readable by serin only";
-    Problem { help: help.to_owned(), ..problem("secret_unusable", message) }
+    Problem {
+        help: help.to_owned(),
+        ..problem("secret_unusable", message)
+    }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Problems {
-    one(name, problem("unreadable_file", format!("{name} cannot be read: {error}")))
+    one(
+        name,
+        problem("unreadable_file", format!("{name} cannot be read: {error}")),
+    )
 }
 
 fn not_text(name: &str) -> Problems {
     let help = "save the file as UTF-8".to_owned();
     let message = format!("{name} is not UTF-8 text");
-    one(name, Problem { help, ..problem("not_text", message) })
+    one(
+        name,
+        Problem {
+            help,
+            ..problem("not_text", message)
+        },
+    )
 }
 
 fn problem(code: &'static str, message: String) -> Problem {
     let help = String::new();
-    Problem { line: 1, column: 1, width: 1, code, message, help, is_warning: false }
+    Problem {
+        line: 1,
+        column: 1,
+        width: 1,
+        code,
+        message,
+        help,
+        is_warning: false,
+    }
 }
 
 fn one(name: &str, problem: Problem) -> Problems {
-    Problems { name: name.to_owned(), text: String::new(), list: vec![problem] }
+    Problems {
+        name: name.to_owned(),
+        text: String::new(),
+        list: vec![problem],
+    }
 }

@@ -1,0 +1,103 @@
+//! Config values for the tests of this room and of control.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::{
+        Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin, Source,
+        Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
+    },
+    model::{RouteName, SplitName, UpstreamName},
+};
+
+/// The name of an upstream.
+pub(crate) fn upstream_name(text: &str) -> UpstreamName {
+    UpstreamName::new(text).unwrap()
+}
+
+/// A split that takes everything.
+pub(crate) fn split(name: &str, stable: &str, canary: Option<&str>) -> Split {
+    let everything = Match {
+        name: RouteName::new("default").unwrap(),
+        hosts: Vec::new(),
+        path: PathMatch::Prefix("/".to_owned()),
+        headers: Vec::new(),
+        methods: Vec::new(),
+    };
+    Split {
+        name: SplitName::new(name).unwrap(),
+        routes: vec![everything],
+        stable: upstream_name(stable),
+        canary: canary.map(upstream_name),
+        weight: None,
+        sticky: None,
+        version_override: None,
+        on_unhealthy: OnUnhealthy::FallbackToStable,
+        timeouts: SplitTimeouts::default(),
+        rollout: None,
+        analysis: analysis(),
+    }
+}
+
+/// The judge's defaults without a warm-up.
+pub(crate) fn analysis() -> Analysis {
+    Analysis {
+        false_rollback_rate: 0.01,
+        min_requests: 30,
+        warm_up: Duration::ZERO,
+        error_rate: RateMargin {
+            ratio: 1.05,
+            absolute: 0.0005,
+        },
+        latency_margin: 0.1,
+        burst_tolerance: Duration::from_millis(500),
+        absolute: Vec::new(),
+    }
+}
+
+/// A file with these splits and an upstream for each version that they name.
+pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
+    let mut names: Vec<UpstreamName> = splits
+        .iter()
+        .flat_map(|split| std::iter::once(split.stable.clone()).chain(split.canary.clone()))
+        .collect();
+    names.sort();
+    names.dedup();
+    Config {
+        hash,
+        listeners: Vec::new(),
+        admin: Admin::default(),
+        workers: Some(1),
+        state_dir: None,
+        upstreams: names.into_iter().map(upstream).collect(),
+        splits,
+        drain: Drain {
+            timeout: Duration::from_secs(1),
+            lag: Duration::ZERO,
+        },
+        access_log: None,
+        metrics: Metrics {
+            prefix: Arc::from("serin"),
+            max_series: 1_000,
+        },
+    }
+}
+
+fn upstream(name: UpstreamName) -> Upstream {
+    let endpoint = StaticEndpoint {
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+        weight: 1,
+    };
+    Upstream {
+        name,
+        source: Source::Static(vec![endpoint]),
+        timeouts: UpstreamTimeouts {
+            connect: Duration::from_secs(1),
+            response_header: Duration::from_secs(1),
+            body_idle: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
+        },
+        max_idle_connections: 1,
+    }
+}

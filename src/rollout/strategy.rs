@@ -1,0 +1,132 @@
+//! The shape of a rollout, as the file has it.
+
+use std::time::Duration;
+
+pub use crate::config::Step;
+use crate::{
+    config::{self, OnFailure, OnInconclusive, OnStart},
+    model::Share,
+};
+
+/// What happens in which order, and what a bad or missing verdict does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strategy {
+    /// In order; none: the weight in the file is held and judged for ever.
+    pub steps: Vec<Step>,
+    /// When the steps begin.
+    pub on_start: OnStart,
+    /// What a `fail` does.
+    pub on_failure: OnFailure,
+    /// What a stage does whose time is over without a decision.
+    pub on_inconclusive: OnInconclusive,
+    /// What a stage does that saw no traffic.
+    pub on_no_data: OnInconclusive,
+    /// The canary's share in the file, if one is written.
+    pub weight: Option<Share>,
+}
+
+impl Strategy {
+    /// Whether steps decide the weight; else the file's weight does.
+    pub fn is_automatic(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// Whether the first `count` steps are the same in both.
+    pub(super) fn agrees(&self, texts: &[String], count: usize) -> bool {
+        let ours = self.steps.iter().map(step_text);
+        ours.take(count).eq(texts.iter().take(count).cloned())
+    }
+
+    /// The steps in words, to tell whether they were changed while we were away.
+    pub fn texts(&self) -> Vec<String> {
+        self.steps.iter().map(step_text).collect()
+    }
+}
+
+impl From<&config::Split> for Strategy {
+    fn from(split: &config::Split) -> Self {
+        let Some(rollout) = &split.rollout else {
+            return Self {
+                steps: Vec::new(),
+                on_start: OnStart::NewVersion,
+                on_failure: OnFailure::Rollback,
+                on_inconclusive: OnInconclusive::Pause,
+                on_no_data: OnInconclusive::Pause,
+                weight: split.weight,
+            };
+        };
+        Self {
+            steps: rollout.steps.clone(),
+            on_start: rollout.on_start,
+            on_failure: rollout.on_failure,
+            on_inconclusive: rollout.on_inconclusive,
+            on_no_data: rollout.on_no_data,
+            weight: split.weight,
+        }
+    }
+}
+
+/// A step as the file has it: `set_weight 5%`, `pause 10m`.
+pub fn step_text(step: &Step) -> String {
+    match step {
+        Step::SetWeight(share) => format!("set_weight {share}"),
+        Step::Pause(None) => "pause".to_owned(),
+        Step::Pause(Some(time)) => format!("pause {}", duration_text(*time)),
+        Step::Bake(time) => format!("bake {}", duration_text(*time)),
+        Step::Analysis { max, min } => {
+            let min = min.map(|time| format!(", min {}", duration_text(time)));
+            let max = max.map(|time| format!(", max {}", duration_text(time)));
+            format!(
+                "analysis until decided{}{}",
+                min.unwrap_or_default(),
+                max.unwrap_or_default()
+            )
+        }
+    }
+}
+
+/// A duration as the file has it: `1h30m`, `250ms`.
+pub(super) fn duration_text(duration: Duration) -> String {
+    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
+    let parts = [
+        (seconds / 3_600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let mut text: String = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if millis > 0 || text.is_empty() {
+        text += &format!("{millis}ms");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_as_they_are_written() {
+        let cases = [
+            (0, "0ms"),
+            (250, "250ms"),
+            (90_000, "1m30s"),
+            (3_600_000, "1h"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(duration_text(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(
+            step_text(&Step::Pause(Some(Duration::from_mins(10)))),
+            "pause 10m"
+        );
+        let bounds = Step::Analysis {
+            max: Some(Duration::from_mins(5)),
+            min: None,
+        };
+        assert_eq!(step_text(&bounds), "analysis until decided, max 5m");
+    }
+}
