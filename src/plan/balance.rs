@@ -115,3 +115,91 @@ fn below(random: u64, end: u64) -> u64 {
     let wide = u128::from(random).wrapping_mul(u128::from(end)) >> 64;
     u64::try_from(wide).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn targets(weights: &[u32]) -> Box<[Target]> {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+        Target::list(
+            weights
+                .iter()
+                .zip(0..)
+                .map(|(w, n)| (EndpointKey(n), address, *w)),
+        )
+    }
+
+    /// How often each is chosen in `rounds` draws over fixed loads.
+    fn counts(weights: &[u32], loads: &[u32], avoid: &[EndpointKey], rounds: u64) -> Vec<u32> {
+        let targets = targets(weights);
+        let mut counts = vec![0; weights.len()];
+        for n in 0..rounds {
+            let load = |key: EndpointKey| loads[key.index()];
+            counts[choose(&targets, load, mix(n), avoid).unwrap().key.index()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn idle_endpoints_are_chosen_by_weight() {
+        for avoid in [&[][..], &[EndpointKey(9)]] {
+            let counts = counts(&[1, 2, 5], &[0, 0, 0], avoid, 8_000);
+            for (count, expected) in counts.iter().zip([1_000_u32, 2_000, 5_000]) {
+                assert!(count.abs_diff(expected) < 150, "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_busier_of_two_is_left_alone() {
+        let equal = counts(&[1, 1], &[3, 2], &[], 100);
+        assert_eq!(equal, [0, 100]);
+        let weighted = counts(&[1, 4], &[1, 3], &[], 100);
+        assert_eq!(weighted, [0, 100], "fewer requests for its weight");
+        let of_many = counts(&[1; 10], &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[], 1_000);
+        assert_eq!(of_many[0], 0);
+        assert!(of_many[1..].iter().all(|count| *count > 50), "{of_many:?}");
+    }
+
+    #[test]
+    fn what_was_tried_is_avoided_until_nothing_is_left() {
+        let two = [EndpointKey(0), EndpointKey(2)];
+        assert_eq!(counts(&[1, 1, 1], &[0, 9, 0], &two, 50), [0, 50, 0]);
+        let all = [EndpointKey(0), EndpointKey(1)];
+        assert_eq!(choose(&targets(&[1, 1]), |_| 0, 1, &all), None);
+        assert_eq!(choose(&[], |_| 0, 1, &[]), None);
+        assert_eq!(counts(&[7], &[0], &[], 5), [5]);
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_a_choice_while_there_is_an_endpoint(
+            weights in prop::collection::vec(prop_oneof![0_u32..5, Just(u32::MAX)], 1..40),
+            random in any::<u64>(),
+            loads in any::<u32>(),
+        ) {
+            let targets = targets(&weights);
+            let load = |key: EndpointKey| loads.rotate_left(key.0);
+            prop_assert!(choose(&targets, load, random, &[]).is_some());
+            let tried = [EndpointKey(0)];
+            let again = choose(&targets, load, random, &tried);
+            prop_assert_eq!(again.is_some(), weights.len() > 1);
+            prop_assert!(again.is_none_or(|target| target.key != tried[0]));
+        }
+
+        #[test]
+        fn two_draws_are_two_endpoints(
+            weights in prop::collection::vec(1_u32..9, 2..9),
+            random in any::<u64>(),
+        ) {
+            let targets = targets(&weights);
+            let (first, second) = draw_two(&targets, random).unwrap();
+            prop_assert_ne!(first.key, second.key);
+        }
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! Two spellings of one path must not reach two splits, so matching looks at a normal form: escaped
 //! unreserved characters decoded, escapes in upper case (RFC 3986 section 6.2.2), `.` and `..` and
-//! empty segments resolved. What is forwarded is what was sent. `%2F` and the like stay escaped:
-//! decoding them would change the meaning.
+//! empty segments resolved, a `%` that starts no escape escaped. What is forwarded is what was
+//! sent. `%2F` and the like stay escaped: decoding them would change the meaning.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ fn is_normal(mut rest: &[u8]) -> bool {
         let plain = match byte {
             b'/' => !starts_segment,
             b'.' if starts_segment => !matches!(tail, [] | [b'/', ..] | [b'.'] | [b'.', b'/', ..]),
-            b'%' => escape(tail).is_none_or(|(decoded, upper)| upper && !is_unreserved(decoded)),
+            b'%' => escape(tail).is_some_and(|(decoded, upper)| upper && !is_unreserved(decoded)),
             _ => true,
         };
         if !plain {
@@ -75,6 +75,8 @@ fn decode(mut segment: &[u8], out: &mut Vec<u8>) {
                 }
                 segment = tail.get(2..).unwrap_or_default();
             }
+            // Left as it is it could become the start of an escape that nobody sent.
+            (b'%', None) => out.extend(b"%25"),
             _ => out.push(*byte),
         }
     }

@@ -1,7 +1,8 @@
 //! How testers choose their version: `<version>.<signature>` in a header or a cookie.
 //!
-//! The signature is the HMAC-SHA256, in base64url without padding, of the lines `serin-override-v1`,
-//! the split's name and the version's name (no line end after the last): any tool can make one.
+//! The signature is the HMAC-SHA256, in base64url without padding, of the lines
+//! `serin-override-v1`, the split's name and the version's name (no line end after the last): any
+//! tool can make one.
 //! What is not signed, or badly, is as good as absent.
 
 use std::fmt;
