@@ -1,0 +1,154 @@
+"""Processes, their CPU time and memory, and the load generator."""
+
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+STARTED = []
+
+
+class Failed(Exception):
+    """A measurement that cannot be made, in words."""
+
+
+def cores():
+    """The proxy's core, and the core of load and backends."""
+    usable = sorted(os.sched_getaffinity(0))
+    return {usable[0]}, {usable[1 if len(usable) > 1 else 0]}
+
+
+def start(command, core, log):
+    """Starts a process in a group of its own, on the given cores."""
+    def prepare():
+        os.setpgid(0, 0)
+        os.sched_setaffinity(0, core)
+
+    with open(log, "ab") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                   preexec_fn=prepare)
+    STARTED.append(process)
+    return process
+
+
+def end(process):
+    """Asks a process we started to end, and its group with it if it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=5)
+    if process in STARTED:
+        STARTED.remove(process)
+
+
+def end_all():
+    """Ends everything that is still there."""
+    for process in list(STARTED):
+        end(process)
+
+
+def run(command, **more):
+    """Runs a command to its end; its output."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **more)
+    if done.returncode != 0:
+        raise Failed(f"`{' '.join(map(str, command))}` ended with {done.returncode}")
+    return done.stdout
+
+
+def raise_file_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tree(pid):
+    """A process and all below it."""
+    found, open_ = [], [pid]
+    while open_:
+        parent = open_.pop()
+        found.append(parent)
+        try:
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{task}/children") as children:
+                    open_.extend(int(child) for child in children.read().split())
+        except OSError:
+            continue
+    return found
+
+
+def cpu_seconds(pid):
+    """utime + stime of a process tree."""
+    total = 0
+    for member in tree(pid):
+        try:
+            with open(f"/proc/{member}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / TICK
+
+
+def pss_kib(pid):
+    """Proportional set size of a process tree."""
+    total = 0
+    for member in tree(pid):
+        with open(f"/proc/{member}/smaps_rollup") as rollup:
+            total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    return total
+
+
+def get(port, path="/small", fields=None, timeout=2.0):
+    """One request on a connection of its own: status and fields of the answer."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        client.request("GET", path, headers={"Host": "shop.example", **(fields or {})})
+        answer = client.getresponse()
+        answer.read()
+        return answer.status, answer.headers
+    finally:
+        client.close()
+
+
+def wait_ready(port, process, log):
+    """Until the proxy answers 200, ten seconds at most."""
+    until = time.monotonic() + 10
+    seen = "nothing"
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            seen, _ = get(port)
+            if seen == 200:
+                return
+        except (OSError, http.client.HTTPException) as error:
+            seen = error
+        time.sleep(0.02)
+    with open(log, errors="replace") as text:
+        tail = text.read()[-600:]
+    raise Failed(f"no answer on port {port} ({seen}); its log ends with:\n{tail}")
+
+
+def wrk(script, port, path, connections, seconds):
+    """Runs wrk with a script that prints JSON in the end; that JSON."""
+    _, core = cores()
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script),
+               f"http://127.0.0.1:{port}{path}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, timeout=seconds + 20,
+                          preexec_fn=lambda: os.sched_setaffinity(0, core))
+    line = next((it for it in done.stdout.splitlines() if it.startswith("{")), None)
+    if line is None:
+        raise Failed(f"wrk said: {done.stdout[-400:]}")
+    return json.loads(line)
