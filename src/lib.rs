@@ -19,3 +19,4 @@ pub mod discover;
 pub mod control;
 
 pub mod proxy;
+pub mod admin;

@@ -117,6 +117,19 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// A handle on channels whose other ends the caller holds, in place of control's own.
+    pub fn on(
+        events: mpsc::Sender<Event>,
+        reloads: mpsc::Sender<()>,
+        status: watch::Receiver<Arc<Status>>,
+        config: watch::Receiver<Arc<Config>>,
+        news: broadcast::Sender<News>,
+    ) -> Self {
+        Self { events, reloads, status, config, news }
+    }
+}
+
 fn gone() -> Refusal {
     Refusal {
         kind: RefusalKind::Conflict,

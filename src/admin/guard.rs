@@ -1,0 +1,144 @@
+//! What every request meets first, and the one shape of every refusal.
+//!
+//! A browser on an operator's machine can reach a loopback address, so a page from elsewhere must
+//! not be able to act. An act that carries an `Origin` (browsers always send it with an act) must
+//! be JSON, which no foreign page can send without our leave, and must come from our own page
+//! under an address or `localhost`, which no foreign name can stand for.
+
+use axum::{
+    BoxError, Json,
+    body::HttpBody,
+    extract::{FromRequest, Request, rejection::JsonRejection},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::wire::{Failure, Trouble};
+use crate::control::{Refusal, RefusalKind};
+
+/// A refusal as the wire has it.
+#[derive(Debug)]
+pub(super) struct Denial {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    help: String,
+}
+
+impl Denial {
+    /// A refusal: status, stable code, what is wrong, what to do.
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { status, code, message: message.into(), help: help.into() }
+    }
+}
+
+impl IntoResponse for Denial {
+    fn into_response(self) -> Response {
+        let Self { status, code, message, help } = self;
+        let error = Trouble { code: code.to_owned(), message, help };
+        (status, Json(Failure { error })).into_response()
+    }
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match refusal.kind {
+            RefusalKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            RefusalKind::Stale => (StatusCode::PRECONDITION_FAILED, "stale_epoch"),
+            RefusalKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+            RefusalKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        };
+        Self::new(status, code, refusal.message, refusal.help)
+    }
+}
+
+/// A JSON body. No body is the same as `{}`.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S, T> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    Json<T>: FromRequest<S, Rejection = JsonRejection>,
+{
+    type Rejection = Denial;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Denial> {
+        if request.body().is_end_stream() {
+            *request.body_mut() = axum::body::Body::from("{}");
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
+        }
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(malformed(&rejection)),
+        }
+    }
+}
+
+fn malformed(rejection: &JsonRejection) -> Denial {
+    let help = "send JSON with `Content-Type: application/json`, such as {\"reason\": \"...\"}";
+    Denial::new(rejection.status(), "malformed", rejection.body_text(), help)
+}
+
+/// Turns away acts that a foreign page has made a browser send.
+pub(super) async fn no_foreign_pages(request: Request, next: Next) -> Response {
+    let is_act = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let headers = request.headers();
+    let origin = headers.get(header::ORIGIN);
+    if is_act && let Some(origin) = origin {
+        let is_ours = origin.to_str().is_ok_and(|origin| is_own_page(origin, headers));
+        if !is_ours || !is_json(headers) {
+            let message = "an act from a web page must be JSON and come from this address";
+            let help = "open the page by its IP address or as localhost, or use the CLI";
+            return Denial::new(StatusCode::FORBIDDEN, "foreign_page", message, help)
+                .into_response();
+        }
+    }
+    next.run(request).await
+}
+
+fn is_own_page(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let Some(("http", from)) = origin.split_once("://") else { return false };
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    from == host && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// A path that is not there.
+pub(super) async fn not_found(request: Request) -> Denial {
+    let message = format!("there is no {}", request.uri().path());
+    let help = "GET /v1/splits lists the splits; the API is in docs/operations.md";
+    Denial::new(StatusCode::NOT_FOUND, "not_found", message, help)
+}
+
+/// A path that is there, with another method.
+pub(super) async fn wrong_method(request: Request) -> Denial {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("{path} does not take {method}");
+    let help = "reads are GET, acts are POST, weights are PUT";
+    Denial::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, help)
+}
+
+/// Too many requests at a time, or one that took too long.
+pub(super) async fn overloaded(error: BoxError) -> Denial {
+    let (status, message) = if error.is::<tower::timeout::error::Elapsed>() {
+        (StatusCode::GATEWAY_TIMEOUT, "the answer took too long")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time")
+    };
+    Denial::new(status, "overloaded", message, "ask again in a second")
+}

@@ -1,0 +1,149 @@
+//! `/metrics`: control's totals and snapshot as Prometheus text, made anew for each scrape.
+//!
+//! Names and labels are part of the product's promise. Label values come from the file or from
+//! closed sets of words, never from a request; and the number of series has a bound on top.
+
+mod process;
+mod rollout;
+mod text;
+mod traffic;
+
+use axum::{
+    extract,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use self::text::{Kind, Text};
+use super::{State, guard::Denial};
+use crate::{
+    control::{Status, Totals},
+    model::number::{long, real, real_len},
+};
+
+/// What Prometheus calls its text format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `GET /metrics`.
+pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Response {
+    let Some(totals) = state.handle.totals().await else {
+        let message = "the control loop has ended";
+        return Denial::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message, "the process ends")
+            .into_response();
+    };
+    let status = state.handle.status();
+    let (prefix, budget) = {
+        let config = state.handle.config();
+        let config = config.borrow();
+        let routes = config.splits.iter().flat_map(|split| {
+            split.routes.iter().map(|route| (split.name.clone(), route.name.clone()))
+        });
+        let budget = traffic::Budget::new(config.metrics.max_series, routes);
+        (config.metrics.prefix.clone(), budget)
+    };
+    // Reading /proc is quick, but it is a file system all the same.
+    let process = tokio::task::spawn_blocking(process::read).await.unwrap_or_default();
+    let mut text = Text::new(&prefix);
+    render(&mut text, &status, &totals, &budget);
+    process.write(&mut text);
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
+}
+
+fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::Budget) {
+    build(text);
+    let overflow = traffic::write(text, totals, budget);
+    rollout::write(text, status, totals);
+    upstreams(text, status, totals);
+    listeners(text, totals);
+    config(text, status);
+    workers(text, totals);
+    text.family("metrics_overflow", Kind::Counter, "Requests counted under route=\"_other\".");
+    text.sample("_total", &[], real(overflow));
+    text.family("metrics_series", Kind::Gauge, "Series in this answer before this one.");
+    text.sample("", &[], real_len(text.series()));
+}
+
+fn build(text: &mut Text) {
+    text.family("build_info", Kind::Gauge, "The program. Always 1.");
+    let labels = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("rustc", env!("SERIN_RUSTC")),
+        ("tls_backend", "none"),
+    ];
+    text.sample("", &labels, 1.0);
+}
+
+fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
+    text.family("upstream_endpoints", Kind::Gauge, "Endpoints by what is known of them.");
+    for upstream in &status.upstreams {
+        let (usable, all) = upstream.endpoints;
+        for (state, count) in [("healthy", usable), ("unhealthy", all.saturating_sub(usable))] {
+            let labels = [("upstream", upstream.name.as_str()), ("state", state)];
+            text.sample("", &labels, real_len(count));
+        }
+    }
+    text.family("upstream_connections", Kind::Gauge, "Connections to endpoints.");
+    let (idle, busy) = totals.workers.iter().fold((0, 0), |(idle, busy), worker| {
+        let (more_idle, more_busy) = worker.upstream_connections;
+        (idle + more_idle, busy + more_busy)
+    });
+    text.sample("", &[("state", "idle")], real(idle));
+    text.sample("", &[("state", "busy")], real(busy));
+    text.family("discovery_age_seconds", Kind::Gauge, "Since a source last answered well.");
+    for upstream in &status.upstreams {
+        if let Some(age) = upstream.age {
+            text.sample("", &[("upstream", upstream.name.as_str())], age.as_secs_f64());
+        }
+    }
+    text.family("discovery_updates", Kind::Counter, "Answers of sources.");
+    for (upstream, result, count) in &totals.discoveries {
+        let labels = [("upstream", upstream.as_str()), ("result", result)];
+        text.sample("_total", &labels, real(*count));
+    }
+}
+
+fn listeners(text: &mut Text, totals: &Totals) {
+    let mut sums = std::collections::BTreeMap::new();
+    for listener in totals.workers.iter().flat_map(|worker| &worker.listeners) {
+        let sum = sums.entry(listener.name.as_str()).or_insert((0, 0, 0));
+        sum.0 += listener.open;
+        sum.1 += listener.accepted;
+        sum.2 += listener.refused;
+    }
+    text.family("listener_connections", Kind::Gauge, "Connections of clients.");
+    for (name, (open, _, _)) in &sums {
+        text.sample("", &[("listener", name), ("state", "open")], real(*open));
+    }
+    text.family("listener_accepts", Kind::Counter, "Connections accepted and turned away.");
+    for (name, (_, accepted, refused)) in &sums {
+        for (result, count) in [("accepted", accepted), ("refused", refused)] {
+            text.sample("_total", &[("listener", name), ("result", result)], real(*count));
+        }
+    }
+}
+
+fn config(text: &mut Text, status: &Status) {
+    let config = &status.config;
+    let (good, bad) = config.reloads;
+    text.family("config_reloads", Kind::Counter, "Reads of a changed file since the start.");
+    text.sample("_total", &[("result", "success")], real(good));
+    text.sample("_total", &[("result", "failure")], real(bad));
+    let help = "1 if the last read of the file was good; 0: an older one is in force.";
+    text.family("config_last_reload_successful", Kind::Gauge, help);
+    text.sample("", &[], f64::from(u8::from(config.problem.is_none())));
+    let help = "When the file in force was read, in seconds since the epoch.";
+    text.family("config_last_reload_timestamp_seconds", Kind::Gauge, help);
+    text.sample("", &[], real(config.loaded_at.millis()) / 1e3);
+    text.family("config_info", Kind::Gauge, "The file in force. Always 1.");
+    text.sample("", &[("hash", &format!("{:016x}", config.hash))], 1.0);
+}
+
+fn workers(text: &mut Text, totals: &Totals) {
+    text.family("worker_busy_ratio", Kind::Gauge, "Share of its time that a worker is busy.");
+    for (number, worker) in totals.workers.iter().enumerate() {
+        text.sample("", &[("worker", &long(number).to_string())], worker.busy);
+    }
+    text.family("journal_failures", Kind::Counter, "Writes of rollout state that failed.");
+    text.sample("_total", &[], real(totals.journal_failures));
+}
+

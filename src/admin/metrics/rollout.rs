@@ -1,0 +1,133 @@
+//! Splits, rollouts and what the judge knows.
+
+use super::text::{Kind, Text};
+use crate::{
+    control::{SplitStatus, Status, Totals},
+    judge::{MetricJudgement, Verdict},
+    model::{
+        Role,
+        number::{real, real_len},
+    },
+};
+
+/// Every phase, for the state set.
+const PHASES: [&str; 5] = ["idle", "progressing", "paused", "promoted", "rolled_back"];
+/// Every verdict, for the state set.
+const VERDICTS: [(Verdict, &str); 4] = [
+    (Verdict::Pass, "pass"),
+    (Verdict::Fail, "fail"),
+    (Verdict::Inconclusive, "inconclusive"),
+    (Verdict::NoData, "no_data"),
+];
+
+/// Writes the families.
+pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
+    weights(text, &status.splits);
+    phases(text, &status.splits);
+    endings(text, totals);
+    analysis(text, &status.splits);
+}
+
+fn weights(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "Share of the traffic: as in the file, in force, and as seen in this stage.";
+    text.family("split_weight_ratio", Kind::Gauge, help);
+    for split in splits {
+        let Some(canary) = &split.canary else { continue };
+        let kinds = [
+            ("configured", split.configured.map(|share| share.ratio())),
+            ("effective", Some(split.share.ratio())),
+            ("observed", split.observed),
+        ];
+        for (kind, ratio) in kinds {
+            let Some(ratio) = ratio else { continue };
+            for (version, ratio) in [(&split.stable, 1.0 - ratio), (canary, ratio)] {
+                let labels = [
+                    ("split", split.name.as_str()),
+                    ("version", version.as_str()),
+                    ("kind", kind),
+                ];
+                text.sample("", &labels, ratio);
+            }
+        }
+    }
+}
+
+fn phases(text: &mut Text, splits: &[SplitStatus]) {
+    text.family("split_epoch", Kind::Gauge, "The number of the split's rollout.");
+    for split in splits {
+        text.sample("", &[("split", split.name.as_str())], real(split.epoch.0));
+    }
+    text.family("rollout_phase", Kind::Gauge, "1 for the phase that a rollout is in.");
+    for split in splits {
+        for phase in PHASES {
+            let labels = [("split", split.name.as_str()), ("phase", phase)];
+            text.sample("", &labels, f64::from(u8::from(split.phase == phase)));
+        }
+    }
+    text.family("rollout_step", Kind::Gauge, "The step under way, from 1.");
+    for split in splits {
+        if let Some((step, _)) = split.step {
+            text.sample("", &[("split", split.name.as_str())], real_len(step));
+        }
+    }
+}
+
+fn endings(text: &mut Text, totals: &Totals) {
+    text.family("rollouts", Kind::Counter, "Rollouts that have ended, by result.");
+    for (split, result, count) in &totals.rollouts {
+        let labels = [("split", split.as_str()), ("result", result)];
+        text.sample("_total", &labels, real(*count));
+    }
+    text.family("rollbacks", Kind::Counter, "Rollbacks, by cause.");
+    for (split, cause, count) in &totals.rollbacks {
+        let labels = [("split", split.as_str()), ("cause", cause)];
+        text.sample("_total", &labels, real(*count));
+    }
+}
+
+fn analysis(text: &mut Text, splits: &[SplitStatus]) {
+    let numbers: [(&str, &str, fn(&MetricJudgement) -> f64); 4] = [
+        ("analysis_estimate", "Canary minus stable.", |metric| metric.estimate),
+        ("analysis_lower", "Lower end of the interval for it.", |metric| metric.interval.0),
+        ("analysis_upper", "Upper end of the interval for it.", |metric| metric.interval.1),
+        ("analysis_margin", "How much worse the canary may be.", |metric| metric.margin),
+    ];
+    for (name, help, number) in numbers {
+        text.family(name, Kind::Gauge, help);
+        for (split, metric) in metrics(splits) {
+            let labels = [("split", split), ("metric", metric.metric.as_str())];
+            text.sample("", &labels, number(metric));
+        }
+    }
+    text.family("analysis_verdict", Kind::Gauge, "1 for what the judge says of a metric.");
+    for (split, metric) in metrics(splits) {
+        for (verdict, word) in VERDICTS {
+            let labels =
+                [("split", split), ("metric", metric.metric.as_str()), ("verdict", word)];
+            text.sample("", &labels, f64::from(u8::from(metric.verdict == verdict)));
+        }
+    }
+    text.family("analysis_samples", Kind::Gauge, "Judged requests since the rollout began.");
+    for split in splits.iter().filter(|split| split.canary.is_some()) {
+        for role in Role::ALL {
+            let Some(arm) = split.arm(*role) else { continue };
+            let labels = [("split", split.name.as_str()), ("role", role.as_str())];
+            text.sample("", &labels, real(arm.trials));
+        }
+    }
+    let help = "Evidence against the canary as a share of what rolls it back.";
+    text.family("analysis_alpha_spent_ratio", Kind::Gauge, help);
+    for split in splits {
+        let Some(judgement) = &split.judgement else { continue };
+        let ratio = (judgement.evidence / judgement.threshold).clamp(0.0, 1.0);
+        let ratio = if ratio.is_nan() { 0.0 } else { ratio };
+        text.sample("", &[("split", split.name.as_str())], ratio);
+    }
+}
+
+fn metrics(splits: &[SplitStatus]) -> impl Iterator<Item = (&str, &MetricJudgement)> {
+    splits.iter().flat_map(|split| {
+        let judged = split.judgement.iter().flat_map(|judgement| &judgement.metrics);
+        judged.map(|metric| (split.name.as_str(), metric))
+    })
+}

@@ -1,0 +1,196 @@
+//! Requests and attempts: the families that have a series for each split, version and route.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use super::text::{Kind, Text};
+use crate::{
+    control::{SeriesKey, Totals},
+    measure::{AttemptLabel, Cell, Latencies, RequestLabel},
+    model::{RouteName, SplitName, number::real},
+};
+
+/// Upper edges of the classic buckets: microseconds, and how `le` spells them in seconds.
+const BUCKETS: [(u64, &str); 14] = [
+    (1_000, "0.001"),
+    (2_500, "0.0025"),
+    (5_000, "0.005"),
+    (10_000, "0.01"),
+    (25_000, "0.025"),
+    (50_000, "0.05"),
+    (100_000, "0.1"),
+    (250_000, "0.25"),
+    (500_000, "0.5"),
+    (1_000_000, "1"),
+    (2_500_000, "2.5"),
+    (5_000_000, "5"),
+    (10_000_000, "10"),
+    (30_000_000, "30"),
+];
+/// What one split, version and route may cost: code classes times outcomes.
+const COST: usize = 30;
+/// The route of what is over the budget.
+const OTHER: &str = "_other";
+/// Split, version and route of what was refused before it reached any.
+const NOWHERE: &str = "_none";
+/// The only protocol of this build.
+const PROTOCOL: &str = "h1";
+
+/// Which routes have series of their own. It follows from the file alone, so that no counter
+/// changes its name while the file stays the same.
+#[derive(Debug)]
+pub(super) struct Budget {
+    places: usize,
+    ranks: HashMap<(SplitName, RouteName), usize>,
+}
+
+impl Budget {
+    /// Room for `max_series`, given to routes in the order of the file.
+    pub(super) fn new(
+        max_series: usize,
+        routes: impl Iterator<Item = (SplitName, RouteName)>,
+    ) -> Self {
+        let ranks = routes.enumerate().map(|(rank, route)| (route, rank)).collect();
+        Self { places: max_series / COST, ranks }
+    }
+}
+
+/// A series as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    split: &'a str,
+    version: &'a str,
+    role: &'a str,
+    route: &'a str,
+}
+
+/// The series within the budget, and how many requests were counted under `_other`.
+fn within<'a>(totals: &'a Totals, budget: &Budget) -> (BTreeMap<Key<'a>, Cell>, u64) {
+    let rank = |key: &SeriesKey| {
+        let rank = budget.ranks.get(&(key.split.clone(), key.route.clone()));
+        rank.copied().unwrap_or(usize::MAX)
+    };
+    let mut series: Vec<&(SeriesKey, Cell)> = totals.series.iter().collect();
+    series.sort_by_key(|(key, _)| (rank(key), key));
+    let mut kept: BTreeMap<Key<'_>, Cell> = BTreeMap::new();
+    let mut overflow = 0;
+    for (place, (key, cell)) in series.into_iter().enumerate() {
+        let is_over = place >= budget.places;
+        if is_over {
+            overflow += cell.requests.sum(|_| true);
+        }
+        let key = Key {
+            split: key.split.as_str(),
+            version: key.version.as_str(),
+            role: key.role.as_str(),
+            route: if is_over { OTHER } else { key.route.as_str() },
+        };
+        kept.entry(key).or_default().merge(cell);
+    }
+    (kept, overflow)
+}
+
+/// Writes the families; answers how many requests were counted under `_other`.
+pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
+    let (series, overflow) = within(totals, budget);
+    requests(text, totals, &series);
+    attempts(text, &series);
+    let by_route = sum(&series, |key| vec![
+        ("split", key.split),
+        ("version", key.version),
+        ("route", key.route),
+    ]);
+    let by_version =
+        sum(&series, |key| vec![("split", key.split), ("version", key.version)]);
+    let help = "End of the request's head to the last byte handed to the client.";
+    histograms(text, "request_duration_seconds", help, &by_route, |cell| &cell.duration);
+    let help = "Judged attempts: first byte sent to last byte received.";
+    histograms(text, "attempt_duration_seconds", help, &by_version, |cell| &cell.latency);
+    let help = "Attempts: first byte sent to first byte received.";
+    histograms(text, "attempt_ttfb_seconds", help, &by_version, |cell| &cell.first_byte);
+    overflow
+}
+
+fn requests(text: &mut Text, totals: &Totals, series: &BTreeMap<Key<'_>, Cell>) {
+    text.family("requests", Kind::Counter, "Requests by what the client saw.");
+    let by_route = sum(series, |key| vec![
+        ("split", key.split),
+        ("version", key.version),
+        ("route", key.route),
+    ]);
+    let nowhere = vec![("split", NOWHERE), ("version", NOWHERE), ("route", NOWHERE)];
+    let refused = std::iter::once((&nowhere, &totals.refused));
+    let served = by_route.iter().map(|(labels, cell)| (labels, &cell.requests));
+    for (labels, tally) in served.chain(refused) {
+        let mut counts: Vec<(RequestLabel, u64)> = tally.iter().collect();
+        counts.sort_unstable();
+        for (label, count) in counts {
+            let mut labels = labels.clone();
+            labels.extend([
+                ("protocol", PROTOCOL),
+                ("code_class", label.code_class.as_str()),
+                ("outcome", label.outcome.as_str()),
+            ]);
+            text.sample("_total", &labels, real(count));
+        }
+    }
+}
+
+fn attempts(text: &mut Text, series: &BTreeMap<Key<'_>, Cell>) {
+    text.family("attempts", Kind::Counter, "Tries against an endpoint: what the judge sees.");
+    for (key, cell) in series {
+        let mut counts: Vec<(AttemptLabel, u64)> = cell.attempts.iter().collect();
+        counts.sort_unstable();
+        for (label, count) in counts {
+            let labels = [
+                ("split", key.split),
+                ("version", key.version),
+                ("role", key.role),
+                ("route", key.route),
+                ("code_class", label.code_class.as_str()),
+                ("outcome", label.outcome.as_str()),
+                ("reason", label.reason.as_str()),
+            ];
+            text.sample("_total", &labels, real(count));
+        }
+    }
+}
+
+/// Cells by label, and the distribution that one family is made of.
+type Labelled<'a> = BTreeMap<Vec<(&'static str, &'a str)>, Cell>;
+
+fn sum<'a>(
+    series: &BTreeMap<Key<'a>, Cell>,
+    labels: impl Fn(&Key<'a>) -> Vec<(&'static str, &'a str)>,
+) -> Labelled<'a> {
+    let mut sums = Labelled::new();
+    for (key, cell) in series {
+        sums.entry(labels(key)).or_default().merge(cell);
+    }
+    sums
+}
+
+fn histograms(
+    text: &mut Text,
+    name: &str,
+    help: &str,
+    cells: &Labelled<'_>,
+    chosen: impl Fn(&Cell) -> &Latencies,
+) {
+    text.family(name, Kind::Histogram, help);
+    for (labels, cell) in cells {
+        let latencies = chosen(cell);
+        let all = latencies.count();
+        let at_most = |micros| all - latencies.count_above(Duration::from_micros(micros));
+        let buckets = BUCKETS.iter().map(|(micros, le)| (*le, at_most(*micros)));
+        for (le, count) in buckets.chain([("+Inf", all)]) {
+            let mut labels = labels.clone();
+            labels.push(("le", le));
+            text.sample("_bucket", &labels, real(count));
+        }
+        text.sample("_sum", labels, latencies.sum_seconds());
+        text.sample("_count", labels, real(all));
+    }
+}

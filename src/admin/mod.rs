@@ -1,0 +1,222 @@
+//! For humans and scrapers: what is going on, and the operator's acts.
+//!
+//! *Owns:* the admin API, metrics text, the event stream, the status page.
+//! *Does not know:* the proxy, the inside of plans, how control decides.
+//! *Invariants:* it reads snapshots and sends commands; nothing here changes traffic by itself. No
+//! request is slower than its limit, longer than its limit, or without an answer in JSON or text.
+//! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`.
+
+mod api;
+mod guard;
+mod health;
+mod metrics;
+mod stream;
+pub mod wire;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    error_handling::HandleErrorLayer,
+    extract::{DefaultBodyLimit, connect_info::Connected},
+    middleware,
+    response::Html,
+    routing::{get, post},
+    serve::IncomingStream,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};
+
+use crate::control::Handle;
+
+/// The longest body of a request.
+const BODY_MAX: usize = 64 << 10;
+/// The longest time until the head of an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Requests at a time; more are turned away with 503.
+const REQUESTS_MAX: usize = 64;
+/// Event streams at a time; more are turned away with 503.
+const STREAMS_MAX: usize = 64;
+/// How long connections may take to end when the process goes down.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Where to listen. Nothing: no admin at all.
+#[derive(Debug, Clone, Default)]
+pub struct Bind {
+    /// A TCP address; port 0 lets the system choose.
+    pub http: Option<SocketAddr>,
+    /// A unix socket; a stale one is replaced.
+    pub unix: Option<PathBuf>,
+}
+
+/// Why admin cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("admin cannot listen on {place}: {source}; {help}")]
+pub struct ServeError {
+    place: String,
+    help: &'static str,
+    source: io::Error,
+}
+
+/// Admin at work. Dropping it ends it at once; [`Serving::stop`] lets requests end.
+#[derive(Debug)]
+pub struct Serving {
+    http: Option<SocketAddr>,
+    unix: Option<SocketFile>,
+    servers: JoinSet<io::Result<()>>,
+    ending: CancellationToken,
+}
+
+/// What every request may use.
+#[derive(Debug, Clone)]
+struct State {
+    handle: Handle,
+    /// Whether the process was ever ready (`/startupz`).
+    started: Arc<AtomicBool>,
+    streams: Arc<Semaphore>,
+    ending: CancellationToken,
+}
+
+/// Who is on the other end of a connection.
+#[derive(Debug, Clone)]
+struct Peer(Option<SocketAddr>);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(Some(*stream.remote_addr()))
+    }
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
+        Self(None)
+    }
+}
+
+/// Binds and serves in the background; the addresses are bound when this returns.
+pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
+    let ending = CancellationToken::new();
+    let state = State {
+        handle,
+        started: Arc::default(),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        ending: ending.clone(),
+    };
+    let service = router(state).into_make_service_with_connect_info::<Peer>();
+    let mut serving = Serving { http: None, unix: None, servers: JoinSet::new(), ending };
+    if let Some(address) = bind.http {
+        let listener = TcpListener::bind(address).await.map_err(|error| cannot(address, error))?;
+        serving.http = listener.local_addr().ok();
+        let server = axum::serve(listener, service.clone());
+        let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
+        serving.servers.spawn(server.into_future());
+    }
+    if let Some(path) = &bind.unix {
+        let listener = bind_unix(path).await.map_err(|error| cannot(path.display(), error))?;
+        serving.unix = Some(SocketFile(path.clone()));
+        let server = axum::serve(listener, service);
+        let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
+        serving.servers.spawn(server.into_future());
+    }
+    Ok(serving)
+}
+
+impl Serving {
+    /// The TCP address in use.
+    pub const fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The unix socket in use.
+    pub fn unix(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|file| file.0.as_path())
+    }
+
+    /// Takes no more connections, ends event streams, and lets requests under way end.
+    pub async fn stop(mut self) {
+        self.ending.cancel();
+        let ended = async { while self.servers.join_next().await.is_some() {} };
+        // A client that does not read holds nobody up.
+        let _in_time = tokio::time::timeout(GRACE, ended).await;
+    }
+}
+
+/// A unix socket's file, which goes with its server.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // If it is gone already, that is what is wanted.
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Replaces a socket that nobody listens on; anything else that is there stays.
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+    if is_socket && tokio::net::UnixStream::connect(path).await.is_err() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    // The owner and the group operate; the directory decides who else may reach it.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+fn cannot(place: impl ToString, source: io::Error) -> ServeError {
+    let help = if source.kind() == io::ErrorKind::AddrInUse {
+        "is another serin running? choose another address under `admin:`"
+    } else {
+        "choose another address under `admin:`"
+    };
+    ServeError { place: place.to_string(), help, source }
+}
+
+fn router(state: State) -> Router {
+    let layers = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(guard::overloaded))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
+        .layer(TimeoutLayer::new(ANSWER_WITHIN));
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/startupz", get(health::startupz))
+        .route("/metrics", get(metrics::scrape))
+        .route("/v1/splits", get(api::splits))
+        .route("/v1/splits/{split}", get(api::split).post(api::act))
+        .route("/v1/splits/{split}/analysis", get(api::analysis))
+        .route("/v1/splits/{split}/weights", axum::routing::put(api::set_weights))
+        .route("/v1/upstreams", get(api::upstreams))
+        .route("/v1/config", get(api::config))
+        .route("/v1/config:reload", post(api::reload))
+        .route("/v1/events", get(stream::events))
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(middleware::from_fn(guard::no_foreign_pages))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(layers)
+        .with_state(state)
+}
+
+/// The status page: one file, nothing loaded from elsewhere.
+async fn page() -> ([(&'static str, &'static str); 2], Html<&'static str>) {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let headers = [("content-security-policy", policy), ("x-content-type-options", "nosniff")];
+    (headers, Html(include_str!("dashboard.html")))
+}
