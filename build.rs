@@ -6,12 +6,16 @@ fn main() {
     let compiler = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let told = Command::new(compiler).arg("--version").output();
     let text = told.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    let version = text.ok().and_then(|text| text.split_whitespace().nth(1).map(str::to_owned));
-    say(&format!("rustc-env=SERIN_RUSTC={}", version.as_deref().unwrap_or("unknown")));
+    let version = text
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1).map(str::to_owned));
+    say(&format!(
+        "rustc-env=SERIN_RUSTC={}",
+        version.as_deref().unwrap_or("unknown")
+    ));
     say("rerun-if-changed=build.rs");
 }
 
-#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn say(instruction: &str) {
     println!("cargo::{instruction}");
 }

@@ -18,5 +18,5 @@ pub mod discover;
 
 pub mod control;
 
-pub mod proxy;
 pub mod admin;
+pub mod proxy;

@@ -67,7 +67,10 @@ pub(super) async fn config(extract::State(state): Shared) -> Json<Config> {
 /// `POST /v1/config:reload`: reads the file now; what comes of it is in `GET /v1/config`.
 pub(super) async fn reload(extract::State(state): Shared) -> (StatusCode, Json<Config>) {
     state.handle.reload();
-    (StatusCode::ACCEPTED, Json(Config::from(&state.handle.status().config)))
+    (
+        StatusCode::ACCEPTED,
+        Json(Config::from(&state.handle.status().config)),
+    )
 }
 
 /// `PUT /v1/splits/{split}/weights`.
@@ -96,7 +99,9 @@ pub(super) async fn act(
 ) -> Result<Response, Denial> {
     let (name, verb) = target.rsplit_once(':').unwrap_or((&target, ""));
     let command = match verb {
-        "promote" => Command::Promote { full: body.full.unwrap_or(false) },
+        "promote" => Command::Promote {
+            full: body.full.unwrap_or(false),
+        },
         "pause" => Command::Pause,
         "resume" => Command::Resume,
         "abort" => Command::Abort,
@@ -104,7 +109,12 @@ pub(super) async fn act(
         _ => {
             let message = format!("`{verb}` is not an act on a split");
             let help = "POST /v1/splits/NAME:promote, :pause, :resume, :abort or :retry";
-            return Err(Denial::new(StatusCode::NOT_FOUND, "unknown_act", message, help));
+            return Err(Denial::new(
+                StatusCode::NOT_FOUND,
+                "unknown_act",
+                message,
+                help,
+            ));
         }
     };
     let asker = asker(&peer, &headers, body.reason)?;
@@ -123,15 +133,22 @@ async fn ask(
 }
 
 fn find<'a>(status: &'a Status, name: &str) -> Result<&'a SplitStatus, Denial> {
-    status.splits.iter().find(|split| split.name.as_str() == name).ok_or_else(|| {
-        let names = status.splits.iter().map(|split| SplitName::as_str(&split.name));
-        let help = match names.collect::<Vec<_>>().join(", ") {
-            none if none.is_empty() => "the file in force has no splits".to_owned(),
-            names => format!("there are: {names}"),
-        };
-        let message = format!("there is no split `{name}`");
-        Denial::new(StatusCode::NOT_FOUND, "not_found", message, help)
-    })
+    status
+        .splits
+        .iter()
+        .find(|split| split.name.as_str() == name)
+        .ok_or_else(|| {
+            let names = status
+                .splits
+                .iter()
+                .map(|split| SplitName::as_str(&split.name));
+            let help = match names.collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => "the file in force has no splits".to_owned(),
+                names => format!("there are: {names}"),
+            };
+            let message = format!("there is no split `{name}`");
+            Denial::new(StatusCode::NOT_FOUND, "not_found", message, help)
+        })
 }
 
 fn with_epoch(epoch: u64, answer: impl IntoResponse) -> Response {
@@ -139,7 +156,9 @@ fn with_epoch(epoch: u64, answer: impl IntoResponse) -> Response {
 }
 
 fn asker(peer: &Peer, headers: &HeaderMap, reason: Option<String>) -> Result<Asker, Denial> {
-    let place = peer.0.map_or_else(|| "unix".to_owned(), |address| address.ip().to_string());
+    let place = peer
+        .0
+        .map_or_else(|| "unix".to_owned(), |address| address.ip().to_string());
     let claimed = headers.get(ACTOR).and_then(|actor| actor.to_str().ok());
     let claimed = claimed.filter(|actor| !actor.is_empty() && actor.len() <= ACTOR_MAX);
     Ok(Asker {
@@ -151,12 +170,17 @@ fn asker(peer: &Peer, headers: &HeaderMap, reason: Option<String>) -> Result<Ask
 
 /// `If-Match`: an epoch, in quotes or not; `*` and nothing: any.
 fn if_match(headers: &HeaderMap) -> Result<Option<Epoch>, Denial> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
     }
-    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
     bare.parse().map(|epoch| Some(Epoch(epoch))).map_err(|_| {
         let message = format!("If-Match is `{text}`, which is not an epoch");
         let help = "send the number that GET /v1/splits/NAME has as `epoch`, or leave it out";

@@ -34,14 +34,28 @@ impl Denial {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { status, code, message: message.into(), help: help.into() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 }
 
 impl IntoResponse for Denial {
     fn into_response(self) -> Response {
-        let Self { status, code, message, help } = self;
-        let error = Trouble { code: code.to_owned(), message, help };
+        let Self {
+            status,
+            code,
+            message,
+            help,
+        } = self;
+        let error = Trouble {
+            code: code.to_owned(),
+            message,
+            help,
+        };
         (status, Json(Failure { error })).into_response()
     }
 }
@@ -93,7 +107,9 @@ pub(super) async fn no_foreign_pages(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let origin = headers.get(header::ORIGIN);
     if is_act && let Some(origin) = origin {
-        let is_ours = origin.to_str().is_ok_and(|origin| is_own_page(origin, headers));
+        let is_ours = origin
+            .to_str()
+            .is_ok_and(|origin| is_own_page(origin, headers));
         if !is_ours || !is_json(headers) {
             let message = "an act from a web page must be JSON and come from this address";
             let help = "open the page by its IP address or as localhost, or use the CLI";
@@ -105,16 +121,30 @@ pub(super) async fn no_foreign_pages(request: Request, next: Next) -> Response {
 }
 
 fn is_own_page(origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let Some(("http", from)) = origin.split_once("://") else { return false };
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let Some(("http", from)) = origin.split_once("://") else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     from == host && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let essence = kind
+        .and_then(|kind| kind.split(';').next())
+        .unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
@@ -130,7 +160,12 @@ pub(super) async fn wrong_method(request: Request) -> Denial {
     let (method, path) = (request.method(), request.uri().path());
     let message = format!("{path} does not take {method}");
     let help = "reads are GET, acts are POST, weights are PUT";
-    Denial::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, help)
+    Denial::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        message,
+        help,
+    )
 }
 
 /// Too many requests at a time, or one that took too long.
@@ -138,7 +173,10 @@ pub(super) async fn overloaded(error: BoxError) -> Denial {
     let (status, message) = if error.is::<tower::timeout::error::Elapsed>() {
         (StatusCode::GATEWAY_TIMEOUT, "the answer took too long")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests at a time",
+        )
     };
     Denial::new(status, "overloaded", message, "ask again in a second")
 }

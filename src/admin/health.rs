@@ -21,7 +21,10 @@ pub(super) async fn readyz(extract::State(state): extract::State<State>) -> Answ
     if reasons.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned());
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{reasons}"))
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("not ready\n{reasons}"),
+    )
 }
 
 /// 200 once the process was ready for the first time; else 503 with the reasons.
@@ -33,7 +36,10 @@ pub(super) async fn startupz(extract::State(state): extract::State<State>) -> An
     if state.started.load(Ordering::Relaxed) {
         return (StatusCode::OK, "started\n".to_owned());
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("starting\n{}", reasons(&status)))
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("starting\n{}", reasons(&status)),
+    )
 }
 
 /// One line for each thing that is missing; empty if nothing is.
@@ -44,10 +50,16 @@ fn reasons(status: &Status) -> String {
     if status.is_ready {
         return String::new();
     }
-    let waiting = status.upstreams.iter().filter(|upstream| upstream.age.is_none());
+    let waiting = status
+        .upstreams
+        .iter()
+        .filter(|upstream| upstream.age.is_none());
     let mut lines: Vec<String> = waiting
         .map(|upstream| {
-            let why = upstream.problem.as_deref().unwrap_or("its source has not answered yet");
+            let why = upstream
+                .problem
+                .as_deref()
+                .unwrap_or("its source has not answered yet");
             format!("upstream `{}` has no endpoints: {why}\n", upstream.name)
         })
         .collect();

@@ -28,21 +28,31 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Response {
     let Some(totals) = state.handle.totals().await else {
         let message = "the control loop has ended";
-        return Denial::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message, "the process ends")
-            .into_response();
+        return Denial::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "closing",
+            message,
+            "the process ends",
+        )
+        .into_response();
     };
     let status = state.handle.status();
     let (prefix, budget) = {
         let config = state.handle.config();
         let config = config.borrow();
         let routes = config.splits.iter().flat_map(|split| {
-            split.routes.iter().map(|route| (split.name.clone(), route.name.clone()))
+            split
+                .routes
+                .iter()
+                .map(|route| (split.name.clone(), route.name.clone()))
         });
         let budget = traffic::Budget::new(config.metrics.max_series, routes);
         (config.metrics.prefix.clone(), budget)
     };
     // Reading /proc is quick, but it is a file system all the same.
-    let process = tokio::task::spawn_blocking(process::read).await.unwrap_or_default();
+    let process = tokio::task::spawn_blocking(process::read)
+        .await
+        .unwrap_or_default();
     let mut text = Text::new(&prefix);
     render(&mut text, &status, &totals, &budget);
     process.write(&mut text);
@@ -57,9 +67,17 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     listeners(text, totals);
     config(text, status);
     workers(text, totals);
-    text.family("metrics_overflow", Kind::Counter, "Requests counted under route=\"_other\".");
+    text.family(
+        "metrics_overflow",
+        Kind::Counter,
+        "Requests counted under route=\"_other\".",
+    );
     text.sample("_total", &[], real(overflow));
-    text.family("metrics_series", Kind::Gauge, "Series in this answer before this one.");
+    text.family(
+        "metrics_series",
+        Kind::Gauge,
+        "Series in this answer before this one.",
+    );
     text.sample("", &[], real_len(text.series()));
 }
 
@@ -74,25 +92,44 @@ fn build(text: &mut Text) {
 }
 
 fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
-    text.family("upstream_endpoints", Kind::Gauge, "Endpoints by what is known of them.");
+    text.family(
+        "upstream_endpoints",
+        Kind::Gauge,
+        "Endpoints by what is known of them.",
+    );
     for upstream in &status.upstreams {
         let (usable, all) = upstream.endpoints;
-        for (state, count) in [("healthy", usable), ("unhealthy", all.saturating_sub(usable))] {
+        for (state, count) in [
+            ("healthy", usable),
+            ("unhealthy", all.saturating_sub(usable)),
+        ] {
             let labels = [("upstream", upstream.name.as_str()), ("state", state)];
             text.sample("", &labels, real_len(count));
         }
     }
-    text.family("upstream_connections", Kind::Gauge, "Connections to endpoints.");
+    text.family(
+        "upstream_connections",
+        Kind::Gauge,
+        "Connections to endpoints.",
+    );
     let (idle, busy) = totals.workers.iter().fold((0, 0), |(idle, busy), worker| {
         let (more_idle, more_busy) = worker.upstream_connections;
         (idle + more_idle, busy + more_busy)
     });
     text.sample("", &[("state", "idle")], real(idle));
     text.sample("", &[("state", "busy")], real(busy));
-    text.family("discovery_age_seconds", Kind::Gauge, "Since a source last answered well.");
+    text.family(
+        "discovery_age_seconds",
+        Kind::Gauge,
+        "Since a source last answered well.",
+    );
     for upstream in &status.upstreams {
         if let Some(age) = upstream.age {
-            text.sample("", &[("upstream", upstream.name.as_str())], age.as_secs_f64());
+            text.sample(
+                "",
+                &[("upstream", upstream.name.as_str())],
+                age.as_secs_f64(),
+            );
         }
     }
     text.family("discovery_updates", Kind::Counter, "Answers of sources.");
@@ -110,14 +147,26 @@ fn listeners(text: &mut Text, totals: &Totals) {
         sum.1 += listener.accepted;
         sum.2 += listener.refused;
     }
-    text.family("listener_connections", Kind::Gauge, "Connections of clients.");
+    text.family(
+        "listener_connections",
+        Kind::Gauge,
+        "Connections of clients.",
+    );
     for (name, (open, _, _)) in &sums {
         text.sample("", &[("listener", name), ("state", "open")], real(*open));
     }
-    text.family("listener_accepts", Kind::Counter, "Connections accepted and turned away.");
+    text.family(
+        "listener_accepts",
+        Kind::Counter,
+        "Connections accepted and turned away.",
+    );
     for (name, (_, accepted, refused)) in &sums {
         for (result, count) in [("accepted", accepted), ("refused", refused)] {
-            text.sample("_total", &[("listener", name), ("result", result)], real(*count));
+            text.sample(
+                "_total",
+                &[("listener", name), ("result", result)],
+                real(*count),
+            );
         }
     }
 }
@@ -125,7 +174,11 @@ fn listeners(text: &mut Text, totals: &Totals) {
 fn config(text: &mut Text, status: &Status) {
     let config = &status.config;
     let (good, bad) = config.reloads;
-    text.family("config_reloads", Kind::Counter, "Reads of a changed file since the start.");
+    text.family(
+        "config_reloads",
+        Kind::Counter,
+        "Reads of a changed file since the start.",
+    );
     text.sample("_total", &[("result", "success")], real(good));
     text.sample("_total", &[("result", "failure")], real(bad));
     let help = "1 if the last read of the file was good; 0: an older one is in force.";
@@ -139,11 +192,18 @@ fn config(text: &mut Text, status: &Status) {
 }
 
 fn workers(text: &mut Text, totals: &Totals) {
-    text.family("worker_busy_ratio", Kind::Gauge, "Share of its time that a worker is busy.");
+    text.family(
+        "worker_busy_ratio",
+        Kind::Gauge,
+        "Share of its time that a worker is busy.",
+    );
     for (number, worker) in totals.workers.iter().enumerate() {
         text.sample("", &[("worker", &long(number).to_string())], worker.busy);
     }
-    text.family("journal_failures", Kind::Counter, "Writes of rollout state that failed.");
+    text.family(
+        "journal_failures",
+        Kind::Counter,
+        "Writes of rollout state that failed.",
+    );
     text.sample("_total", &[], real(totals.journal_failures));
 }
-

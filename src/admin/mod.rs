@@ -36,7 +36,10 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};
+use tower::{
+    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
+    timeout::TimeoutLayer,
+};
 
 use crate::control::Handle;
 
@@ -114,16 +117,25 @@ pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
         ending: ending.clone(),
     };
     let service = router(state).into_make_service_with_connect_info::<Peer>();
-    let mut serving = Serving { http: None, unix: None, servers: JoinSet::new(), ending };
+    let mut serving = Serving {
+        http: None,
+        unix: None,
+        servers: JoinSet::new(),
+        ending,
+    };
     if let Some(address) = bind.http {
-        let listener = TcpListener::bind(address).await.map_err(|error| cannot(address, error))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| cannot(&address, error))?;
         serving.http = listener.local_addr().ok();
         let server = axum::serve(listener, service.clone());
         let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
         serving.servers.spawn(server.into_future());
     }
     if let Some(path) = &bind.unix {
-        let listener = bind_unix(path).await.map_err(|error| cannot(path.display(), error))?;
+        let listener = bind_unix(path)
+            .await
+            .map_err(|error| cannot(&path.display(), error))?;
         serving.unix = Some(SocketFile(path.clone()));
         let server = axum::serve(listener, service);
         let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
@@ -176,13 +188,17 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn cannot(place: impl ToString, source: io::Error) -> ServeError {
+fn cannot(place: &impl ToString, source: io::Error) -> ServeError {
     let help = if source.kind() == io::ErrorKind::AddrInUse {
         "is another serin running? choose another address under `admin:`"
     } else {
         "choose another address under `admin:`"
     };
-    ServeError { place: place.to_string(), help, source }
+    ServeError {
+        place: place.to_string(),
+        help,
+        source,
+    }
 }
 
 fn router(state: State) -> Router {
@@ -200,7 +216,10 @@ fn router(state: State) -> Router {
         .route("/v1/splits", get(api::splits))
         .route("/v1/splits/{split}", get(api::split).post(api::act))
         .route("/v1/splits/{split}/analysis", get(api::analysis))
-        .route("/v1/splits/{split}/weights", axum::routing::put(api::set_weights))
+        .route(
+            "/v1/splits/{split}/weights",
+            axum::routing::put(api::set_weights),
+        )
         .route("/v1/upstreams", get(api::upstreams))
         .route("/v1/config", get(api::config))
         .route("/v1/config:reload", post(api::reload))
@@ -217,6 +236,9 @@ fn router(state: State) -> Router {
 async fn page() -> ([(&'static str, &'static str); 2], Html<&'static str>) {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                   connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [("content-security-policy", policy), ("x-content-type-options", "nosniff")];
+    let headers = [
+        ("content-security-policy", policy),
+        ("x-content-type-options", "nosniff"),
+    ];
     (headers, Html(include_str!("dashboard.html")))
 }

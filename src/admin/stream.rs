@@ -42,7 +42,9 @@ pub(super) async fn events(extract::State(state): extract::State<State>) -> Resp
     };
     let (into, events) = mpsc::channel(WAITING_MAX);
     tokio::spawn(feed(state, into, permit));
-    Sse::new(ReceiverStream::new(events)).keep_alive(KeepAlive::default()).into_response()
+    Sse::new(ReceiverStream::new(events))
+        .keep_alive(KeepAlive::default())
+        .into_response()
 }
 
 /// Until the reader is gone or the process goes down.

@@ -1,5 +1,5 @@
 //! The JSON of the admin API, in both directions: the server writes it, `serin status` and its
-//! sisters read it. Field names are part of the product's promise (SemVer covers them).
+//! sisters read it. Field names are part of the product's promise (the version number covers them).
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 

@@ -126,7 +126,13 @@ impl Handle {
         config: watch::Receiver<Arc<Config>>,
         news: broadcast::Sender<News>,
     ) -> Self {
-        Self { events, reloads, status, config, news }
+        Self {
+            events,
+            reloads,
+            status,
+            config,
+            news,
+        }
     }
 }
 

@@ -27,16 +27,26 @@ pub(super) fn read() -> Process {
     // The second field is the program's name in brackets, which may hold anything.
     let fields: Vec<f64> = stat
         .rsplit_once(')')
-        .map(|(_, rest)| rest.split_whitespace().map(|x| x.parse().unwrap_or(f64::NAN)).collect())
+        .map(|(_, rest)| {
+            rest.split_whitespace()
+                .map(|x| x.parse().unwrap_or(f64::NAN))
+                .collect()
+        })
         .unwrap_or_default();
     // Field n of proc(5) stands at n - 3 after the name.
     let field = |n: usize| fields.get(n - 3).copied().filter(|x| x.is_finite());
     let boot = number_after(&file("/proc/stat"), "btime ");
     let status = file("/proc/self/status");
-    let files = std::fs::read_dir("/proc/self/fd").ok().map(|open| real_len(open.count()));
+    let files = std::fs::read_dir("/proc/self/fd")
+        .ok()
+        .map(|open| real_len(open.count()));
     Process {
-        cpu_seconds: field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS),
-        start_time: field(22).zip(boot).map(|(ticks, boot)| boot + ticks / TICKS),
+        cpu_seconds: field(14)
+            .zip(field(15))
+            .map(|(user, system)| (user + system) / TICKS),
+        start_time: field(22)
+            .zip(boot)
+            .map(|(ticks, boot)| boot + ticks / TICKS),
         threads: field(20),
         resident: number_after(&status, "VmRSS:").map(|kib| kib * KIB),
         virtual_memory: number_after(&status, "VmSize:").map(|kib| kib * KIB),
@@ -50,12 +60,32 @@ impl Process {
     /// Writes what was found.
     pub(super) fn write(&self, text: &mut Text) {
         let gauges = [
-            ("process_open_fds", self.open_files, "Open file descriptors."),
-            ("process_max_fds", self.max_files, "File descriptors that may be open."),
-            ("process_resident_memory_bytes", self.resident, "Memory in RAM."),
-            ("process_virtual_memory_bytes", self.virtual_memory, "Address space in use."),
+            (
+                "process_open_fds",
+                self.open_files,
+                "Open file descriptors.",
+            ),
+            (
+                "process_max_fds",
+                self.max_files,
+                "File descriptors that may be open.",
+            ),
+            (
+                "process_resident_memory_bytes",
+                self.resident,
+                "Memory in RAM.",
+            ),
+            (
+                "process_virtual_memory_bytes",
+                self.virtual_memory,
+                "Address space in use.",
+            ),
             ("process_threads", self.threads, "Threads."),
-            ("process_start_time_seconds", self.start_time, "Start, in seconds since the epoch."),
+            (
+                "process_start_time_seconds",
+                self.start_time,
+                "Start, in seconds since the epoch.",
+            ),
         ];
         if let Some(seconds) = self.cpu_seconds {
             let help = "User and system CPU time in seconds.";
@@ -71,7 +101,10 @@ impl Process {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the rim: runs on the blocking pool")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rim: runs on the blocking pool"
+)]
 fn file(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

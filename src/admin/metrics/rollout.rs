@@ -5,7 +5,7 @@ use crate::{
     control::{SplitStatus, Status, Totals},
     judge::{MetricJudgement, Verdict},
     model::{
-        Role,
+        Role, Share,
         number::{real, real_len},
     },
 };
@@ -32,9 +32,11 @@ fn weights(text: &mut Text, splits: &[SplitStatus]) {
     let help = "Share of the traffic: as in the file, in force, and as seen in this stage.";
     text.family("split_weight_ratio", Kind::Gauge, help);
     for split in splits {
-        let Some(canary) = &split.canary else { continue };
+        let Some(canary) = &split.canary else {
+            continue;
+        };
         let kinds = [
-            ("configured", split.configured.map(|share| share.ratio())),
+            ("configured", split.configured.map(Share::ratio)),
             ("effective", Some(split.share.ratio())),
             ("observed", split.observed),
         ];
@@ -53,11 +55,19 @@ fn weights(text: &mut Text, splits: &[SplitStatus]) {
 }
 
 fn phases(text: &mut Text, splits: &[SplitStatus]) {
-    text.family("split_epoch", Kind::Gauge, "The number of the split's rollout.");
+    text.family(
+        "split_epoch",
+        Kind::Gauge,
+        "The number of the split's rollout.",
+    );
     for split in splits {
         text.sample("", &[("split", split.name.as_str())], real(split.epoch.0));
     }
-    text.family("rollout_phase", Kind::Gauge, "1 for the phase that a rollout is in.");
+    text.family(
+        "rollout_phase",
+        Kind::Gauge,
+        "1 for the phase that a rollout is in.",
+    );
     for split in splits {
         for phase in PHASES {
             let labels = [("split", split.name.as_str()), ("phase", phase)];
@@ -73,7 +83,11 @@ fn phases(text: &mut Text, splits: &[SplitStatus]) {
 }
 
 fn endings(text: &mut Text, totals: &Totals) {
-    text.family("rollouts", Kind::Counter, "Rollouts that have ended, by result.");
+    text.family(
+        "rollouts",
+        Kind::Counter,
+        "Rollouts that have ended, by result.",
+    );
     for (split, result, count) in &totals.rollouts {
         let labels = [("split", split.as_str()), ("result", result)];
         text.sample("_total", &labels, real(*count));
@@ -85,12 +99,29 @@ fn endings(text: &mut Text, totals: &Totals) {
     }
 }
 
+/// One number of a metric.
+type Number = fn(&MetricJudgement) -> f64;
+
 fn analysis(text: &mut Text, splits: &[SplitStatus]) {
-    let numbers: [(&str, &str, fn(&MetricJudgement) -> f64); 4] = [
-        ("analysis_estimate", "Canary minus stable.", |metric| metric.estimate),
-        ("analysis_lower", "Lower end of the interval for it.", |metric| metric.interval.0),
-        ("analysis_upper", "Upper end of the interval for it.", |metric| metric.interval.1),
-        ("analysis_margin", "How much worse the canary may be.", |metric| metric.margin),
+    let numbers: [(&str, &str, Number); 4] = [
+        ("analysis_estimate", "Canary minus stable.", |metric| {
+            metric.estimate
+        }),
+        (
+            "analysis_lower",
+            "Lower end of the interval for it.",
+            |metric| metric.interval.0,
+        ),
+        (
+            "analysis_upper",
+            "Upper end of the interval for it.",
+            |metric| metric.interval.1,
+        ),
+        (
+            "analysis_margin",
+            "How much worse the canary may be.",
+            |metric| metric.margin,
+        ),
     ];
     for (name, help, number) in numbers {
         text.family(name, Kind::Gauge, help);
@@ -99,18 +130,31 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
             text.sample("", &labels, number(metric));
         }
     }
-    text.family("analysis_verdict", Kind::Gauge, "1 for what the judge says of a metric.");
+    text.family(
+        "analysis_verdict",
+        Kind::Gauge,
+        "1 for what the judge says of a metric.",
+    );
     for (split, metric) in metrics(splits) {
         for (verdict, word) in VERDICTS {
-            let labels =
-                [("split", split), ("metric", metric.metric.as_str()), ("verdict", word)];
+            let labels = [
+                ("split", split),
+                ("metric", metric.metric.as_str()),
+                ("verdict", word),
+            ];
             text.sample("", &labels, f64::from(u8::from(metric.verdict == verdict)));
         }
     }
-    text.family("analysis_samples", Kind::Gauge, "Judged requests since the rollout began.");
+    text.family(
+        "analysis_samples",
+        Kind::Gauge,
+        "Judged requests since the rollout began.",
+    );
     for split in splits.iter().filter(|split| split.canary.is_some()) {
         for role in Role::ALL {
-            let Some(arm) = split.arm(*role) else { continue };
+            let Some(arm) = split.arm(*role) else {
+                continue;
+            };
             let labels = [("split", split.name.as_str()), ("role", role.as_str())];
             text.sample("", &labels, real(arm.trials));
         }
@@ -118,7 +162,9 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
     let help = "Evidence against the canary as a share of what rolls it back.";
     text.family("analysis_alpha_spent_ratio", Kind::Gauge, help);
     for split in splits {
-        let Some(judgement) = &split.judgement else { continue };
+        let Some(judgement) = &split.judgement else {
+            continue;
+        };
         let ratio = (judgement.evidence / judgement.threshold).clamp(0.0, 1.0);
         let ratio = if ratio.is_nan() { 0.0 } else { ratio };
         text.sample("", &[("split", split.name.as_str())], ratio);
@@ -127,7 +173,10 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
 
 fn metrics(splits: &[SplitStatus]) -> impl Iterator<Item = (&str, &MetricJudgement)> {
     splits.iter().flat_map(|split| {
-        let judged = split.judgement.iter().flat_map(|judgement| &judgement.metrics);
+        let judged = split
+            .judgement
+            .iter()
+            .flat_map(|judgement| &judgement.metrics);
         judged.map(|metric| (split.name.as_str(), metric))
     })
 }

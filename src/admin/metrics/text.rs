@@ -28,8 +28,17 @@ pub(super) struct Text {
 impl Text {
     /// Every name begins with `prefix` and `_`, if there is one.
     pub(super) fn new(prefix: &str) -> Self {
-        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}_") };
-        Self { prefix, family: String::new(), out: String::new(), series: 0 }
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}_")
+        };
+        Self {
+            prefix,
+            family: String::new(),
+            out: String::new(),
+            series: 0,
+        }
     }
 
     /// Begins a family. A counter's name is given without `_total`.

@@ -52,8 +52,14 @@ impl Budget {
         max_series: usize,
         routes: impl Iterator<Item = (SplitName, RouteName)>,
     ) -> Self {
-        let ranks = routes.enumerate().map(|(rank, route)| (route, rank)).collect();
-        Self { places: max_series / COST, ranks }
+        let ranks = routes
+            .enumerate()
+            .map(|(rank, route)| (route, rank))
+            .collect();
+        Self {
+            places: max_series / COST,
+            ranks,
+        }
     }
 }
 
@@ -97,32 +103,53 @@ pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
     let (series, overflow) = within(totals, budget);
     requests(text, totals, &series);
     attempts(text, &series);
-    let by_route = sum(&series, |key| vec![
-        ("split", key.split),
-        ("version", key.version),
-        ("route", key.route),
-    ]);
-    let by_version =
-        sum(&series, |key| vec![("split", key.split), ("version", key.version)]);
+    let by_route = sum(&series, |key| {
+        vec![
+            ("split", key.split),
+            ("version", key.version),
+            ("route", key.route),
+        ]
+    });
+    let by_version = sum(&series, |key| {
+        vec![("split", key.split), ("version", key.version)]
+    });
     let help = "End of the request's head to the last byte handed to the client.";
-    histograms(text, "request_duration_seconds", help, &by_route, |cell| &cell.duration);
+    histograms(text, "request_duration_seconds", help, &by_route, |cell| {
+        &cell.duration
+    });
     let help = "Judged attempts: first byte sent to last byte received.";
-    histograms(text, "attempt_duration_seconds", help, &by_version, |cell| &cell.latency);
+    histograms(
+        text,
+        "attempt_duration_seconds",
+        help,
+        &by_version,
+        |cell| &cell.latency,
+    );
     let help = "Attempts: first byte sent to first byte received.";
-    histograms(text, "attempt_ttfb_seconds", help, &by_version, |cell| &cell.first_byte);
+    histograms(text, "attempt_ttfb_seconds", help, &by_version, |cell| {
+        &cell.first_byte
+    });
     overflow
 }
 
 fn requests(text: &mut Text, totals: &Totals, series: &BTreeMap<Key<'_>, Cell>) {
-    text.family("requests", Kind::Counter, "Requests by what the client saw.");
-    let by_route = sum(series, |key| vec![
-        ("split", key.split),
-        ("version", key.version),
-        ("route", key.route),
-    ]);
+    text.family(
+        "requests",
+        Kind::Counter,
+        "Requests by what the client saw.",
+    );
+    let by_route = sum(series, |key| {
+        vec![
+            ("split", key.split),
+            ("version", key.version),
+            ("route", key.route),
+        ]
+    });
     let nowhere = vec![("split", NOWHERE), ("version", NOWHERE), ("route", NOWHERE)];
     let refused = std::iter::once((&nowhere, &totals.refused));
-    let served = by_route.iter().map(|(labels, cell)| (labels, &cell.requests));
+    let served = by_route
+        .iter()
+        .map(|(labels, cell)| (labels, &cell.requests));
     for (labels, tally) in served.chain(refused) {
         let mut counts: Vec<(RequestLabel, u64)> = tally.iter().collect();
         counts.sort_unstable();
@@ -139,7 +166,11 @@ fn requests(text: &mut Text, totals: &Totals, series: &BTreeMap<Key<'_>, Cell>) 
 }
 
 fn attempts(text: &mut Text, series: &BTreeMap<Key<'_>, Cell>) {
-    text.family("attempts", Kind::Counter, "Tries against an endpoint: what the judge sees.");
+    text.family(
+        "attempts",
+        Kind::Counter,
+        "Tries against an endpoint: what the judge sees.",
+    );
     for (key, cell) in series {
         let mut counts: Vec<(AttemptLabel, u64)> = cell.attempts.iter().collect();
         counts.sort_unstable();

@@ -29,7 +29,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -38,7 +42,11 @@ pub fn parse_share(text: &str) -> Result<Share, String> {
     let wrong = || format!("`{text}` is not a share; expected 0% to 100% in steps of 0.01%");
     let Some(number) = text.trim().strip_suffix('%') else {
         let is_number = !text.is_empty() && text.parse::<f64>().is_ok();
-        return Err(if is_number { format!("{}; did you mean `{text}%`?", wrong()) } else { wrong() });
+        return Err(if is_number {
+            format!("{}; did you mean `{text}%`?", wrong())
+        } else {
+            wrong()
+        });
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let is_plain = |digits: &str, most: usize| {
@@ -47,19 +55,25 @@ pub fn parse_share(text: &str) -> Result<Share, String> {
     if !is_plain(whole, 3) || !is_plain(part, 2) {
         return Err(wrong());
     }
-    let points = format!("{whole}{part:0<2}").parse::<u16>().map_err(|_| wrong())?;
+    let points = format!("{whole}{part:0<2}")
+        .parse::<u16>()
+        .map_err(|_| wrong())?;
     Share::from_basis_points(points).map_err(|_| wrong())
 }
 
 impl From<&Status> for Splits {
     fn from(status: &Status) -> Self {
-        Self { splits: status.splits.iter().map(Split::from).collect() }
+        Self {
+            splits: status.splits.iter().map(Split::from).collect(),
+        }
     }
 }
 
 impl From<&Status> for Upstreams {
     fn from(status: &Status) -> Self {
-        Self { upstreams: status.upstreams.iter().map(Upstream::from).collect() }
+        Self {
+            upstreams: status.upstreams.iter().map(Upstream::from).collect(),
+        }
     }
 }
 
@@ -124,7 +138,12 @@ fn versions(split: &SplitStatus) -> Vec<Version> {
 fn latency(arm: &ArmStatus) -> Option<Latency> {
     let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
     let [p50, p90, p99, p99_9] = arm.quantiles?.map(millis);
-    Some(Latency { p50, p90, p99, p99_9 })
+    Some(Latency {
+        p50,
+        p90,
+        p99,
+        p99_9,
+    })
 }
 
 const fn verdict(verdict: Verdict) -> &'static str {
@@ -168,16 +187,20 @@ impl From<&MetricJudgement> for Metric {
 
 /// JSON has no infinity and no NaN: what is beyond is shown as the largest number, nothing as 0.
 fn finite(x: f64) -> f64 {
-    if x.is_nan() { 0.0 } else { x.clamp(f64::MIN, f64::MAX) }
+    if x.is_nan() {
+        0.0
+    } else {
+        x.clamp(f64::MIN, f64::MAX)
+    }
 }
 
 impl From<&Entry> for Decision {
     fn from(entry: &Entry) -> Self {
         Self {
             at: rfc3339(entry.at),
-            what: entry.what.to_string(),
+            what: entry.what.to_owned(),
             weight: entry.share.to_string(),
-            by: entry.by.to_string(),
+            by: entry.by.clone(),
             why: entry.why.clone(),
         }
     }
@@ -217,7 +240,7 @@ impl From<&control::News> for News {
             split: news.split.as_ref().map(ToString::to_string),
             epoch: news.epoch.map(|epoch| epoch.0),
             weight: news.share.as_ref().map(ToString::to_string),
-            by: news.by.to_string(),
+            by: news.by.clone(),
             text: news.text.clone(),
             is_warning: news.is_warning,
         }
@@ -239,7 +262,11 @@ impl Done {
 impl Counts {
     /// Hits over trials; 0 of nothing.
     pub fn ratio(self) -> f64 {
-        if self.trials == 0 { 0.0 } else { real(self.hits) / real(self.trials) }
+        if self.trials == 0 {
+            0.0
+        } else {
+            real(self.hits) / real(self.trials)
+        }
     }
 }
 
@@ -262,13 +289,28 @@ mod tests {
 
     #[test]
     fn a_share_needs_its_unit_and_its_steps() {
-        let cases = [("5%", 500), ("0.01%", 1), ("12.5%", 1_250), ("100%", 10_000), (" 0%", 0)];
+        let cases = [
+            ("5%", 500),
+            ("0.01%", 1),
+            ("12.5%", 1_250),
+            ("100%", 10_000),
+            (" 0%", 0),
+        ];
         for (text, points) in cases {
             assert_eq!(parse_share(text).unwrap().basis_points(), points, "{text}");
         }
-        for text in ["5", "", "%", "100.01%", "0.001%", "-1%", "5 %", "1.%", ".5%", "1e1%"] {
-            assert!(parse_share(text).unwrap_err().contains("is not a share"), "{text}");
+        for text in [
+            "5", "", "%", "100.01%", "0.001%", "-1%", "5 %", "1.%", ".5%", "1e1%",
+        ] {
+            assert!(
+                parse_share(text).unwrap_err().contains("is not a share"),
+                "{text}"
+            );
         }
-        assert!(parse_share("5").unwrap_err().ends_with("did you mean `5%`?"));
+        assert!(
+            parse_share("5")
+                .unwrap_err()
+                .ends_with("did you mean `5%`?")
+        );
     }
 }

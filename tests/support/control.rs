@@ -1,0 +1,361 @@
+//! A stand-in for control: the test says what the snapshot is and what acts come to.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use serin::{
+    admin::{self, Bind, Serving},
+    config::{Admin, Config, Drain, Match, Metrics, PathMatch},
+    control::{
+        ArmStatus, Ask, Command, ConfigStatus, Done, Entry, Event, Handle, News, Refusal,
+        RefusalKind, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
+    },
+    judge::{Judgement, MetricJudgement, Verdict},
+    measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
+    model::{
+        CodeClass, Epoch, Generation, ListenerName, Moment, Outcome, Reason, Role, RouteName,
+        Share, SplitName, UpstreamName, VersionName,
+    },
+};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// 2026-01-02T03:04:05.678Z.
+pub(crate) const NOW: Moment = Moment::from_millis(1_767_323_045_678);
+
+/// The ends of a handle that control would hold.
+pub(crate) struct Fake {
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) news: broadcast::Sender<News>,
+    pub(crate) reloads: mpsc::Receiver<()>,
+    /// Every act, as it came: split, command, reason, actor.
+    pub(crate) acts: mpsc::UnboundedReceiver<(String, Command, Option<String>, String)>,
+    config: watch::Sender<Arc<Config>>,
+}
+
+impl Fake {
+    /// Changes the snapshot.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Status)) {
+        self.status
+            .send_modify(|status| change(Arc::make_mut(status)));
+    }
+
+    /// Changes the limit on series.
+    pub(crate) fn max_series(&self, max: usize) {
+        self.config
+            .send_modify(|config| Arc::make_mut(config).metrics.max_series = max);
+    }
+}
+
+/// Admin on a free port and on a unix socket in `directory`, with control's other ends.
+pub(crate) async fn admin(directory: &tempfile::TempDir) -> (Serving, Fake) {
+    let (handle, fake) = control();
+    let unix: PathBuf = directory.path().join("admin.sock");
+    let bind = Bind {
+        http: Some("127.0.0.1:0".parse().unwrap()),
+        unix: Some(unix),
+    };
+    (admin::serve(handle, &bind).await.unwrap(), fake)
+}
+
+fn control() -> (Handle, Fake) {
+    let (events, mut queue) = mpsc::channel(16);
+    let (reloads, reloaded) = mpsc::channel(1);
+    let (status, watched) = watch::channel(Arc::new(snapshot()));
+    let (config, read) = watch::channel(Arc::new(config()));
+    let (news, _) = broadcast::channel(16);
+    let (told, acts) = mpsc::unbounded_channel();
+    let now = watched.clone();
+    tokio::spawn(async move {
+        while let Some(event) = queue.recv().await {
+            match event {
+                Event::Scraped(answer) => answer.send(totals()).unwrap(),
+                Event::Asked(ask) => {
+                    let Ask {
+                        split,
+                        command,
+                        reason,
+                        actor,
+                        ..
+                    } = &ask;
+                    let _closed =
+                        told.send((split.to_string(), *command, reason.clone(), actor.clone()));
+                    let result = decide(&ask, &now.borrow());
+                    ask.answer.send(result).unwrap();
+                }
+                other => panic!("admin sent {other:?}"),
+            }
+        }
+    });
+    let handle = Handle::on(events, reloads, watched, read, news.clone());
+    (
+        handle,
+        Fake {
+            status,
+            news,
+            reloads: reloaded,
+            acts,
+            config,
+        },
+    )
+}
+
+fn decide(ask: &Ask, status: &Status) -> Result<Done, Refusal> {
+    let split = status
+        .splits
+        .iter()
+        .find(|split| split.name == ask.split)
+        .unwrap();
+    if ask.if_epoch.is_some_and(|epoch| epoch != split.epoch) {
+        return Err(Refusal {
+            kind: RefusalKind::Stale,
+            message: format!("the rollout of `{}` has epoch {}", split.name, split.epoch),
+            help: "look at it again with `serin status`, then act on what you see".to_owned(),
+        });
+    }
+    if matches!(ask.command, Command::Resume) {
+        return Err(Refusal {
+            kind: RefusalKind::Conflict,
+            message: "the rollout is not paused".to_owned(),
+            help: "`serin status` shows its phase".to_owned(),
+        });
+    }
+    let share = match ask.command {
+        Command::SetWeight(share) => share,
+        Command::Abort => Share::ZERO,
+        _ => split.share,
+    };
+    Ok(Done {
+        epoch: split.epoch,
+        share,
+        message: format!("done: {:?}", ask.command),
+    })
+}
+
+fn split_name() -> SplitName {
+    SplitName::new("shop").unwrap()
+}
+
+fn version(name: &str) -> VersionName {
+    VersionName::new(name).unwrap()
+}
+
+fn share(points: u16) -> Share {
+    Share::from_basis_points(points).unwrap()
+}
+
+fn config() -> Config {
+    let route = |name: &str| Match {
+        name: RouteName::new(name).unwrap(),
+        hosts: Vec::new(),
+        path: PathMatch::Prefix("/".to_owned()),
+        headers: Vec::new(),
+        methods: Vec::new(),
+    };
+    Config {
+        hash: 0xfeed,
+        listeners: Vec::new(),
+        admin: Admin::default(),
+        workers: None,
+        state_dir: None,
+        upstreams: Vec::new(),
+        splits: vec![serin::config::Split {
+            name: split_name(),
+            routes: vec![route("checkout"), route("search")],
+            stable: UpstreamName::new("mesos").unwrap(),
+            canary: Some(UpstreamName::new("ecs").unwrap()),
+            weight: None,
+            sticky: None,
+            version_override: None,
+            on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
+            timeouts: serin::config::SplitTimeouts::default(),
+            rollout: None,
+            analysis: analysis(),
+        }],
+        drain: Drain {
+            timeout: Duration::from_secs(1),
+            lag: Duration::ZERO,
+        },
+        access_log: None,
+        metrics: Metrics {
+            prefix: "serin".into(),
+            max_series: 20_000,
+        },
+    }
+}
+
+fn analysis() -> serin::config::Analysis {
+    serin::config::Analysis {
+        false_rollback_rate: 0.001,
+        min_requests: 30,
+        warm_up: Duration::ZERO,
+        error_rate: serin::config::RateMargin {
+            ratio: 1.05,
+            absolute: 0.0005,
+        },
+        latency_margin: 0.1,
+        burst_tolerance: Duration::from_secs(1),
+        absolute: Vec::new(),
+    }
+}
+
+/// A rollout at its second step, judged and undecided.
+pub(crate) fn snapshot() -> Status {
+    Status {
+        as_of: NOW,
+        generation: Generation(7),
+        is_ready: true,
+        is_draining: false,
+        config: ConfigStatus {
+            hash: 0xfeed,
+            loaded_at: NOW,
+            reloads: (2, 1),
+            problem: None,
+        },
+        splits: vec![split()],
+        upstreams: ["mesos", "ecs"].map(upstream).to_vec(),
+    }
+}
+
+fn split() -> SplitStatus {
+    SplitStatus {
+        name: split_name(),
+        stable: version("mesos"),
+        canary: Some(version("ecs")),
+        epoch: Epoch(3),
+        revision: 1,
+        phase: "progressing",
+        phase_reason: String::new(),
+        step: Some((2, 5)),
+        step_text: "analysis, at most 10m".to_owned(),
+        step_ends: Some(NOW + Duration::from_mins(10)),
+        configured: None,
+        share: share(500),
+        observed: Some(0.0498),
+        judgement: Some(judgement()),
+        arms: [
+            ArmStatus {
+                role: Role::Stable,
+                trials: 19_000,
+                failures: 19,
+                rate: 95.2,
+                quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
+            },
+            ArmStatus {
+                role: Role::Canary,
+                trials: 1_000,
+                failures: 4,
+                rate: 5.0,
+                quantiles: None,
+            },
+        ],
+        history: vec![Entry {
+            at: NOW,
+            what: "stepped",
+            share: share(500),
+            by: "judge".to_owned(),
+            why: "the canary is no worse than the margins allow".to_owned(),
+        }],
+    }
+}
+
+fn judgement() -> Judgement {
+    Judgement {
+        verdict: Verdict::Inconclusive,
+        cause: "error_rate".to_owned(),
+        why: "4 of 1000 canary requests failed, 19 of 19000 on stable".to_owned(),
+        evidence: 12.5,
+        threshold: 1_000.0,
+        metrics: vec![MetricJudgement {
+            metric: "error_rate".to_owned(),
+            verdict: Verdict::Inconclusive,
+            canary: (4, 1_000),
+            stable: (19, 19_000),
+            estimate: 0.003,
+            interval: (-0.001, 0.007),
+            margin: 0.0005,
+            evidence: 12.5,
+        }],
+    }
+}
+
+fn upstream(name: &str) -> UpstreamStatus {
+    UpstreamStatus {
+        name: UpstreamName::new(name).unwrap(),
+        endpoints: (2, 3),
+        age: Some(Duration::from_millis(1_500)),
+        problem: None,
+    }
+}
+
+fn totals() -> Totals {
+    let key = |name: &str, role, route: &str| SeriesKey {
+        split: split_name(),
+        version: version(name),
+        role,
+        route: RouteName::new(route).unwrap(),
+    };
+    let ok = RequestLabel {
+        code_class: CodeClass::Success,
+        outcome: Outcome::Success,
+    };
+    let mut totals = Totals {
+        series: vec![
+            (key("ecs", Role::Canary, "checkout"), cell(10, 2)),
+            (key("mesos", Role::Stable, "checkout"), cell(90, 1)),
+            (key("mesos", Role::Stable, "search"), cell(50, 0)),
+        ],
+        rollbacks: vec![(split_name(), "verdict", 1)],
+        rollouts: vec![(split_name(), "rolled_back", 1)],
+        discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],
+        ..Totals::default()
+    };
+    let rejected = CodeClass::ClientError;
+    totals.refused.add(
+        RequestLabel {
+            code_class: rejected,
+            outcome: Outcome::Rejected,
+        },
+        3,
+    );
+    totals.series[2].1.requests.add(ok, 0);
+    let listener = ListenerGauges {
+        name: ListenerName::new("default").unwrap(),
+        open: 4,
+        accepted: 40,
+        refused: 1,
+    };
+    let gauges = Gauges {
+        listeners: vec![listener],
+        upstream_connections: (3, 2),
+        busy: 0.25,
+        ..Gauges::default()
+    };
+    totals.workers = vec![gauges.clone(), gauges];
+    totals
+}
+
+fn cell(good: u64, bad: u64) -> Cell {
+    let mut cell = Cell::default();
+    let labels = [
+        (CodeClass::Success, Outcome::Success, good),
+        (CodeClass::ServerError, Outcome::Failure, bad),
+    ];
+    for (code_class, outcome, count) in labels.into_iter().filter(|(_, _, count)| *count > 0) {
+        cell.requests.add(
+            RequestLabel {
+                code_class,
+                outcome,
+            },
+            count,
+        );
+        let label = AttemptLabel {
+            code_class,
+            outcome,
+            reason: Reason::None,
+        };
+        cell.attempts.add(label, count);
+        for latencies in [&mut cell.latency, &mut cell.first_byte, &mut cell.duration] {
+            latencies.record_n(Duration::from_millis(4), count);
+        }
+    }
+    cell
+}
