@@ -31,8 +31,10 @@ pub struct Routes {
 #[derive(Debug, Default, PartialEq)]
 struct Paths {
     exact: FxHashMap<Box<[u8]>, Vec<Candidate>>,
-    /// By prefix without its last slash: the root is empty.
+    /// By prefix without its last slash.
     prefixes: FxHashMap<Box<[u8]>, Vec<Candidate>>,
+    /// Those of the prefix `/`, which takes every path: often the only ones, so not hashed.
+    root: Vec<Candidate>,
     /// The length of the longest prefix: hostile paths with many segments cost no more than it.
     longest: usize,
 }
@@ -57,7 +59,9 @@ impl Routes {
         for paths in hosts.chain([&mut routes.any]) {
             let lists = paths.exact.values_mut().chain(paths.prefixes.values_mut());
             // The sort is stable: what is equal stays in the order of the file.
-            lists.for_each(|list| list.sort_by_key(|c| std::cmp::Reverse(c.conditions())));
+            lists
+                .chain([&mut paths.root])
+                .for_each(|list| list.sort_by_key(|c| std::cmp::Reverse(c.conditions())));
         }
         routes
     }
@@ -108,7 +112,10 @@ impl Paths {
         } else {
             let prefix = path.strip_suffix(b"/").unwrap_or(&path);
             self.longest = self.longest.max(prefix.len());
-            self.prefixes.entry(prefix.into()).or_default()
+            match prefix {
+                [] => &mut self.root,
+                _ => self.prefixes.entry(prefix.into()).or_default(),
+            }
         };
         let methods = found.methods.clone().into();
         list.push(Candidate {
@@ -125,17 +132,15 @@ impl Paths {
             return Some(found);
         }
         let mut end = path.len().min(self.longest);
-        loop {
+        while end > 0 {
             let prefix = path.get(..end)?;
-            let at_border = end == 0 || matches!(path.get(end), None | Some(b'/'));
+            let at_border = matches!(path.get(end), None | Some(b'/'));
             if at_border && let Some(found) = self.prefixes.get(prefix).and_then(taking) {
                 return Some(found);
             }
-            if end == 0 {
-                return None;
-            }
             end = prefix.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         }
+        taking(&self.root)
     }
 }
 
