@@ -177,6 +177,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::plan::tests::same_each_time())]
+
         #[test]
         fn there_is_a_choice_while_there_is_an_endpoint(
             weights in prop::collection::vec(prop_oneof![0_u32..5, Just(u32::MAX)], 1..40),

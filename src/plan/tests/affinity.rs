@@ -166,6 +166,8 @@ fn secrets_are_not_shown() {
 }
 
 proptest! {
+    #![proptest_config(super::same_each_time())]
+
     #[test]
     fn what_is_written_is_read_back(
         point in 0_u16..10_000,

@@ -15,11 +15,28 @@ use std::{
     time::Duration,
 };
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+
 use super::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Split};
 use crate::{
     config::{self, Config, KeySource, Match, PathMatch, Sticky},
     model::{Endpoint, Epoch, Generation, Nonce, Point, Share, SplitName, Stage, UpstreamName},
 };
+
+/// Properties are tried with the same inputs each time; `PROPTEST_RNG_SEED` tries others.
+pub(super) fn same_each_time() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        fixed @ RngSeed::Fixed(_) => fixed,
+    };
+    ProptestConfig {
+        cases: 128,
+        rng_seed,
+        failure_persistence: None,
+        ..config
+    }
+}
 
 /// A request's head for tests: `field` reads the first of a name, as the proxy's does.
 #[derive(Debug, Clone)]

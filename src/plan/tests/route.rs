@@ -232,6 +232,8 @@ fn any_match() -> impl Strategy<Value = Match> {
 }
 
 proptest! {
+    #![proptest_config(super::same_each_time())]
+
     #[test]
     fn the_table_agrees_with_looking_at_every_match(
         matches in prop::collection::vec(any_match(), 0..12),

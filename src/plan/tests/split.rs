@@ -218,7 +218,7 @@ fn every_ten_thousand_requests_hit_every_point_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(super::same_each_time())]
 
     #[test]
     fn a_growing_share_never_moves_a_settled_client(

@@ -129,6 +129,8 @@ fn any_tool_can_sign() {
 }
 
 proptest! {
+    #![proptest_config(super::same_each_time())]
+
     #[test]
     fn strangers_bytes_choose_nothing(value in any::<Vec<u8>>(), signature in "[A-Za-z0-9_-]{43}") {
         let plan = plan(0);
