@@ -20,3 +20,5 @@ pub mod control;
 
 pub mod admin;
 pub mod proxy;
+
+pub mod cli;

@@ -51,7 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "clock", "net", "config", "plan", "judge", "control", "admin", "app",
+            "model", "clock", "net", "config", "plan", "measure", "judge", "control", "admin",
+            "app",
         ],
     ),
     ("main", &["cli"]),

@@ -3,10 +3,39 @@
 //! *Owns:* evidence, tests that stay valid however often one looks, verdicts and their numbers.
 //! *Does not know:* time (it is brought), traffic, plans, rollouts, proxies.
 //! *Invariants:* I2, I4; the same ticks give the same judgement, bit for bit; a `Fail` is final.
-//! *Read next:* `bet.rs` (the one primitive), `evidence.rs`, then `crate::rollout`.
+//! *Read next:* `bet.rs` (the one primitive), `mixture.rs`, `evidence.rs`, then `crate::rollout`.
+//! The method with its formulas is docs/judge.md.
+
+mod bet;
+mod criteria;
+mod dispersion;
+mod errors;
+mod estimate;
+mod evidence;
+mod forecast;
+mod latency;
+mod mixture;
+mod rules;
+mod safety;
+mod stages;
+mod stats;
+mod units;
+mod verdict;
+mod weigh;
+
+#[cfg(test)]
+mod tests;
+
+pub use bet::{Counts, Factors, Margin, Trials, factors};
+pub use criteria::{Block, Criteria, QUANTILES, Rule, RuleAction, RuleMetric, Weights};
+pub use dispersion::Dispersion;
+pub use evidence::{Arm, Baseline, Evidence, Stratum, Tick};
+pub use forecast::{requests_to_fail, requests_to_pass};
+pub use verdict::judge;
+pub use weigh::Failure;
 
 /// What the judge says of a rollout so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
     /// The canary is proven to be no worse than the margins allow: go on.
     Pass,
@@ -15,16 +44,18 @@ pub enum Verdict {
     /// Not enough is known either way.
     Inconclusive,
     /// Nothing is known: the canary has seen no traffic in this stage.
+    #[default]
     NoData,
 }
 
 /// A verdict with the numbers that justify it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Judgement {
     /// What the judge says.
     pub verdict: Verdict,
-    /// The metric (and rule) with the largest share of the evidence, e.g. `error_rate`,
-    /// `latency_p99`, `absolute:latency_p99`; empty if there is none.
+    /// The metric (and rule) with the largest share of the evidence: `error_rate`, `latency_p99`,
+    /// `critical:error_rate` (the fast test), `slo:error_rate`, `absolute:latency_p99`; empty if
+    /// there is none.
     pub cause: String,
     /// One sentence for people, with the numbers.
     pub why: String,
@@ -34,6 +65,36 @@ pub struct Judgement {
     pub threshold: f64,
     /// One line a metric.
     pub metrics: Vec<MetricJudgement>,
+    /// The canary is proven to fail more often than stable, be it within the margin or not.
+    pub is_worse: bool,
+    /// Why nothing may be promoted for now, whatever the evidence.
+    pub invalid: Option<Invalid>,
+    /// Judged canary requests since the rollout began.
+    pub canary_requests: u64,
+    /// Canary requests still needed for a pass in this stage if the canary is as good as stable;
+    /// `None`: cannot be said.
+    pub canary_requests_needed: Option<u64>,
+}
+
+/// Why evidence cannot be trusted for now. A rollback stays possible, a promotion does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Invalid {
+    /// The canary's share of requests is not the configured one.
+    RatioMismatch,
+    /// The canary answers and stable does not: there is nothing to compare with.
+    StableSilent,
+    /// The last tick was far too long: the judge stood still.
+    Stalled,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::RatioMismatch => "the canary's share of requests is not the configured one",
+            Self::StableSilent => "stable is silent, so there is nothing to compare with",
+            Self::Stalled => "the judge stood still for over two seconds",
+        })
+    }
 }
 
 /// What is known of one metric.

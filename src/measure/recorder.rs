@@ -87,6 +87,10 @@ impl Recorder {
         let failed = match attempt.label.outcome {
             Outcome::Success | Outcome::Tracked => false,
             Outcome::Failure => true,
+            Outcome::ClientAbort if attempt.judged => {
+                cell.abandoned.record(attempt.total);
+                return;
+            }
             Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
         };
         if !attempt.judged {

@@ -99,6 +99,8 @@ pub struct Cell {
     pub requests: Tally<RequestLabel>,
     /// Judged trials: first byte sent to last byte received; a hung attempt counts at its timeout.
     pub latency: Latencies,
+    /// Judged attempts that the client left, and when: those that were slow by then were slow.
+    pub abandoned: Latencies,
     /// Attempts: first byte sent to first byte received.
     pub first_byte: Latencies,
     /// Requests: end of the head to the last byte handed to the client.
@@ -121,6 +123,7 @@ impl Cell {
         self.attempts.merge(&other.attempts);
         self.requests.merge(&other.requests);
         self.latency.merge(&other.latency);
+        self.abandoned.merge(&other.abandoned);
         self.first_byte.merge(&other.first_byte);
         self.duration.merge(&other.duration);
         self.failed_users.extend_from_slice(&other.failed_users);

@@ -23,7 +23,7 @@ fn judgement(verdict: Verdict) -> Judgement {
         why: "because".to_owned(),
         evidence: 1.0,
         threshold: 100.0,
-        metrics: Vec::new(),
+        ..Judgement::default()
     }
 }
 

@@ -274,6 +274,7 @@ fn judgement() -> Judgement {
             margin: 0.0005,
             evidence: 12.5,
         }],
+        ..Judgement::default()
     }
 }
 

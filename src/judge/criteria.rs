@@ -1,0 +1,196 @@
+//! How bad is bad: every number of the judge, under the names of docs/judge.md.
+
+use std::time::Duration;
+
+use super::bet::Margin;
+
+/// Latency quantiles of stable at which the versions are compared.
+pub const QUANTILES: [f64; 6] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+
+/// The numbers that a rollout is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criteria {
+    /// Probability that a healthy canary is ever rolled back, over the whole rollout.
+    pub alpha: f64,
+    /// Probability that a canary beyond the margins to prove ever passes a stage.
+    pub alpha_pass: f64,
+    /// Probability that a canary that is no worse at all is ever called worse.
+    pub alpha_warn: f64,
+    /// How much worse the canary's error rate may be.
+    pub errors: Margin,
+    /// How much slower the canary may be: 0.10 is 10 %.
+    pub latency_margin: f64,
+    /// How many more of the canary's requests may be slow, as a ratio of requests.
+    pub latency_absolute: f64,
+    /// The error margin that a pass proves.
+    pub pass_errors: Margin,
+    /// The latency margin that a pass proves.
+    pub pass_latency_margin: f64,
+    /// The ratio of requests that a pass proves for latency.
+    pub pass_latency_absolute: f64,
+    /// Canary requests of a stage before it may pass.
+    pub min_requests: u64,
+    /// The error rate that the service promises; `None`: no such test.
+    pub slo_errors: Option<f64>,
+    /// How many more errors are "badly broken", as a ratio of requests.
+    pub critical_absolute: f64,
+    /// Shares of alpha.
+    pub weights: Weights,
+    /// Blocks of the slow tests.
+    pub block: Block,
+    /// Blocks of the fast test.
+    pub critical_block: Block,
+    /// How often "the harm began here" is considered.
+    pub restart: Duration,
+    /// How slowly the prior of late change points falls.
+    pub restart_horizon: f64,
+    /// How long slow tests leave a canary alone after its first request.
+    pub warm_up: Duration,
+    /// By what the evidence of clustered errors is divided.
+    pub dispersion: f64,
+    /// Hits of the canary in the accusing metric before a rollback.
+    pub min_hits: u64,
+    /// In which time old counts lose half of their say in the guess of stable's rates.
+    pub half_life: Duration,
+    /// Whether clients keep their version: then a user counts once, at the first failure.
+    pub is_sticky: bool,
+    /// Requests of stable whose latencies must be known before thresholds are frozen.
+    pub latency_history: u64,
+    /// Plain floors that hold even if stable is bad too.
+    pub rules: Vec<Rule>,
+}
+
+/// How alpha is shared between the tests; the sum is 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Errors.
+    pub errors: f64,
+    /// Latency, by quantile.
+    pub latency: [f64; 6],
+    /// "Badly broken".
+    pub critical: f64,
+    /// The promised error rate.
+    pub slo: f64,
+}
+
+/// The most that one stretch of time may say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Block {
+    /// How long it is.
+    pub length: Duration,
+    /// Its most, in nats.
+    pub cap: f64,
+}
+
+/// A plain floor over a sliding window. It lies outside alpha.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// What is measured, and its limit.
+    pub metric: RuleMetric,
+    /// Canary requests in the window before the rule may act.
+    pub min_requests: u64,
+    /// The sliding window.
+    pub window: Duration,
+    /// What it does when broken.
+    pub action: RuleAction,
+}
+
+/// What a rule measures, and its limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RuleMetric {
+    /// Failures over requests may be at most this.
+    ErrorRate(f64),
+    /// This quantile (0.99) of latency may be at most this.
+    Latency {
+        /// 0 to 1.
+        quantile: f64,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// What a broken rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleAction {
+    /// It is a `Fail`.
+    Rollback,
+    /// Nothing passes while it is broken.
+    Hold,
+}
+
+impl Default for Criteria {
+    fn default() -> Self {
+        Self {
+            alpha: 0.01,
+            alpha_pass: 0.05,
+            alpha_warn: 0.05,
+            errors: Margin {
+                ratio: 1.05,
+                absolute: 0.0005,
+            },
+            latency_margin: 0.10,
+            latency_absolute: 0.0005,
+            pass_errors: Margin {
+                ratio: 1.5,
+                absolute: 0.0025,
+            },
+            pass_latency_margin: 0.20,
+            pass_latency_absolute: 0.001,
+            min_requests: 0,
+            slo_errors: Some(0.02),
+            critical_absolute: 0.10,
+            weights: Weights::default(),
+            block: Block {
+                length: Duration::from_millis(500),
+                cap: 3.3,
+            },
+            critical_block: Block {
+                length: Duration::from_millis(250),
+                cap: 4.5,
+            },
+            restart: Duration::from_secs(5),
+            restart_horizon: 60.0,
+            warm_up: Duration::from_secs(30),
+            dispersion: 1.0,
+            min_hits: 3,
+            half_life: Duration::from_mins(1),
+            is_sticky: false,
+            latency_history: 200,
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            errors: 0.40,
+            latency: [0.10, 0.05, 0.05, 0.05, 0.10, 0.05],
+            critical: 0.10,
+            slo: 0.10,
+        }
+    }
+}
+
+impl Criteria {
+    /// The evidence at which the canary is rolled back.
+    pub fn threshold(&self) -> f64 {
+        1.0 / self.alpha
+    }
+
+    /// Of the latency tests.
+    pub fn latency(&self) -> Margin {
+        Margin {
+            ratio: 1.0,
+            absolute: self.latency_absolute,
+        }
+    }
+
+    /// Of the latency guards of a pass.
+    pub fn pass_latency(&self) -> Margin {
+        Margin {
+            ratio: 1.0,
+            absolute: self.pass_latency_absolute,
+        }
+    }
+}

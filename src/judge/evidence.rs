@@ -1,0 +1,329 @@
+//! What was seen of a rollout, tick by tick, and what it weighs.
+
+use std::time::Duration;
+
+use super::{
+    bet::{Counts, Trials},
+    criteria::Criteria,
+    errors::{ErrorCounts, ErrorTests},
+    estimate::Decay,
+    latency::{LatencyTests, MARKS},
+    rules::Floor,
+    safety::{Guard, Watched},
+    stages::Stages,
+    units::FailedUsers,
+    weigh::{Failure, Weighed},
+};
+use crate::{
+    measure::{Cell, Latencies},
+    model::{Moment, Share, Stage},
+};
+
+/// How often stakes are chosen anew.
+const REFIT: Duration = Duration::from_secs(5);
+/// Below this many requests a guess is young: stakes follow whenever it has doubled.
+const YOUNG: f64 = 2_000.0;
+
+/// Stable's recent past, before a stage; empty if there is none.
+#[derive(Debug, Clone, Default)]
+pub struct Baseline {
+    /// Judged requests.
+    pub requests: u64,
+    /// Of those, failures.
+    pub failures: u64,
+    /// Their latencies.
+    pub latency: Latencies,
+}
+
+/// One version in one stratum of a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Arm<'a> {
+    /// What was counted since the last tick.
+    pub cell: &'a Cell,
+    /// Ages of judged attempts under way at the end of the tick; `None`: none are.
+    pub in_flight: Option<&'a Latencies>,
+}
+
+/// The requests of a tick that were assigned in one stage.
+#[derive(Debug, Clone, Copy)]
+pub struct Stratum<'a> {
+    /// The stage of assignment.
+    pub stage: Stage,
+    /// The canary's share in it.
+    pub share: Share,
+    /// Of stable.
+    pub stable: Arm<'a>,
+    /// Of the canary.
+    pub canary: Arm<'a>,
+}
+
+/// All that became known between two moments. Ticks may be of any length and must not overlap.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick<'a> {
+    /// The end of the tick before.
+    pub from: Moment,
+    /// Its end.
+    pub to: Moment,
+    /// One a stage; normally one.
+    pub strata: &'a [Stratum<'a>],
+}
+
+/// The evidence of one rollout. Made anew for a new rollout, a retry, or new criteria.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    pub(super) criteria: Criteria,
+    pub(super) errors: ErrorTests,
+    pub(super) latency: LatencyTests,
+    pub(super) guards: [Guard; 3],
+    pub(super) floors: Vec<Floor>,
+    pub(super) stages: Stages,
+    pub(super) weighed: Weighed,
+    users: FailedUsers,
+    /// Latencies of stable, until they suffice for thresholds.
+    history: Latencies,
+    is_warm: bool,
+    restarts: u32,
+    next_restart: Moment,
+    last_fit: Option<(Moment, f64)>,
+}
+
+/// A tick by slot, as the tests take it.
+#[derive(Debug, Default)]
+struct Observed {
+    errors: Vec<(usize, ErrorCounts)>,
+    latency: Vec<(usize, [Counts; MARKS])>,
+    canary: u64,
+    stable: u64,
+}
+
+impl Evidence {
+    /// Nothing seen yet of a rollout that begins at `at`.
+    pub fn new(criteria: &Criteria, baseline: &Baseline, at: Moment) -> Self {
+        let mut evidence = Self {
+            errors: ErrorTests::new(criteria, baseline, at),
+            latency: LatencyTests::new(criteria, at),
+            guards: Guard::all(criteria),
+            floors: criteria.rules.iter().copied().map(Floor::new).collect(),
+            stages: Stages::default(),
+            weighed: Weighed::new(at),
+            users: FailedUsers::default(),
+            history: Latencies::new(),
+            is_warm: false,
+            restarts: 0,
+            next_restart: at,
+            last_fit: None,
+            criteria: criteria.clone(),
+        };
+        evidence.remember(&baseline.latency);
+        evidence
+    }
+
+    /// Begins a stage: the proof of safety begins anew, thresholds follow stable's recent past,
+    /// and harm may begin here. The evidence of harm goes on.
+    pub fn begin_stage(&mut self, stage: Stage, share: Share, baseline: &Baseline, at: Moment) {
+        let _slot = self.stages.slot(stage, share);
+        for guard in &mut self.guards {
+            guard.restart();
+        }
+        if baseline.latency.count() >= self.criteria.latency_history {
+            self.history = Latencies::new();
+            self.remember(&baseline.latency);
+        }
+        self.next_restart = at;
+        self.last_fit = None;
+        self.weighed.begin_stage();
+    }
+
+    /// Takes a tick.
+    pub fn absorb(&mut self, tick: &Tick<'_>) {
+        let elapsed = tick.to.since(tick.from);
+        let decay = Decay::after(elapsed, self.criteria.half_life);
+        let observed = self.observe(tick, decay);
+        self.weighed.count(tick, observed.canary, observed.stable);
+        self.refit_if_due(tick.to);
+        self.warm_up(tick.to);
+        let fresh = self.fresh_capital(tick.from);
+        self.errors.absorb(tick.from, fresh, &observed.errors);
+        self.latency.absorb(tick.from, fresh, &observed.latency);
+        if self.is_warm {
+            self.absorb_guards(&observed);
+        }
+        for floor in &mut self.floors {
+            floor.absorb(tick, self.is_warm);
+        }
+        let failure = self.accuse(tick.to);
+        self.weighed.settle(failure, self.is_worse());
+        self.errors.learn(&observed.errors, decay);
+        self.latency.learn(&observed.latency, decay);
+        self.remember_stable(tick);
+    }
+
+    /// When and why the canary failed; final.
+    pub const fn failure(&self) -> Option<&Failure> {
+        self.weighed.failure()
+    }
+
+    fn observe(&mut self, tick: &Tick<'_>, decay: Decay) -> Observed {
+        let mut observed = Observed::default();
+        for stratum in tick.strata {
+            let (canary, stable) = (stratum.canary.cell, stratum.stable.cell);
+            observed.stable += stable.trials;
+            let Some(slot) = self.stages.slot(stratum.stage, stratum.share) else {
+                continue;
+            };
+            observed.canary += canary.trials;
+            let requests = Counts {
+                canary: Trials::new(canary.trials, canary.failures),
+                stable: Trials::new(stable.trials, stable.failures),
+            };
+            let units = if self.criteria.is_sticky {
+                Counts {
+                    canary: self.users.count(canary),
+                    stable: self.users.count(stable),
+                }
+            } else {
+                requests
+            };
+            observed
+                .errors
+                .push((slot, ErrorCounts { requests, units }));
+            let is_sticky = self.criteria.is_sticky;
+            let newest = self.stages.newest_index();
+            let Some(slot_state) = self.stages.get_mut(slot) else {
+                continue;
+            };
+            if slot == newest && is_sticky {
+                slot_state.see(units.canary.trials, units.stable.trials, decay);
+            } else if slot == newest {
+                slot_state.see(canary.assigned, stable.assigned, decay);
+            }
+            if let Some(thresholds) = self.latency.thresholds() {
+                let of_canary = slot_state
+                    .ageing
+                    .0
+                    .count(stratum.canary, &thresholds.canary);
+                let of_stable = slot_state
+                    .ageing
+                    .1
+                    .count(stratum.stable, &thresholds.stable);
+                let pairs = of_canary.into_iter().zip(of_stable);
+                let mut counts = [Counts::default(); MARKS];
+                for (counts, (canary, stable)) in counts.iter_mut().zip(pairs) {
+                    *counts = Counts { canary, stable };
+                }
+                observed.latency.push((slot, counts));
+            }
+        }
+        observed
+    }
+
+    fn refit_if_due(&mut self, now: Moment) {
+        let Some(newest) = self.stages.newest() else {
+            return;
+        };
+        let trials = self.errors.guess().trials();
+        let slot = self.stages.newest_index();
+        let is_due = self.last_fit.is_none_or(|(at, before)| {
+            let has_doubled = before < YOUNG && trials >= 2.0 * before;
+            now.since(at) >= REFIT || self.weighed.fitted() != Some(newest.stage) || has_doubled
+        });
+        if !is_due {
+            return;
+        }
+        let realised = newest.realised(self.criteria.is_sticky);
+        let share = (!newest.is_full()).then_some(realised);
+        self.weighed.fit(newest.stage);
+        self.last_fit = Some((now, trials));
+        self.errors.refit(slot, share);
+        self.latency.refit(slot, share);
+        for guard in &mut self.guards {
+            let Some(share) = share else {
+                guard.rest(slot);
+                continue;
+            };
+            match guard.watched {
+                Watched::Errors => {
+                    let rate = self.errors.guess().rate();
+                    guard.refit(slot, share, rate, rate.min(0.95));
+                }
+                Watched::Latency(test, mark) => {
+                    let guesses = self.latency.guess(test).zip(self.latency.beyond(mark));
+                    let Some((stable, beyond)) = guesses else {
+                        continue;
+                    };
+                    guard.refit(slot, share, stable.rate(), beyond.plain().max(1e-5));
+                }
+            }
+        }
+    }
+
+    fn warm_up(&mut self, now: Moment) {
+        let warm_up = self.criteria.warm_up;
+        let since = self.weighed.first_canary();
+        self.is_warm |= warm_up.is_zero() || since.is_some_and(|first| now.since(first) > warm_up);
+        if self.is_warm {
+            self.errors.start();
+            self.latency.start();
+        }
+    }
+
+    /// The part of the capital that is kept for harm beginning now; the parts sum to the half
+    /// that was not staked at once.
+    fn fresh_capital(&mut self, from: Moment) -> f64 {
+        if from < self.next_restart {
+            return 0.0;
+        }
+        let (horizon, restarts) = (self.criteria.restart_horizon, f64::from(self.restarts));
+        self.restarts = self.restarts.saturating_add(1);
+        self.next_restart = from + self.criteria.restart;
+        0.5 * horizon / ((horizon + restarts) * (horizon + restarts + 1.0))
+    }
+
+    fn absorb_guards(&mut self, observed: &Observed) {
+        for guard in &mut self.guards {
+            match guard.watched {
+                Watched::Errors => {
+                    for (slot, counts) in &observed.errors {
+                        guard.absorb(*slot, counts.units);
+                    }
+                }
+                Watched::Latency(test, mark) => {
+                    for (slot, at) in &observed.latency {
+                        let pair = at.get(mark).zip(at.get(test));
+                        let Some((canary, stable)) = pair else {
+                            continue;
+                        };
+                        let counts = Counts {
+                            canary: canary.canary,
+                            stable: stable.stable,
+                        };
+                        guard.absorb(*slot, counts);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_worse(&self) -> bool {
+        self.errors.worse().value() >= 1.0 / self.criteria.alpha_warn
+    }
+
+    fn remember_stable(&mut self, tick: &Tick<'_>) {
+        if self.latency.thresholds().is_none() {
+            for stratum in tick.strata {
+                self.remember(&stratum.stable.cell.latency);
+            }
+        }
+    }
+
+    fn remember(&mut self, latency: &Latencies) {
+        self.history.merge(latency);
+        if self.history.count() >= self.criteria.latency_history.max(1)
+            && self.latency.freeze(&self.history, &self.criteria)
+        {
+            self.history = Latencies::new();
+            self.stages.forget_ages();
+            self.last_fit = None;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The promise of the judge, by enumeration and by simulation.
