@@ -89,11 +89,7 @@ const IMPURE: &[&str] = &[
 
 /// A crate (or a part of one), and the only places that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    (
-        "serde_saphyr",
-        &["src/config/parse.rs", "src/config/endpoints.rs"],
-    ),
-    ("schemars", &["src/config/"]),
+    ("serde_saphyr", &["src/config/parse.rs"]),
     (
         "serde",
         &[

@@ -6,8 +6,17 @@
 //! consistent (each name that is referred to exists).
 //! *Read next:* `schema.rs` (the reference of every key), `check.rs`, then `crate::plan`.
 
+mod build;
+mod check;
 mod endpoints;
+mod guess;
+mod leaf;
+mod parse;
+mod preset;
 mod problem;
+mod schema;
+mod units;
+mod walk;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,12 +24,63 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
 };
+use self::{parse::Place, preset::Preset, walk::Shape};
 use crate::model::{ListenerName, RouteName, Share, SplitName, UpstreamName};
 
-/// Reads a file's text. Warnings come with the config, errors instead of it.
+/// Reads a file's text. Warnings come with the config, errors instead of it; nothing of the text
+/// is ignored, and all problems are found at once.
 pub fn load(text: &str, name: &str) -> Result<(Config, Problems), Problems> {
-    let _ = (text, name);
-    Err(Problems::default())
+    let (file, mut walk) = read::<schema::FileBlock>(text, "a mapping with `splits`");
+    let mut config = None;
+    if let Some(mut file) = file {
+        build::expand(&mut file);
+        preset::fill(&mut file);
+        check::check(&file, &mut walk);
+        config = build::config(&file, build::hash(text));
+    }
+    let is_silent = config.is_none() && !walk.problems.iter().any(|problem| !problem.is_warning);
+    if is_silent {
+        walk.error(
+            Place::START,
+            "unreadable",
+            "this file could not be understood",
+            "",
+        );
+    }
+    let problems = Problems::new(name, text, walk.problems);
+    match config {
+        Some(config) if !problems.has_errors() => Ok((config, problems)),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// The JSON Schema of the file, for editors; it comes from the same declarations as [`load`].
+pub fn json_schema() -> serde_json::Value {
+    schema::json_schema()
+}
+
+/// Reads one document. `None` if it is not whole: what a broken text says cannot be checked.
+fn read<T: Shape>(text: &str, expects: &str) -> (Option<T>, walk::Walk) {
+    let parse::Parsed {
+        root,
+        is_whole,
+        problems,
+    } = parse::tree(text);
+    let mut walk = walk::Walk::new(problems, !is_whole);
+    let is_empty = root
+        .as_ref()
+        .is_none_or(|root| matches!(root.value, parse::Value::Null));
+    if is_empty && is_whole {
+        walk.error(
+            Place::START,
+            "empty_file",
+            format!("the file is empty, not {expects}"),
+            "",
+        );
+        return (None, walk);
+    }
+    let read = root.and_then(|root| T::read(&root, &mut walk));
+    (read.filter(|_| is_whole), walk)
 }
 
 /// The whole file, understood. Built by [`load`] only.

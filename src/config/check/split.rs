@@ -1,0 +1,387 @@
+//! Whether the parts of one split fit together.
+
+use std::collections::HashSet;
+
+use crate::{
+    config::{
+        SameSite, build,
+        leaf::{Ratio, Several},
+        parse::Place,
+        schema::{
+            AbsoluteBlock, CookieForm, MatchBlock, MetricName, RolloutBlock, SplitBlock, StepBlock,
+            StepForm, StickyBlock,
+        },
+        walk::{At, Walk},
+    },
+    model::Share,
+};
+
+/// Notes everything that does not fit together in one split.
+pub(super) fn check(block: &At<SplitBlock>, at: Place, walk: &mut Walk) {
+    let At { value: split, .. } = block;
+    let no_canary = split.canary.is_none() && walk.is_absent(block.at, "canary");
+    versions(split, no_canary, walk);
+    if let Some(At {
+        value: Several(matches),
+        at,
+        ..
+    }) = &split.r#match
+    {
+        routes(matches, *at, walk);
+    }
+    if let Some(sticky) = &split.sticky {
+        cookie(&sticky.value, sticky.at, walk);
+    }
+    if let Some(At {
+        value: block,
+        at,
+        is_clean: true,
+        ..
+    }) = &split.r#override
+        && block.header.is_none()
+        && block.cookie.is_none()
+    {
+        let help = "write `header: x-serin-version`, or name a cookie";
+        walk.error(
+            *at,
+            "missing_key",
+            "nothing is named to read the override from",
+            help,
+        );
+    }
+    margins(split, walk);
+    if let Some(analysis) = &split.analysis {
+        for rule in analysis.value.absolute.iter().flat_map(|at| &at.value.0) {
+            absolute(rule, walk);
+        }
+        rate(analysis.value.false_rollback_rate.as_ref(), walk);
+    }
+    if let Some(rollout) = &split.rollout {
+        if no_canary {
+            let help = "write `canary:`, or remove the rollout";
+            walk.error(
+                rollout.at,
+                "missing_canary",
+                "a rollout needs a canary",
+                help,
+            );
+        }
+        steps(&rollout.value, walk);
+    }
+    timeouts(split, at, walk);
+}
+
+fn versions(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
+    if let (Some(stable), Some(canary)) = (&split.stable, &split.canary)
+        && stable.value == canary.value
+    {
+        let message = format!("`{}` is both stable and canary", canary.value);
+        let help = "name another upstream, or remove `canary`";
+        walk.error(canary.at, "same_version", message, help);
+    }
+    let Some(weight) = &split.weight else { return };
+    if no_canary {
+        let help = "`weight` is the canary's share: write `canary:`, or remove it";
+        walk.error(weight.at, "missing_canary", "a weight needs a canary", help);
+    }
+    if split.rollout.is_some() {
+        let message = "this weight takes the rollout out of its steps";
+        let help =
+            "remove `weight`: `set_weight` in the steps decides; write it to step in by hand";
+        walk.warn(weight.at, "weight_with_rollout", message, help);
+    }
+}
+
+fn routes(matches: &[At<MatchBlock>], at: Place, walk: &mut Walk) {
+    if matches.is_empty() {
+        let help = "remove `match` to take every request";
+        walk.error(at, "empty_list", "this list of matches is empty", help);
+    }
+    let mut names = HashSet::new();
+    for At {
+        value: block, at, ..
+    } in matches
+    {
+        match &block.name {
+            None if matches.len() > 1 => {
+                let help = "each of several matches is a route with a name: it labels metrics";
+                walk.error(*at, "missing_key", "`name` is missing", help);
+            }
+            Some(name) if !names.insert(&name.value) => {
+                let message = format!("two matches are called `{}`", name.value);
+                walk.error(
+                    name.at,
+                    "duplicate_name",
+                    message,
+                    "metrics tell them apart by name",
+                );
+            }
+            None | Some(_) => {}
+        }
+        if let (Some(path), Some(_)) = (&block.path, &block.path_prefix) {
+            let help = "keep `path` for one path, or `path_prefix` for all below it";
+            walk.error(
+                path.at,
+                "conflict",
+                "`path` and `path_prefix` are both written",
+                help,
+            );
+        }
+        empty(
+            block
+                .hosts
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "hosts",
+            walk,
+        );
+        empty(
+            block
+                .methods
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "methods",
+            walk,
+        );
+    }
+}
+
+/// An empty list could be read as "none" or as "any".
+fn empty(list: Option<(bool, Place)>, key: &str, walk: &mut Walk) {
+    let Some((true, at)) = list else { return };
+    let help = format!("remove `{key}` to take any");
+    walk.error(at, "empty_list", "this list is empty", help);
+}
+
+fn cookie(sticky: &StickyBlock, at: Place, walk: &mut Walk) {
+    if let Some(key) = &sticky.key {
+        let mut seen = HashSet::new();
+        for source in &key.value.0 {
+            if !seen.insert(format!("{:?}", source.value)) {
+                let message = "this source of the key is listed twice";
+                walk.error(source.at, "duplicate_name", message, "keep one");
+            }
+        }
+    }
+    let Some(At {
+        value: CookieForm(cookie),
+        ..
+    }) = &sticky.cookie
+    else {
+        return;
+    };
+    let is_none = cookie
+        .same_site
+        .as_ref()
+        .is_some_and(|at| at.value == SameSite::None);
+    let is_secure = cookie.secure.as_ref().is_some_and(|secure| secure.value);
+    if is_none && !is_secure {
+        let place = cookie
+            .same_site
+            .as_ref()
+            .map_or(at, |same_site| same_site.at);
+        let message = "browsers drop a cookie with `same_site: none` that is not secure";
+        walk.error(place, "insecure_cookie", message, "add `secure: true`");
+    }
+    let prefixed = cookie
+        .name
+        .as_ref()
+        .filter(|name| name.value.0.starts_with("__"));
+    if let Some(name) = prefixed.filter(|_| !is_secure) {
+        let message = format!(
+            "browsers drop a cookie called `{}` that is not secure",
+            name.value.0
+        );
+        walk.error(name.at, "insecure_cookie", message, "add `secure: true`");
+    }
+}
+
+fn margins(split: &SplitBlock, walk: &mut Walk) {
+    let metrics = split
+        .analysis
+        .as_ref()
+        .and_then(|at| at.value.metrics.as_ref());
+    if let (Some(short), Some(metrics)) = (&split.rollback_if, metrics)
+        && metrics.is_written
+    {
+        let help = "`rollback_if` is short for `analysis.metrics`: keep one of the two";
+        walk.error(
+            short.at,
+            "conflict",
+            "margins are written in two places",
+            help,
+        );
+        return;
+    }
+    let margins = build::margins(split);
+    for (i, (metric, margin)) in margins.iter().enumerate() {
+        if *metric == MetricName::Latency && margin.value.points.is_some() {
+            let help = "write `+20%` or `1.2x`";
+            walk.error(
+                margin.at,
+                "bad_value",
+                "a margin of latency is relative",
+                help,
+            );
+        }
+        let Some((_, first)) = margins.iter().take(i).find(|(other, _)| other == metric) else {
+            continue;
+        };
+        if *metric == MetricName::ErrorRate {
+            let message = "the margin of the error rate is written twice";
+            walk.error(margin.at, "duplicate_name", message, "keep one");
+        } else if first.value != margin.value {
+            let message = "a margin of its own for each quantile is not available yet";
+            let help = "this build has one margin for latency at every quantile: write it once";
+            walk.error(margin.at, "not_available_yet", message, help);
+        }
+    }
+}
+
+fn absolute(rule: &At<AbsoluteBlock>, walk: &mut Walk) {
+    let At {
+        value: rule,
+        at,
+        is_clean,
+        ..
+    } = rule;
+    let limits = build::latency_limits(rule);
+    if *is_clean && rule.error_rate.is_none() && limits.iter().all(|(_, limit)| limit.is_none()) {
+        let help = "write `error_rate: 2%` or `latency_p99: 1500ms`";
+        walk.error(*at, "missing_key", "this floor limits nothing", help);
+    }
+    if let Some(At {
+        value: Ratio(rate),
+        at,
+        ..
+    }) = rule.error_rate
+        && rate >= 1.0
+    {
+        walk.error(
+            at,
+            "out_of_range",
+            "a floor of 100% never acts",
+            "write a lower rate",
+        );
+    }
+    let mut last = None;
+    for limit in limits.into_iter().filter_map(|(_, limit)| limit) {
+        if last.is_some_and(|last| limit.value < last) {
+            let message = "this limit is lower than that of a lower quantile";
+            walk.warn(
+                limit.at,
+                "falling_limit",
+                message,
+                "a higher quantile is never faster",
+            );
+        }
+        last = Some(limit.value);
+    }
+}
+
+fn rate(rate: Option<&At<Ratio>>, walk: &mut Walk) {
+    let Some(At {
+        value: Ratio(rate),
+        at,
+        ..
+    }) = rate
+    else {
+        return;
+    };
+    if *rate < 1e-6 || *rate > 0.2 {
+        let help =
+            "write 0.0001% to 20%; 1% is one false rollback in 100 healthy rollouts at worst";
+        walk.error(*at, "out_of_range", "this rate cannot be promised", help);
+    }
+}
+
+fn steps(rollout: &RolloutBlock, walk: &mut Walk) {
+    let Some(At {
+        value: steps,
+        at,
+        is_clean,
+        ..
+    }) = &rollout.steps
+    else {
+        return;
+    };
+    if steps.is_empty() {
+        let help = "write `- set_weight: 5%` and what follows it";
+        walk.error(*at, "empty_list", "this rollout has no steps", help);
+        return;
+    }
+    let weights = steps.iter().filter_map(|at| at.value.0.set_weight.as_ref());
+    if *is_clean && weights.clone().next().is_none() {
+        let help = "write `- set_weight: 5%` before the others";
+        walk.error(
+            *at,
+            "missing_weight",
+            "no step gives the canary any traffic",
+            help,
+        );
+    }
+    let mut last = Share::ZERO;
+    for weight in weights {
+        if weight.value < last {
+            let message = format!("this step falls from {last} to {}", weight.value);
+            walk.warn(weight.at, "falling_weight", message, "steps usually rise");
+        }
+        last = weight.value;
+    }
+    let mut has_traffic = false;
+    for StepForm(step) in steps.iter().map(|at| &at.value) {
+        has_traffic |= step
+            .set_weight
+            .as_ref()
+            .is_some_and(|weight| weight.value > Share::ZERO);
+        one_step(step, has_traffic || !is_clean, walk);
+    }
+}
+
+fn one_step(step: &StepBlock, has_traffic: bool, walk: &mut Walk) {
+    let Some(At {
+        value: analysis,
+        at,
+        ..
+    }) = &step.analysis
+    else {
+        return;
+    };
+    if !has_traffic {
+        let help = "write `- set_weight: 5%` before it";
+        walk.error(
+            *at,
+            "missing_weight",
+            "the canary has no traffic to be judged by",
+            help,
+        );
+    }
+    if let (Some(min), Some(max)) = (&analysis.min, &analysis.max)
+        && min.value > max.value
+    {
+        walk.error(
+            min.at,
+            "conflict",
+            "`min` is longer than `max`",
+            "swap the two",
+        );
+    }
+}
+
+fn timeouts(split: &SplitBlock, at: Place, walk: &mut Walk) {
+    let Some(timeouts) = &split.timeouts else {
+        return;
+    };
+    if let (Some(head), Some(total)) = (&timeouts.value.response_header, &timeouts.value.total)
+        && head.value > total.value
+    {
+        let place = if head.is_written { head.at } else { at };
+        let message = "`response_header` is longer than `total`";
+        walk.error(
+            place,
+            "conflict",
+            message,
+            "the total ends the request first",
+        );
+    }
+}

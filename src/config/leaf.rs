@@ -1,0 +1,395 @@
+//! The small things that can stand in the file: texts, numbers, names, lists.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    Cidr,
+    parse::{Node, Place, Value},
+    units::{self, Margin, Misfit},
+    walk::{At, Shape, Walk, scalar},
+};
+use crate::model::{ListenerName, NameError, RouteName, Share, SplitName, UpstreamName};
+
+const DURATION: &str = "^([0-9]+(\\.[0-9]+)?(us|ms|s|m|h|d))+$";
+const PERCENT: &str = "^[0-9]+(\\.[0-9]+)?%$";
+
+fn pattern(pattern: &str) -> Json {
+    json!({ "type": "string", "pattern": pattern })
+}
+
+/// Any text that is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text(pub String);
+
+/// A duration that may be `0s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OrZero(pub Duration);
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bytes(pub u64);
+
+/// A rate: `2%` is 0.02.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ratio(pub f64);
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count<const MIN: u64, const MAX: u64>(pub u64);
+
+impl Count<1, 65_535> {
+    /// A port that is known to be one.
+    pub(super) fn of(port: u16) -> Self {
+        Self(port.into())
+    }
+}
+
+/// A file that holds a secret: a path, or `file:` and a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SecretFile(pub PathBuf);
+
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Several<T>(pub Vec<At<T>>);
+
+/// A mapping from names that the user chooses.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Named<N, T> {
+    /// In the order of the file.
+    pub items: Vec<(At<N>, At<T>)>,
+    /// Every name that is written, whether or not its value could be read.
+    pub names: Vec<String>,
+}
+
+impl Shape for Text {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a text", |text| {
+            if text.trim().is_empty() || text.chars().any(char::is_control) {
+                return Err(Misfit::value(text, "a text with at least one letter"));
+            }
+            Ok(Self(text.into()))
+        })
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}
+
+impl Shape for bool {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        let expects = "`true` or `false`";
+        match &node.value {
+            Value::Scalar { text, plain: true } if text == "true" => return Some(true),
+            Value::Scalar { text, plain: true } if text == "false" => return Some(false),
+            Value::Scalar { text, .. } => {
+                let small = text.to_lowercase();
+                let help = match small.as_str() {
+                    "yes" | "on" | "y" | "true" | "1" => "write `true`",
+                    "no" | "off" | "n" | "false" | "0" => "write `false`",
+                    _ => "",
+                };
+                let message = format!("expected {expects}, found `{text}`");
+                walk.error(node.at, "wrong_type", message, help);
+            }
+            Value::Null | Value::Broken | Value::List(_) | Value::Map(_) => {
+                walk.wrong_kind(node, expects);
+            }
+        }
+        None
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Shape for Count<MIN, MAX> {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        let expects = format!("a whole number from {MIN} to {MAX}");
+        let plain = matches!(&node.value, Value::Scalar { plain: true, .. });
+        scalar(node, walk, &expects, |text| {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            if !digits {
+                return Err(Misfit::value(text, &expects));
+            }
+            if !plain {
+                let message = format!("\"{text}\" is a text, not a number");
+                return Err(Misfit::new("wrong_type", message, "remove the quotes"));
+            }
+            if text.len() > 1 && text.starts_with('0') {
+                let message = format!("`{text}` starts with 0");
+                let help = "some YAML readers take it for an octal number: remove the 0";
+                return Err(Misfit::new("bad_value", message, help));
+            }
+            let n = text.parse().ok().filter(|n| (MIN..=MAX).contains(n));
+            let range = || Misfit::new("out_of_range", format!("`{text}` is not {expects}"), "");
+            n.map(Self).ok_or_else(range)
+        })
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+impl Shape for OrZero {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a duration such as `30s`", |text| {
+            units::duration(text).map(Self)
+        })
+    }
+
+    fn describe() -> Json {
+        pattern(DURATION)
+    }
+}
+
+impl Shape for Duration {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a duration such as `30s`", |text| {
+            let long = units::duration(text)?;
+            let range = || Misfit::new("out_of_range", "this time cannot be zero".into(), "");
+            if long.is_zero() {
+                Err(range())
+            } else {
+                Ok(long)
+            }
+        })
+    }
+
+    fn describe() -> Json {
+        pattern(DURATION)
+    }
+}
+
+impl Shape for Bytes {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a size such as `64KiB`", |text| {
+            let bytes = units::size(text)?;
+            let range = || Misfit::new("out_of_range", "this size cannot be zero".into(), "");
+            if bytes == 0 {
+                Err(range())
+            } else {
+                Ok(Self(bytes))
+            }
+        })
+    }
+
+    fn describe() -> Json {
+        pattern("^[0-9]+(B|KiB|MiB|GiB|kB|MB|GB)$")
+    }
+}
+
+impl Shape for Share {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a share such as `5%`", units::share)
+    }
+
+    fn describe() -> Json {
+        pattern(PERCENT)
+    }
+}
+
+impl Shape for Ratio {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a rate such as `2%`", |text| {
+            units::ratio(text).map(Self)
+        })
+    }
+
+    fn describe() -> Json {
+        pattern(PERCENT)
+    }
+}
+
+impl Shape for Margin {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(
+            node,
+            walk,
+            "a margin such as `+0.5pp` or `+20%`",
+            units::margin,
+        )
+    }
+
+    fn describe() -> Json {
+        pattern("^(\\+?[0-9]+(\\.[0-9]+)?(%|pp|x) *\\+?)+$")
+    }
+}
+
+impl Shape for Cidr {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        scalar(node, walk, "a network such as `10.0.0.0/8`", units::cidr)
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "string" })
+    }
+}
+
+impl Shape for SocketAddr {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        let expects = "an address and a port such as `0.0.0.0:8080` or `[::1]:8080`";
+        scalar(node, walk, expects, |text| {
+            text.parse().map_err(|_| {
+                let mut misfit = Misfit::value(text, expects);
+                if text.starts_with(':') {
+                    misfit.help = format!("write `0.0.0.0{text}` for every address");
+                }
+                misfit
+            })
+        })
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "string", "examples": ["0.0.0.0:8080", "[::]:8080"] })
+    }
+}
+
+impl Shape for PathBuf {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        Text::read(node, walk).map(|Text(text)| Self::from(text))
+    }
+
+    fn describe() -> Json {
+        Text::describe()
+    }
+}
+
+impl Shape for SecretFile {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if let Value::Scalar { text, .. } = &node.value
+            && text.starts_with("${")
+        {
+            let message = "a secret from the environment is not available yet";
+            let help = "name a file that holds the secret: `file:/path`";
+            walk.error(node.at, "not_available_yet", message, help);
+            return None;
+        }
+        let Text(text) = Text::read(node, walk)?;
+        Some(Self(PathBuf::from(
+            text.strip_prefix("file:").unwrap_or(&text),
+        )))
+    }
+
+    fn describe() -> Json {
+        Text::describe()
+    }
+}
+
+fn name<T>(
+    node: &Node,
+    walk: &mut Walk,
+    parse: impl FnOnce(&str) -> Result<T, NameError>,
+) -> Option<T> {
+    scalar(node, walk, "a name", |text| {
+        parse(text).map_err(|error| Misfit::new("bad_name", error.to_string(), ""))
+    })
+}
+
+macro_rules! names {
+    ($($name:ty),+) => {
+        $(impl Shape for $name {
+            fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+                name(node, walk, <$name>::new)
+            }
+
+            fn describe() -> Json {
+                pattern("^[A-Za-z0-9_.-]{1,63}$")
+            }
+        })+
+    };
+}
+
+names!(ListenerName, RouteName, SplitName, UpstreamName);
+
+/// The items of a list. `None` if not one of several can be read: that is no empty list.
+fn items<T: Shape>(nodes: &[Node], walk: &mut Walk) -> Option<Vec<At<T>>> {
+    let items: Vec<At<T>> = nodes
+        .iter()
+        .filter_map(|node| At::read(node, walk))
+        .collect();
+    if items.is_empty() && !nodes.is_empty() {
+        None
+    } else {
+        Some(items)
+    }
+}
+
+impl<T: Shape> Shape for Vec<At<T>> {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if let Value::List(nodes) = &node.value {
+            return items(nodes, walk);
+        }
+        walk.wrong_kind(node, "a list");
+        None
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "array", "items": T::describe() })
+    }
+}
+
+impl<T: Shape> Shape for Several<T> {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if let Value::List(nodes) = &node.value {
+            return items(nodes, walk).map(Self);
+        }
+        At::read(node, walk).map(|only| Self(vec![only]))
+    }
+
+    fn describe() -> Json {
+        json!({ "anyOf": [T::describe(), { "type": "array", "items": T::describe() }] })
+    }
+}
+
+impl<N: Shape, T: Shape> Shape for Named<N, T> {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            walk.wrong_kind(node, "a mapping from names");
+            return None;
+        };
+        let mut named = Self {
+            items: Vec::new(),
+            names: Vec::new(),
+        };
+        for entry in entries {
+            named.names.push(entry.key.clone());
+            warn_of_old_yaml(&entry.key, entry.plain, entry.at, walk);
+            let value = Value::Scalar {
+                text: entry.key.clone(),
+                plain: entry.plain,
+            };
+            let key = Node {
+                at: entry.at,
+                owner: entry.at,
+                value,
+            };
+            if let (Some(name), Some(item)) = (At::read(&key, walk), At::read(&entry.value, walk)) {
+                named.items.push((name, item));
+            }
+        }
+        Some(named)
+    }
+
+    fn describe() -> Json {
+        json!({ "type": "object", "additionalProperties": T::describe() })
+    }
+}
+
+/// YAML 1.1 tools (`PyYAML`, Ansible) turn these words into booleans when they rewrite the file.
+fn warn_of_old_yaml(name: &str, plain: bool, at: Place, walk: &mut Walk) {
+    const BOOLEANS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+    if plain && BOOLEANS.contains(&name.to_lowercase().as_str()) {
+        let message = format!("`{name}` is a boolean for tools that speak YAML 1.1");
+        walk.warn(
+            at,
+            "yaml_1_1_boolean",
+            message,
+            "choose another name, or put it in quotes",
+        );
+    }
+}

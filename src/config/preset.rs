@@ -1,0 +1,97 @@
+//! `preset: edge | sidecar`: defaults for a place in the network, filled in here and then
+//! forgotten. The only file that tells the two apart (invariant I12).
+//!
+//! What a person wrote always wins: only what is not written is filled.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{
+    Cidr, build,
+    leaf::{Count, OrZero},
+    schema::{FileBlock, ListenerBlock},
+    walk::At,
+};
+
+/// A place in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preset {
+    /// In front of everything: believes nobody, takes many connections, leaves slowly.
+    Edge,
+    /// Beside one service, behind a load balancer in a private network: believes its neighbours,
+    /// needs one worker, leaves before its container is killed.
+    Sidecar,
+}
+
+/// Networks that cannot be reached from the internet: loopback, RFC 1918, shared (RFC 6598),
+/// link-local and unique local addresses.
+const PRIVATE: [(IpAddr, u8); 9] = [
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+    (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
+];
+
+/// Fills what is not written.
+pub(super) fn fill(file: &mut FileBlock) {
+    let Some(At {
+        value: preset, at, ..
+    }) = file.preset.clone()
+    else {
+        return;
+    };
+    if file.listeners.is_none() {
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
+        file.listeners = build::one_listener(At::filled(everywhere, at));
+    }
+    for listener in file
+        .listeners
+        .iter_mut()
+        .flat_map(|listeners| &mut listeners.value)
+    {
+        fill_listener(preset, listener);
+    }
+    let (timeout, lag) = match preset {
+        Preset::Edge => (Duration::from_secs(30), Duration::from_secs(15)),
+        // ECS kills a container 30 s after SIGTERM; the two together must be shorter.
+        Preset::Sidecar => (Duration::from_secs(20), Duration::from_secs(5)),
+    };
+    if let Some(drain) = &mut file.drain {
+        unwritten(&mut drain.value.timeout, timeout);
+        unwritten(&mut drain.value.lag, OrZero(lag));
+    }
+    if preset == Preset::Sidecar && file.workers.is_none() {
+        file.workers = Some(At::filled(Count(1), at));
+    }
+}
+
+fn fill_listener(
+    preset: Preset,
+    At {
+        value: listener,
+        at,
+        ..
+    }: &mut At<ListenerBlock>,
+) {
+    let (trusted, connections) = match preset {
+        Preset::Edge => (&[][..], 60_000),
+        Preset::Sidecar => (&PRIVATE[..], 4_096),
+    };
+    let network = |&(address, prefix): &(IpAddr, u8)| Cidr { address, prefix };
+    let networks = trusted.iter().map(|pair| At::filled(network(pair), *at));
+    unwritten(&mut listener.trusted_proxies, networks.collect());
+    if let Some(limits) = &mut listener.limits {
+        unwritten(&mut limits.value.max_connections, Count(connections));
+    }
+}
+
+fn unwritten<T>(field: &mut Option<At<T>>, value: T) {
+    if let Some(field) = field.as_mut().filter(|field| !field.is_written) {
+        field.value = value;
+    }
+}

@@ -1,0 +1,338 @@
+//! The keys of a split: what it takes, who shares it, and how a canary is tried.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    At, CookieForm, CookieName, Default, Fields, HeaderName, HostName, Key, KeyInfo, Many, MaxAge,
+    Method, Node, Optional, Pause, Required, Shape, StepForm, UrlPath, Walk, WarmUp, block,
+    describe_block, word, words,
+};
+use crate::{
+    config::{
+        AbsoluteAction, OnFailure, OnInconclusive, OnStart, OnUnhealthy, SameSite,
+        leaf::{Count, Ratio, SecretFile, Several, Text},
+        units::Margin,
+    },
+    model::{RouteName, Share, UpstreamName},
+};
+
+block! {
+    /// A match and the versions that share its traffic.
+    struct SplitBlock {
+        /// What it takes: one match, or a list of named ones. Without it: every request.
+        r#match: Several<MatchBlock> = Optional,
+        /// The upstream that users have today.
+        stable: UpstreamName = Required,
+        /// The upstream that is being tried.
+        canary: UpstreamName = Optional,
+        /// The canary's share of the traffic, in steps of 0.01%. Edit and save: it is in force.
+        /// Without it: the rollout's steps decide, or 0%.
+        weight: Share = Optional,
+        /// How clients keep their version. Without it: every request falls anew.
+        sticky: StickyBlock = Optional,
+        /// How testers choose their version, with a signed value.
+        r#override: OverrideBlock = Optional,
+        /// What happens to the share of a canary without a usable endpoint.
+        on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
+        /// Limits in time over those of the upstreams.
+        timeouts: SplitTimeoutsBlock = Default("{}"),
+        /// The course of the rollout.
+        rollout: RolloutBlock = Optional,
+        /// Short for `analysis.metrics`: how much worse than stable the canary may be.
+        rollback_if: RollbackIfBlock = Optional,
+        /// How the versions are compared. A canary with weight is always judged.
+        analysis: AnalysisBlock = Default("{}"),
+    } later ["baseline", "retry_policy", "hedge", "mirror", "classify", "notify", "salt"]
+}
+
+block! {
+    /// What a split takes: everything that is written must hold.
+    struct MatchBlock {
+        /// The route's name: a metric label. Needed when there are several matches.
+        name: RouteName = Optional,
+        /// Host names without port, `*.example.com` for every subdomain. Without it: any.
+        hosts: Several<HostName> = Optional,
+        /// The path and all below it: `/a` takes `/a` and `/a/b`, not `/ab`.
+        path_prefix: UrlPath = Optional,
+        /// This path only.
+        path: UrlPath = Optional,
+        /// Header fields that must be there: a mapping from names to exact values, empty for any
+        /// value.
+        headers: Fields = Optional,
+        /// Methods. Without it: any.
+        methods: Several<Method> = Optional,
+    } later ["cookies", "query", "grpc"]
+}
+
+block! {
+    /// How clients keep their version.
+    struct StickyBlock {
+        /// Where the client's identity is read, the first present wins: `cookie:NAME`,
+        /// `header:NAME`, `client_ip`. Without it: our own cookie is it.
+        key: Several<Key> = Default("[]"),
+        /// The cookie that remembers: its name, or a mapping. Without it: `serin_` and the split's
+        /// name.
+        cookie: CookieForm = Optional,
+        /// A file with the secret that signs the cookie. Without it: one is made and kept in the
+        /// state directory.
+        secret_file: SecretFile = Optional,
+        /// What keeps its version.
+        scope: Scope = Default("user"),
+    } later []
+}
+
+block! {
+    /// The cookie that remembers a version.
+    struct CookieBlock {
+        /// Its name.
+        name: CookieName = Optional,
+        /// Its life; `session`: the browser's session.
+        max_age: MaxAge = Default("1d"),
+        /// Its `Path`.
+        path: UrlPath = Default("/"),
+        /// Its `Domain`. Without it: the host only.
+        domain: HostName = Optional,
+        /// Whether scripts cannot read it.
+        http_only: bool = Default("true"),
+        /// Whether it is sent over TLS only. Set it when clients come by https.
+        secure: bool = Default("false"),
+        /// When it is sent across sites.
+        same_site: SameSite = Default("lax"),
+    } later ["partitioned"]
+}
+
+block! {
+    /// How testers choose their version: `stable` or `canary`, signed.
+    struct OverrideBlock {
+        /// The header field.
+        header: HeaderName = Optional,
+        /// The cookie.
+        cookie: CookieName = Optional,
+        /// The file with the secret that signs.
+        signed_by: SecretFile = Required,
+    } later []
+}
+
+block! {
+    /// Limits in time of a split.
+    struct SplitTimeoutsBlock {
+        /// From the end of the request to the end of the answer's head, instead of the upstream's.
+        response_header: Duration = Optional,
+        /// From the end of the request's head to the last byte of the answer. Without it: no limit.
+        total: Duration = Optional,
+    } later []
+}
+
+block! {
+    /// The course of a rollout.
+    struct RolloutBlock {
+        /// When it starts.
+        on_start: OnStart = Default("new_version"),
+        /// What happens, in order.
+        steps: Vec<At<StepForm>> = Required,
+        /// What a failed canary does.
+        on_failure: OnFailure = Default("rollback"),
+        /// What a stage does whose time is over without a decision.
+        on_inconclusive: OnInconclusive = Default("pause"),
+        /// What a stage does that saw no traffic.
+        on_no_data: OnInconclusive = Default("pause"),
+    } later ["abort"]
+}
+
+block! {
+    /// One step of a rollout: exactly one key.
+    struct StepBlock {
+        /// Gives the canary this share.
+        set_weight: Share = Optional,
+        /// Waits, watched: a duration, or `{}` until an operator resumes or promotes.
+        pause: Pause = Optional,
+        /// Waits for the judge.
+        analysis: AnalysisStepBlock = Optional,
+        /// Waits, watched, before the rollout ends well.
+        bake: Duration = Optional,
+    } later ["mirror", "auto", "gate"]
+}
+
+block! {
+    /// A step that waits for the judge: a pass goes on, a fail rolls back.
+    struct AnalysisStepBlock {
+        /// What it waits for.
+        until: Until = Default("decided"),
+        /// The shortest wait.
+        min: Duration = Optional,
+        /// The longest wait; then `on_inconclusive` or `on_no_data` holds. Without it: no end.
+        max: Duration = Optional,
+    } later []
+}
+
+block! {
+    /// A pause that says how long it is.
+    struct PauseBlock {
+        /// How long. Without it: until an operator resumes or promotes.
+        duration: Duration = Optional,
+    } later []
+}
+
+block! {
+    /// How much worse than stable the canary may be.
+    struct RollbackIfBlock {
+        /// Of the error rate: `+0.5pp` (points), `+5%` (relative), or both.
+        error_rate: Margin = Optional,
+        /// Of the latency at every quantile.
+        latency: Margin = Optional,
+        /// The same, named by the median.
+        latency_p50: Margin = Optional,
+        /// The same, named by the 90th percentile.
+        latency_p90: Margin = Optional,
+        /// The same, named by the 95th percentile.
+        latency_p95: Margin = Optional,
+        /// The same, named by the 99th percentile.
+        latency_p99: Margin = Optional,
+    } later ["bytes_out", "status_404"]
+}
+
+block! {
+    /// How versions are compared. Every number has the judge's default.
+    struct AnalysisBlock {
+        /// Probability that a healthy canary is ever rolled back, over the whole rollout, however
+        /// often it is looked at.
+        false_rollback_rate: Ratio = Default("1%"),
+        /// Canary requests before a pass may be given.
+        min_requests: Count<1, 1_000_000_000> = Default("30"),
+        /// How long slow tests leave a canary alone after its first request. The fast path, which
+        /// finds what is badly broken, is on from the first request.
+        warm_up: WarmUp = Default("30s"),
+        /// Length of one block of evidence whose weight is capped: at least as long as the blips
+        /// of a single instance that are normal here.
+        burst_tolerance: Duration = Default("500ms"),
+        /// How much worse than stable the canary may be. Without it: error rate +5% +0.05pp,
+        /// latency +10%.
+        metrics: Vec<At<MetricBlock>> = Default("[]"),
+        /// Plain floors that hold even if stable is bad too: one, or a list.
+        absolute: Several<AbsoluteBlock> = Default("[]"),
+    } later ["power", "rules", "slo", "interval"]
+}
+
+block! {
+    /// One metric that is compared.
+    struct MetricBlock {
+        /// Its name.
+        name: MetricName = Required,
+        /// How much worse it may be.
+        margin: Margin = Required,
+        /// Which way is worse.
+        worse: Worse = Default("increase"),
+    } later [
+        "critical", "dry_run", "prometheus", "webhook", "interval", "failure_limit",
+        "consecutive_error_limit"
+    ]
+}
+
+block! {
+    /// A plain floor over a sliding window; each limit that is written is a rule.
+    struct AbsoluteBlock {
+        /// Failures over requests may be at most this.
+        error_rate: Ratio = Optional,
+        /// The median latency may be at most this.
+        latency_p50: Duration = Optional,
+        /// The 90th percentile of latency may be at most this.
+        latency_p90: Duration = Optional,
+        /// The 95th percentile of latency may be at most this.
+        latency_p95: Duration = Optional,
+        /// The 99th percentile of latency may be at most this.
+        latency_p99: Duration = Optional,
+        /// The 99.9th percentile of latency may be at most this.
+        latency_p999: Duration = Optional,
+        /// Canary requests in the window before the rule may act.
+        min_requests: Many = Default("100"),
+        /// The sliding window.
+        window: Duration = Default("60s"),
+        /// What it does when broken.
+        action: AbsoluteAction = Default("rollback"),
+    } later []
+}
+
+/// What keeps its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Scope {
+    User,
+}
+
+/// What an analysis step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Until {
+    Decided,
+}
+
+/// Which way is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Worse {
+    Increase,
+}
+
+/// A metric that this build compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum MetricName {
+    ErrorRate,
+    Latency,
+}
+
+words!(Scope { "user" => Self::User, } later ["session", "request"]);
+words!(Until { "decided" => Self::Decided, } later []);
+words!(Worse { "increase" => Self::Increase, } later ["decrease", "either"]);
+words!(OnUnhealthy {
+    "fallback_to_stable" => Self::FallbackToStable,
+    "fail" => Self::Fail,
+} later []);
+words!(SameSite {
+    "lax" => Self::Lax,
+    "strict" => Self::Strict,
+    "none" => Self::None,
+} later []);
+words!(OnStart { "new_version" => Self::NewVersion, "manual" => Self::Manual, } later []);
+words!(OnFailure {
+    "rollback" => Self::Rollback,
+    "pause" => Self::Pause,
+    "notify" => Self::Notify,
+} later []);
+words!(OnInconclusive { "pause" => Self::Pause, "rollback" => Self::Rollback, } later []);
+words!(AbsoluteAction { "rollback" => Self::Rollback, "hold" => Self::Hold, } later []);
+
+impl Shape for MetricName {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        let words = [
+            ("error_rate", Self::ErrorRate),
+            ("latency", Self::Latency),
+            ("latency_p50", Self::Latency),
+            ("latency_p90", Self::Latency),
+            ("latency_p95", Self::Latency),
+            ("latency_p99", Self::Latency),
+        ];
+        if let Some(Text(text)) = Text::read(node, &mut Walk::default())
+            && text.starts_with("status_")
+        {
+            walk.not_yet(node.at, &text);
+            return None;
+        }
+        word(
+            node,
+            walk,
+            &words,
+            &["bytes_out", "bytes_in", "latency_p999"],
+        )
+    }
+
+    fn describe() -> Json {
+        let names = [
+            "error_rate",
+            "latency",
+            "latency_p50",
+            "latency_p90",
+            "latency_p95",
+        ];
+        let names: Vec<&str> = names.into_iter().chain(["latency_p99"]).collect();
+        json!({ "type": "string", "enum": names })
+    }
+}
