@@ -126,7 +126,6 @@ const LINE_WIDTH: usize = 100;
 
 /// Problems of the first sitting that are being mended; this list only shrinks.
 const NOT_YET: &[&str] = &[
-    "src/config/mod.rs:",
     "src/control/mod.rs:",
     "src/main.rs:1: no `//!`",
     "src/plan/version_override.rs:3: 101",

@@ -6,9 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Cidr,
-    parse::{Node, Place, Value},
+    tree::{Node, Place, Value},
     units::{self, Margin, Misfit},
-    walk::{At, Shape, Walk, scalar},
+    walk::{Placed, Shape, Walk, scalar},
 };
 use crate::model::{ListenerName, NameError, RouteName, Share, SplitName, UpstreamName};
 
@@ -52,13 +52,13 @@ pub(super) struct SecretFile(pub PathBuf);
 
 /// One value, or a list of them.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Several<T>(pub Vec<At<T>>);
+pub(super) struct Several<T>(pub Vec<Placed<T>>);
 
 /// A mapping from names that the user chooses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Named<N, T> {
     /// In the order of the file.
-    pub items: Vec<(At<N>, At<T>)>,
+    pub items: Vec<(Placed<N>, Placed<T>)>,
     /// Every name that is written, whether or not its value could be read.
     pub names: Vec<String>,
 }
@@ -307,10 +307,10 @@ macro_rules! names {
 names!(ListenerName, RouteName, SplitName, UpstreamName);
 
 /// The items of a list. `None` if not one of several can be read: that is no empty list.
-fn items<T: Shape>(nodes: &[Node], walk: &mut Walk) -> Option<Vec<At<T>>> {
-    let items: Vec<At<T>> = nodes
+fn items<T: Shape>(nodes: &[Node], walk: &mut Walk) -> Option<Vec<Placed<T>>> {
+    let items: Vec<Placed<T>> = nodes
         .iter()
-        .filter_map(|node| At::read(node, walk))
+        .filter_map(|node| Placed::read(node, walk))
         .collect();
     if items.is_empty() && !nodes.is_empty() {
         None
@@ -319,7 +319,7 @@ fn items<T: Shape>(nodes: &[Node], walk: &mut Walk) -> Option<Vec<At<T>>> {
     }
 }
 
-impl<T: Shape> Shape for Vec<At<T>> {
+impl<T: Shape> Shape for Vec<Placed<T>> {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
         if let Value::List(nodes) = &node.value {
             return items(nodes, walk);
@@ -338,7 +338,7 @@ impl<T: Shape> Shape for Several<T> {
         if let Value::List(nodes) = &node.value {
             return items(nodes, walk).map(Self);
         }
-        At::read(node, walk).map(|only| Self(vec![only]))
+        Placed::read(node, walk).map(|only| Self(vec![only]))
     }
 
     fn describe() -> Json {
@@ -368,7 +368,9 @@ impl<N: Shape, T: Shape> Shape for Named<N, T> {
                 owner: entry.at,
                 value,
             };
-            if let (Some(name), Some(item)) = (At::read(&key, walk), At::read(&entry.value, walk)) {
+            if let (Some(name), Some(item)) =
+                (Placed::read(&key, walk), Placed::read(&entry.value, walk))
+            {
                 named.items.push((name, item));
             }
         }

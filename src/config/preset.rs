@@ -10,7 +10,7 @@ use super::{
     Cidr, build,
     leaf::{Count, OrZero},
     schema::{FileBlock, ListenerBlock},
-    walk::At,
+    walk::Placed,
 };
 
 /// A place in the network.
@@ -39,7 +39,7 @@ const PRIVATE: [(IpAddr, u8); 9] = [
 
 /// Fills what is not written.
 pub(super) fn fill(file: &mut FileBlock) {
-    let Some(At {
+    let Some(Placed {
         value: preset, at, ..
     }) = file.preset.clone()
     else {
@@ -47,7 +47,7 @@ pub(super) fn fill(file: &mut FileBlock) {
     };
     if file.listeners.is_none() {
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
-        file.listeners = build::one_listener(At::filled(everywhere, at));
+        file.listeners = build::one_listener(Placed::filled(everywhere, at));
     }
     for listener in file
         .listeners
@@ -66,31 +66,33 @@ pub(super) fn fill(file: &mut FileBlock) {
         unwritten(&mut drain.value.lag, OrZero(lag));
     }
     if preset == Preset::Sidecar && file.workers.is_none() {
-        file.workers = Some(At::filled(Count(1), at));
+        file.workers = Some(Placed::filled(Count(1), at));
     }
 }
 
 fn fill_listener(
     preset: Preset,
-    At {
+    Placed {
         value: listener,
         at,
         ..
-    }: &mut At<ListenerBlock>,
+    }: &mut Placed<ListenerBlock>,
 ) {
     let (trusted, connections) = match preset {
         Preset::Edge => (&[][..], 60_000),
         Preset::Sidecar => (&PRIVATE[..], 4_096),
     };
     let network = |&(address, prefix): &(IpAddr, u8)| Cidr { address, prefix };
-    let networks = trusted.iter().map(|pair| At::filled(network(pair), *at));
+    let networks = trusted
+        .iter()
+        .map(|pair| Placed::filled(network(pair), *at));
     unwritten(&mut listener.trusted_proxies, networks.collect());
     if let Some(limits) = &mut listener.limits {
         unwritten(&mut limits.value.max_connections, Count(connections));
     }
 }
 
-fn unwritten<T>(field: &mut Option<At<T>>, value: T) {
+fn unwritten<T>(field: &mut Option<Placed<T>>, value: T) {
     if let Some(field) = field.as_mut().filter(|field| !field.is_written) {
         field.value = value;
     }

@@ -1,17 +1,19 @@
 //! Reads typed values out of the tree and notes every misfit on the way.
 //!
 //! A type that can stand in the file is a [`Shape`]: it reads itself from a node, and it describes
-//! itself as JSON Schema. Blocks of keys are declared once with `block!` (see `schema.rs`): the
+//! itself as JSON Schema. Blocks of keys are declared once with `block!` (see `declare.rs`): the
 //! struct, the reader, the accepted keys, the defaults, the manual and `serin schema` all come from
 //! that one declaration, so they cannot disagree. Reading goes on after a misfit: what could not be
 //! read is `None`, and `build.rs` makes a `Config` only if nothing was noted.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{
+    declare::{KeyInfo, Need},
     guess,
-    parse::{self, Entry, Node, Place, Value},
+    parse::parse,
     problem::Problem,
+    tree::{Entry, Node, Place, Value},
     units::Misfit,
 };
 
@@ -26,7 +28,7 @@ pub(super) trait Shape: Sized {
 
 /// A value, where it stands, and whether a person wrote it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct At<T> {
+pub(super) struct Placed<T> {
     /// The value.
     pub value: T,
     /// Where it stands: a scalar itself, the key of a list or a mapping; for a default, the key of
@@ -38,7 +40,7 @@ pub(super) struct At<T> {
     pub is_clean: bool,
 }
 
-impl<T: Shape> At<T> {
+impl<T: Shape> Placed<T> {
     /// Reads a value that stands in the file.
     pub(super) fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
         let before = walk.problems.len();
@@ -53,7 +55,7 @@ impl<T: Shape> At<T> {
     }
 }
 
-impl<T> At<T> {
+impl<T> Placed<T> {
     /// A value that a person wrote elsewhere, or in another form.
     pub(super) const fn written(value: T, at: Place) -> Self {
         Self {
@@ -72,37 +74,6 @@ impl<T> At<T> {
             is_written: false,
             is_clean: true,
         }
-    }
-}
-
-/// Whether a key must be there, and what holds if it is not.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Need {
-    /// It must be there.
-    Required,
-    /// Nothing holds.
-    Optional,
-    /// This text holds.
-    Default(&'static str),
-}
-
-/// The declaration of one key.
-#[derive(Debug)]
-pub(super) struct KeyInfo {
-    /// Its name as the compiler spells it (`r#match`).
-    pub raw: &'static str,
-    /// What it means.
-    pub doc: &'static str,
-    /// Whether it must be there.
-    pub need: Need,
-    /// Its type's description.
-    pub describe: fn() -> Json,
-}
-
-impl KeyInfo {
-    /// The key as it stands in the file.
-    pub(super) fn name(&self) -> &'static str {
-        self.raw.strip_prefix("r#").unwrap_or(self.raw)
     }
 }
 
@@ -264,10 +235,10 @@ impl Walk {
         owner: Place,
         entries: &[Entry],
         key: &KeyInfo,
-    ) -> Option<At<T>> {
+    ) -> Option<Placed<T>> {
         let mut written = entries.iter().filter(|entry| entry.key == key.name());
         if let Some(Entry { value: node, .. }) = written.next() {
-            let value = At::read(node, self);
+            let value = Placed::read(node, self);
             // A duplicate is an error already; what is wrong inside it is shown all the same.
             for Entry { value: other, .. } in written {
                 drop(T::read(other, self));
@@ -281,7 +252,7 @@ impl Walk {
             Need::Optional => None,
             Need::Default(text) => {
                 let value = T::read(&standing_in(text, owner)?, self)?;
-                Some(At::filled(value, owner))
+                Some(Placed::filled(value, owner))
             }
             Need::Required => {
                 if self.is_absent(owner, key.name()) {
@@ -304,7 +275,7 @@ fn standing_in(text: &str, at: Place) -> Option<Node> {
             Value::Null | Value::Broken | Value::Scalar { .. } => {}
         }
     }
-    let mut node = parse::tree(text).root?;
+    let mut node = parse(text).root?;
     place(&mut node, at);
     Some(node)
 }
@@ -379,105 +350,3 @@ pub(super) fn word<T: Copy>(
     );
     None
 }
-
-/// The JSON Schema of a block.
-pub(super) fn describe_block(doc: &str, keys: &[KeyInfo]) -> Json {
-    let mut properties = Map::new();
-    for key in keys {
-        let mut schema = (key.describe)();
-        if let Some(schema) = schema.as_object_mut() {
-            schema.insert("description".into(), key.doc.trim().into());
-            if let Need::Default(text) = key.need {
-                schema.insert("default".into(), default_json(text));
-            }
-        }
-        properties.insert(key.name().into(), schema);
-    }
-    let required = keys.iter().filter(|key| matches!(key.need, Need::Required));
-    let required: Vec<&str> = required.map(KeyInfo::name).collect();
-    let mut schema = json!({
-        "type": "object",
-        "description": doc.trim(),
-        "properties": properties,
-        "additionalProperties": false,
-    });
-    if let Some(schema) = schema.as_object_mut().filter(|_| !required.is_empty()) {
-        schema.insert("required".into(), required.into());
-    }
-    schema
-}
-
-/// A default as JSON: flow lists and mappings are JSON once their words are quoted, and there are
-/// only empty ones and lists of words.
-fn default_json(text: &str) -> Json {
-    fn json(node: &Node) -> Json {
-        match &node.value {
-            Value::Null | Value::Broken => Json::Null,
-            Value::Scalar { text, .. } => {
-                serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone()))
-            }
-            Value::List(nodes) => nodes.iter().map(json).collect(),
-            Value::Map(entries) => entries
-                .iter()
-                .map(|entry| (entry.key.clone(), json(&entry.value)))
-                .collect(),
-        }
-    }
-    parse::tree(text)
-        .root
-        .map_or(Json::Null, |node| json(&node))
-}
-
-/// Declares a block of keys: `name: Type = Need,`, then the keys that the product will have and
-/// this build has not.
-macro_rules! block {
-    ($(#[doc = $doc:literal])* struct $name:ident {
-        $($(#[doc = $key_doc:literal])* $key:ident: $type:ty = $need:expr,)*
-    } later $later:expr) => {
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, PartialEq, Default)]
-        pub(in crate::config) struct $name {
-            $($(#[doc = $key_doc])* pub $key: Option<At<$type>>,)*
-        }
-
-        impl $name {
-            const KEYS: &[KeyInfo] = &[$(KeyInfo {
-                raw: stringify!($key),
-                doc: concat!($($key_doc),*),
-                need: $need,
-                describe: <$type as Shape>::describe,
-            },)*];
-        }
-
-        impl Shape for $name {
-            fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-                let entries = walk.entries(node, Self::KEYS, &$later)?;
-                let mut keys = Self::KEYS.iter();
-                Some(Self {
-                    $($key: keys.next().and_then(|key| walk.field(node.owner, entries, key)),)*
-                })
-            }
-
-            fn describe() -> serde_json::Value {
-                describe_block(concat!($($doc),*), Self::KEYS)
-            }
-        }
-    };
-}
-
-/// Gives a type its words in the file, and those that it will have.
-macro_rules! words {
-    ($type:ty { $($text:literal => $value:expr,)+ } later $later:expr) => {
-        impl Shape for $type {
-            fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-                word(node, walk, &[$(($text, $value),)+], &$later)
-            }
-
-            fn describe() -> serde_json::Value {
-                serde_json::json!({ "type": "string", "enum": [$($text),+] })
-            }
-        }
-    };
-}
-
-pub(super) use {block, words};

@@ -13,12 +13,12 @@ use super::{
     AccessLog, Admin, Config, Drain, Limits, Listener, ListenerTimeouts, Metrics, Source, Upstream,
     UpstreamTimeouts,
     leaf::{Count, OrZero, Text},
-    parse::Node,
     schema::{
         AdminForm, DnsForm, FileBlock, HostName, LimitsBlock, ListenerBlock, Protocol,
         UpstreamBlock,
     },
-    walk::{At, Shape, Walk},
+    tree::Node,
+    walk::{Placed, Shape, Walk},
 };
 use crate::model::{ListenerName, UpstreamName, number::length};
 
@@ -38,16 +38,16 @@ pub(super) fn expand(file: &mut FileBlock) {
 
 /// One listener with every default.
 pub(super) fn one_listener(
-    address: At<std::net::SocketAddr>,
-) -> Option<At<Vec<At<ListenerBlock>>>> {
+    address: Placed<std::net::SocketAddr>,
+) -> Option<Placed<Vec<Placed<ListenerBlock>>>> {
     let at = address.at;
     // The keys that the empty mapping lacks are given below.
     let mut value = ListenerBlock::read(&Node::empty(at), &mut Walk::default())?;
     let name = ListenerName::new("default").ok()?;
-    value.name = Some(At::filled(name, at));
+    value.name = Some(Placed::filled(name, at));
     value.address = Some(address);
-    let list = vec![At::filled(value, at)];
-    Some(At::filled(list, at))
+    let list = vec![Placed::filled(value, at)];
+    Some(Placed::filled(list, at))
 }
 
 /// Makes the config.
@@ -80,7 +80,7 @@ pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
 }
 
 /// A value without its place.
-fn plain<T: Clone>(at: Option<&At<T>>) -> Option<T> {
+fn plain<T: Clone>(at: Option<&Placed<T>>) -> Option<T> {
     at.map(|at| at.value.clone())
 }
 
@@ -177,7 +177,7 @@ fn drain(file: &FileBlock) -> Option<Drain> {
     reason = "the two say different things, one line apart"
 )]
 fn access_log(file: &FileBlock) -> Option<Option<AccessLog>> {
-    let Some(At { value: block, .. }) = &file.access_log else {
+    let Some(Placed { value: block, .. }) = &file.access_log else {
         return Some(None);
     };
     let sample = &block.sample.as_ref()?.value;

@@ -8,13 +8,14 @@ use crate::{
         AbsoluteMetric, AbsoluteRule, Analysis, Cookie, HeaderMatch, Match, Override, PathMatch,
         RateMargin, Rollout, Split, SplitTimeouts, Step, Sticky,
         leaf::{Count, Ratio, SecretFile, Several},
-        parse::Node,
         schema::{
             AbsoluteBlock, AnalysisBlock, CookieForm, CookieName, Fields, HeaderName, HostName,
             MatchBlock, MaxAge, Method, MetricName, Pause, RolloutBlock, SplitBlock, StepBlock,
             StepForm, StickyBlock, UrlPath, WarmUp,
         },
-        walk::{At, Shape, Walk},
+        tree::Node,
+        units::Margin,
+        walk::{Placed, Shape, Walk},
     },
     model::{RouteName, SplitName},
 };
@@ -59,7 +60,7 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
     clippy::option_option,
     reason = "absent and unreadable are different things"
 )]
-fn some<T, U>(at: Option<&At<T>>, make: impl FnOnce(&T) -> Option<U>) -> Option<Option<U>> {
+fn some<T, U>(at: Option<&Placed<T>>, make: impl FnOnce(&T) -> Option<U>) -> Option<Option<U>> {
     match at {
         None => Some(None),
         Some(at) => make(&at.value).map(Some),
@@ -68,7 +69,7 @@ fn some<T, U>(at: Option<&At<T>>, make: impl FnOnce(&T) -> Option<U>) -> Option<
 
 fn routes(block: &SplitBlock) -> Option<Vec<Match>> {
     match &block.r#match {
-        Some(At {
+        Some(Placed {
             value: Several(list),
             ..
         }) => list.iter().map(|at| route(&at.value)).collect(),
@@ -100,7 +101,7 @@ fn route(block: &MatchBlock) -> Option<Match> {
 
 /// `/a/` and `/a` take the same paths as prefixes, so they are one.
 pub(in crate::config) fn path(block: &MatchBlock) -> PathMatch {
-    if let Some(At {
+    if let Some(Placed {
         value: UrlPath(path),
         ..
     }) = &block.path
@@ -118,7 +119,7 @@ pub(in crate::config) fn path(block: &MatchBlock) -> PathMatch {
     })
 }
 
-fn list<T: Clone, U>(at: Option<&At<Several<T>>>, each: impl Fn(T) -> U) -> Vec<U> {
+fn list<T: Clone, U>(at: Option<&Placed<Several<T>>>, each: impl Fn(T) -> U) -> Vec<U> {
     let items = at.into_iter().flat_map(|at| &at.value.0);
     items.map(|item| each(item.value.clone())).collect()
 }
@@ -132,8 +133,8 @@ fn fields(Fields(fields): Fields) -> Vec<HeaderMatch> {
     clippy::option_option,
     reason = "absent and unreadable are different things"
 )]
-fn sticky(split: &SplitName, block: Option<&At<StickyBlock>>) -> Option<Option<Sticky>> {
-    let Some(At {
+fn sticky(split: &SplitName, block: Option<&Placed<StickyBlock>>) -> Option<Option<Sticky>> {
+    let Some(Placed {
         value: block, at, ..
     }) = block
     else {
@@ -167,7 +168,7 @@ fn rollout(block: &RolloutBlock) -> Option<Rollout> {
         steps: steps
             .iter()
             .map(
-                |At {
+                |Placed {
                      value: StepForm(block),
                      ..
                  }| step(block),
@@ -184,13 +185,13 @@ fn step(block: &StepBlock) -> Option<Step> {
     if let Some(weight) = &block.set_weight {
         return Some(Step::SetWeight(weight.value));
     }
-    if let Some(At {
+    if let Some(Placed {
         value: Pause(long), ..
     }) = &block.pause
     {
         return Some(Step::Pause(*long));
     }
-    if let Some(At {
+    if let Some(Placed {
         value: analysis, ..
     }) = &block.analysis
     {
@@ -223,7 +224,7 @@ fn analysis(split: &SplitBlock) -> Option<Analysis> {
         false_rollback_rate,
         min_requests,
         warm_up,
-        error_rate: margin(MetricName::ErrorRate).map_or(ERROR_RATE, |margin| margin.of_rate()),
+        error_rate: margin(MetricName::ErrorRate).map_or(ERROR_RATE, Margin::of_rate),
         latency_margin: margin(MetricName::Latency)
             .and_then(|m| m.relative)
             .unwrap_or(LATENCY),
@@ -233,11 +234,9 @@ fn analysis(split: &SplitBlock) -> Option<Analysis> {
 }
 
 /// Every margin that is written, in `rollback_if` or in `analysis.metrics`.
-pub(in crate::config) fn margins(
-    split: &SplitBlock,
-) -> Vec<(MetricName, At<crate::config::units::Margin>)> {
+pub(in crate::config) fn margins(split: &SplitBlock) -> Vec<(MetricName, Placed<Margin>)> {
     let mut margins = Vec::new();
-    if let Some(At { value: block, .. }) = &split.rollback_if {
+    if let Some(Placed { value: block, .. }) = &split.rollback_if {
         margins.extend(
             block
                 .error_rate
@@ -257,7 +256,7 @@ pub(in crate::config) fn margins(
     let metrics = split
         .analysis
         .as_ref()
-        .and_then(|at: &At<AnalysisBlock>| at.value.metrics.as_ref());
+        .and_then(|at: &Placed<AnalysisBlock>| at.value.metrics.as_ref());
     for metric in metrics.into_iter().flat_map(|at| &at.value) {
         if let (Some(name), Some(margin)) = (&metric.value.name, &metric.value.margin) {
             margins.push((name.value, margin.clone()));
@@ -290,7 +289,7 @@ fn rules(block: &AbsoluteBlock) -> Option<Vec<AbsoluteRule>> {
 /// The quantiles that a floor may name, with what is written for them.
 pub(in crate::config) fn latency_limits(
     block: &AbsoluteBlock,
-) -> [(f64, Option<&At<Duration>>); 5] {
+) -> [(f64, Option<&Placed<Duration>>); 5] {
     [
         (0.5, block.latency_p50.as_ref()),
         (0.9, block.latency_p90.as_ref()),

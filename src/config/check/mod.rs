@@ -15,9 +15,9 @@ use std::{collections::HashSet, net::SocketAddr};
 use super::{
     guess,
     leaf::{Bytes, Text},
-    parse::Place,
     schema::{AdminForm, DnsForm, FileBlock, LimitsBlock, ListenerBlock, Protocol, UpstreamBlock},
-    walk::{At, Walk},
+    tree::Place,
+    walk::{Placed, Walk},
 };
 
 /// Notes everything that does not fit together.
@@ -25,7 +25,7 @@ pub(super) fn check(file: &FileBlock, walk: &mut Walk) {
     listeners(file, walk);
     admin(file, walk);
     metrics(file, walk);
-    if let Some(At {
+    if let Some(Placed {
         value: upstreams,
         at,
         ..
@@ -43,7 +43,7 @@ pub(super) fn check(file: &FileBlock, walk: &mut Walk) {
             upstream(block, name.at, walk);
         }
     }
-    if let Some(At {
+    if let Some(Placed {
         value: splits, at, ..
     }) = &file.splits
     {
@@ -59,7 +59,7 @@ pub(super) fn check(file: &FileBlock, walk: &mut Walk) {
 }
 
 fn listeners(file: &FileBlock, walk: &mut Walk) {
-    let Some(At {
+    let Some(Placed {
         value: listeners,
         at,
         ..
@@ -94,7 +94,7 @@ fn listeners(file: &FileBlock, walk: &mut Walk) {
         );
     }
     let (mut names, mut addresses) = (HashSet::new(), Vec::new());
-    for At {
+    for Placed {
         value: listener, ..
     } in listeners
     {
@@ -158,7 +158,7 @@ fn nested_limits(limits: &LimitsBlock, walk: &mut Walk) {
         ("max_target", &limits.max_target),
     ];
     for (name, part) in parts {
-        if let Some(At {
+        if let Some(Placed {
             value: Bytes(part),
             at,
             ..
@@ -211,7 +211,7 @@ fn metrics(file: &FileBlock, walk: &mut Walk) {
         .metrics
         .as_ref()
         .and_then(|at| at.value.prefix.as_ref());
-    let Some(At {
+    let Some(Placed {
         value: Text(prefix),
         at,
         ..
@@ -234,8 +234,8 @@ fn metrics(file: &FileBlock, walk: &mut Walk) {
     }
 }
 
-fn upstream(block: &At<UpstreamBlock>, at: Place, walk: &mut Walk) {
-    let At {
+fn upstream(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
+    let Placed {
         value: block,
         is_clean,
         ..
@@ -263,7 +263,7 @@ fn upstream(block: &At<UpstreamBlock>, at: Place, walk: &mut Walk) {
     if let Some(list) = &block.r#static {
         endpoints(list.at, &list.value, walk);
     }
-    if let Some(At {
+    if let Some(Placed {
         value: DnsForm(dns),
         ..
     }) = &block.dns
@@ -276,13 +276,13 @@ fn upstream(block: &At<UpstreamBlock>, at: Place, walk: &mut Walk) {
     }
 }
 
-fn endpoints(at: Place, list: &[At<super::schema::EndpointForm>], walk: &mut Walk) {
+fn endpoints(at: Place, list: &[Placed<super::schema::EndpointForm>], walk: &mut Walk) {
     if list.is_empty() {
         let help = "an upstream needs an endpoint; a split without a canary needs no `canary`";
         walk.error(at, "empty_list", "this list of endpoints is empty", help);
     }
     let mut seen = HashSet::new();
-    for At {
+    for Placed {
         value: endpoint,
         at,
         ..
@@ -298,7 +298,7 @@ fn endpoints(at: Place, list: &[At<super::schema::EndpointForm>], walk: &mut Wal
 
 /// Every version is an upstream, and every upstream is some version.
 fn references(file: &FileBlock, walk: &mut Walk) {
-    let Some(At {
+    let Some(Placed {
         value: upstreams, ..
     }) = &file.upstreams
     else {

@@ -1,12 +1,12 @@
 //! Matches that take the same requests.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::{
     config::{
         PathMatch, build,
         schema::{Fields, MatchBlock, SplitBlock},
-        walk::{At, Walk},
+        walk::{Placed, Walk},
     },
     model::SplitName,
 };
@@ -15,18 +15,18 @@ use crate::{
 type Condition = (PathMatch, Vec<String>, Vec<String>);
 
 /// Warns of a match whose requests an earlier one takes: both ask for exactly the same.
-pub(super) fn check(splits: &[(At<SplitName>, At<SplitBlock>)], walk: &mut Walk) {
+pub(super) fn check(splits: &[(Placed<SplitName>, Placed<SplitBlock>)], walk: &mut Walk) {
     let mut taken: Vec<(String, Condition, usize)> = Vec::new();
     for (name, split) in splits {
         let Some(matches) = &split.value.r#match else {
             claim(&mut taken, &MatchBlock::default(), name, walk);
             continue;
         };
-        for At {
+        for Placed {
             value: block, at, ..
         } in &matches.value.0
         {
-            let place = At::written(name.value.clone(), *at);
+            let place = Placed::written(name.value.clone(), *at);
             claim(&mut taken, block, &place, walk);
         }
     }
@@ -35,7 +35,7 @@ pub(super) fn check(splits: &[(At<SplitName>, At<SplitBlock>)], walk: &mut Walk)
 fn claim(
     taken: &mut Vec<(String, Condition, usize)>,
     block: &MatchBlock,
-    name: &At<SplitName>,
+    name: &Placed<SplitName>,
     walk: &mut Walk,
 ) {
     let condition = condition(block);
@@ -48,12 +48,12 @@ fn claim(
             .map(|host| host.value.0.clone())
             .collect(),
     };
-    let mut mine: HashMap<&str, ()> = HashMap::new();
+    let mut mine: HashSet<&str> = HashSet::new();
     for host in &hosts {
         let earlier = taken
             .iter()
             .find(|(other, asked, _)| other == host && *asked == condition);
-        let twice = mine.insert(host, ()).is_some();
+        let twice = !mine.insert(host);
         if let Some((_, _, line)) = earlier.filter(|_| !twice) {
             let what = if host.is_empty() {
                 "every host".to_owned()

@@ -6,22 +6,22 @@ use crate::{
     config::{
         SameSite, build,
         leaf::{Ratio, Several},
-        parse::Place,
         schema::{
             AbsoluteBlock, CookieForm, MatchBlock, MetricName, RolloutBlock, SplitBlock, StepBlock,
             StepForm, StickyBlock,
         },
-        walk::{At, Walk},
+        tree::Place,
+        walk::{Placed, Walk},
     },
     model::Share,
 };
 
 /// Notes everything that does not fit together in one split.
-pub(super) fn check(block: &At<SplitBlock>, at: Place, walk: &mut Walk) {
-    let At { value: split, .. } = block;
+pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
+    let Placed { value: split, .. } = block;
     let no_canary = split.canary.is_none() && walk.is_absent(block.at, "canary");
     versions(split, no_canary, walk);
-    if let Some(At {
+    if let Some(Placed {
         value: Several(matches),
         at,
         ..
@@ -32,7 +32,7 @@ pub(super) fn check(block: &At<SplitBlock>, at: Place, walk: &mut Walk) {
     if let Some(sticky) = &split.sticky {
         cookie(&sticky.value, sticky.at, walk);
     }
-    if let Some(At {
+    if let Some(Placed {
         value: block,
         at,
         is_clean: true,
@@ -92,13 +92,13 @@ fn versions(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
     }
 }
 
-fn routes(matches: &[At<MatchBlock>], at: Place, walk: &mut Walk) {
+fn routes(matches: &[Placed<MatchBlock>], at: Place, walk: &mut Walk) {
     if matches.is_empty() {
         let help = "remove `match` to take every request";
         walk.error(at, "empty_list", "this list of matches is empty", help);
     }
     let mut names = HashSet::new();
-    for At {
+    for Placed {
         value: block, at, ..
     } in matches
     {
@@ -163,7 +163,7 @@ fn cookie(sticky: &StickyBlock, at: Place, walk: &mut Walk) {
             }
         }
     }
-    let Some(At {
+    let Some(Placed {
         value: CookieForm(cookie),
         ..
     }) = &sticky.cookie
@@ -238,8 +238,8 @@ fn margins(split: &SplitBlock, walk: &mut Walk) {
     }
 }
 
-fn absolute(rule: &At<AbsoluteBlock>, walk: &mut Walk) {
-    let At {
+fn absolute(rule: &Placed<AbsoluteBlock>, walk: &mut Walk) {
+    let Placed {
         value: rule,
         at,
         is_clean,
@@ -250,7 +250,7 @@ fn absolute(rule: &At<AbsoluteBlock>, walk: &mut Walk) {
         let help = "write `error_rate: 2%` or `latency_p99: 1500ms`";
         walk.error(*at, "missing_key", "this floor limits nothing", help);
     }
-    if let Some(At {
+    if let Some(Placed {
         value: Ratio(rate),
         at,
         ..
@@ -279,8 +279,8 @@ fn absolute(rule: &At<AbsoluteBlock>, walk: &mut Walk) {
     }
 }
 
-fn rate(rate: Option<&At<Ratio>>, walk: &mut Walk) {
-    let Some(At {
+fn rate(rate: Option<&Placed<Ratio>>, walk: &mut Walk) {
+    let Some(Placed {
         value: Ratio(rate),
         at,
         ..
@@ -296,7 +296,7 @@ fn rate(rate: Option<&At<Ratio>>, walk: &mut Walk) {
 }
 
 fn steps(rollout: &RolloutBlock, walk: &mut Walk) {
-    let Some(At {
+    let Some(Placed {
         value: steps,
         at,
         is_clean,
@@ -339,7 +339,7 @@ fn steps(rollout: &RolloutBlock, walk: &mut Walk) {
 }
 
 fn one_step(step: &StepBlock, has_traffic: bool, walk: &mut Walk) {
-    let Some(At {
+    let Some(Placed {
         value: analysis,
         at,
         ..

@@ -28,13 +28,14 @@ pub(super) use self::{
 };
 use super::{
     Cidr, LogPath, Preset,
-    leaf::{Bytes, Count, Named, OrZero, Text},
-    parse::Node,
-    walk::{
-        At, KeyInfo,
+    declare::{
+        KeyInfo,
         Need::{Default, Optional, Required},
-        Shape, Walk, block, describe_block, word, words,
+        block, describe_block, words,
     },
+    leaf::{Bytes, Count, Named, OrZero, Text},
+    tree::Node,
+    walk::{Placed, Shape, Walk, word},
 };
 use crate::model::{ListenerName, Share, SplitName, UpstreamName};
 
@@ -65,7 +66,7 @@ block! {
         /// Short for one listener named `default`: the address and port to accept on.
         listen: SocketAddr = Optional,
         /// The addresses to accept on.
-        listeners: Vec<At<ListenerBlock>> = Optional,
+        listeners: Vec<Placed<ListenerBlock>> = Optional,
         /// Where operators and scrapers ask: an address, `none`, or a mapping.
         admin: AdminForm = Default("127.0.0.1:9900"),
         /// Worker threads. Without it: as many as the process may use cores.
@@ -94,13 +95,13 @@ block! {
         /// The address and port to accept on.
         address: SocketAddr = Required,
         /// What is spoken: `h1`, and `websocket` if upgrades are let through.
-        protocols: Vec<At<Protocol>> = Default("[h1, websocket]"),
+        protocols: Vec<Placed<Protocol>> = Default("[h1, websocket]"),
         /// How long a client may take.
         timeouts: ListenerTimeoutsBlock = Default("{}"),
         /// What a client may send.
         limits: LimitsBlock = Default("{}"),
         /// Networks whose `X-Forwarded-*` is believed and appended to; others' is replaced.
-        trusted_proxies: Vec<At<Cidr>> = Default("[]"),
+        trusted_proxies: Vec<Placed<Cidr>> = Default("[]"),
     } later ["tls", "proxy_protocol"]
 }
 
@@ -133,7 +134,8 @@ block! {
         max_target: Bytes = Default("8KiB"),
         /// Bytes of a request body; more is answered 413. Without it: no limit.
         max_body: Bytes = Optional,
-    } later ["max_streams_per_connection"]
+    } later ["max_streams_per_connection"],
+    expect clippy::struct_field_names, "the keys say it: each is a maximum"
 }
 
 block! {
@@ -150,7 +152,7 @@ block! {
     /// A named group of endpoints; exactly one of `static`, `file` and `dns` says where they are.
     struct UpstreamBlock {
         /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
-        r#static: Vec<At<EndpointForm>> = Optional,
+        r#static: Vec<Placed<EndpointForm>> = Optional,
         /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
         file: PathBuf = Optional,
         /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.

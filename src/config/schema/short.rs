@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value as Json, json};
 
 use super::{
-    AdminBlock, At, CookieName, DnsBlock, EndpointBlock, HeaderName, HostName, Node, Shape,
+    AdminBlock, CookieName, DnsBlock, EndpointBlock, HeaderName, HostName, Node, Placed, Shape,
     StepBlock, Walk,
     http::is_host,
     split::{CookieBlock, PauseBlock},
@@ -13,7 +13,7 @@ use super::{
 use crate::config::{
     StaticEndpoint,
     leaf::Text,
-    parse::Value,
+    tree::Value,
     units::{self, Misfit},
     walk::scalar,
 };
@@ -98,7 +98,7 @@ impl Shape for EndpointForm {
             (scalar(node, walk, expects, host_and_port)?, 1)
         } else {
             let block = EndpointBlock::read(node, walk)?;
-            let At {
+            let Placed {
                 value: Text(text),
                 at,
                 ..
@@ -121,12 +121,12 @@ pub(in crate::config) struct EndpointList(pub Vec<StaticEndpoint>);
 
 impl Shape for EndpointList {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let list = Vec::<At<EndpointForm>>::read(node, walk)?;
+        let list = Vec::<Placed<EndpointForm>>::read(node, walk)?;
         Some(Self(list.into_iter().map(|at| at.value.0).collect()))
     }
 
     fn describe() -> Json {
-        Vec::<At<EndpointForm>>::describe()
+        Vec::<Placed<EndpointForm>>::describe()
     }
 }
 
@@ -142,9 +142,9 @@ impl Shape for DnsForm {
         let (name, port) = scalar(node, walk, "a name and a port", host_and_port)?;
         // The two keys that the empty mapping lacks are the two that the short form gives.
         let mut block = DnsBlock::read(&Node::empty(node.at), &mut Walk::default())?;
-        block.name = Some(At::written(HostName(name), node.place()));
+        block.name = Some(Placed::written(HostName(name), node.place()));
         let port = super::Port::of(port);
-        block.port = Some(At::written(port, node.place()));
+        block.port = Some(Placed::written(port, node.place()));
         Some(Self(block))
     }
 
@@ -164,7 +164,7 @@ impl Shape for CookieForm {
         }
         let value = CookieName::read(node, walk)?;
         let mut block = CookieBlock::read(&Node::empty(node.at), walk)?;
-        block.name = Some(At::written(value, node.place()));
+        block.name = Some(Placed::written(value, node.place()));
         Some(Self(block))
     }
 

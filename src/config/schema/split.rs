@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    At, CookieForm, CookieName, Default, Fields, HeaderName, HostName, Key, KeyInfo, Many, MaxAge,
-    Method, Node, Optional, Pause, Required, Shape, StepForm, UrlPath, Walk, WarmUp, block,
+    CookieForm, CookieName, Default, Fields, HeaderName, HostName, Key, KeyInfo, Many, MaxAge,
+    Method, Node, Optional, Pause, Placed, Required, Shape, StepForm, UrlPath, Walk, WarmUp, block,
     describe_block, word, words,
 };
 use crate::{
@@ -131,7 +131,7 @@ block! {
         /// When it starts.
         on_start: OnStart = Default("new_version"),
         /// What happens, in order.
-        steps: Vec<At<StepForm>> = Required,
+        steps: Vec<Placed<StepForm>> = Required,
         /// What a failed canary does.
         on_failure: OnFailure = Default("rollback"),
         /// What a stage does whose time is over without a decision.
@@ -209,7 +209,7 @@ block! {
         burst_tolerance: Duration = Default("500ms"),
         /// How much worse than stable the canary may be. Without it: error rate +5% +0.05pp,
         /// latency +10%.
-        metrics: Vec<At<MetricBlock>> = Default("[]"),
+        metrics: Vec<Placed<MetricBlock>> = Default("[]"),
         /// Plain floors that hold even if stable is bad too: one, or a list.
         absolute: Several<AbsoluteBlock> = Default("[]"),
     } later ["power", "rules", "slo", "interval"]

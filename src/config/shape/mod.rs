@@ -1,0 +1,91 @@
+//! The shape of a config as every other room sees it: plain values, no places, no short forms.
+//!
+//! *Owns:* the public types. *Does not know:* how they are written or read.
+//! *Invariants:* they never run: `plan::compile` makes of them what runs.
+//! *Read next:* `split.rs`.
+
+mod listener;
+mod rollout;
+mod split;
+mod upstream;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use self::{
+    listener::{Admin, Cidr, Limits, Listener, ListenerTimeouts},
+    rollout::{
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, OnFailure, OnInconclusive, OnStart,
+        RateMargin, Rollout, Step,
+    },
+    split::{
+        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,
+        SplitTimeouts, Sticky,
+    },
+    upstream::{Source, StaticEndpoint, Upstream, UpstreamTimeouts},
+};
+use crate::model::Share;
+
+/// The whole file, understood. Built by [`load`] only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// SipHash of the text, to tell whether anything changed at all.
+    pub hash: u64,
+    /// Addresses to accept on; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where operators and scrapers ask.
+    pub admin: Admin,
+    /// Worker threads; `None`: as many as the process may use cores.
+    pub workers: Option<u16>,
+    /// Where rollout state is kept; `None`: the default of the platform (see `app.rs`).
+    pub state_dir: Option<PathBuf>,
+    /// Named groups of endpoints, in the order of the file.
+    pub upstreams: Vec<Upstream>,
+    /// Splits, in the order of the file.
+    pub splits: Vec<Split>,
+    /// How the proxy goes down.
+    pub drain: Drain,
+    /// The access log, if any.
+    pub access_log: Option<AccessLog>,
+    /// Names and bounds of metrics.
+    pub metrics: Metrics,
+}
+
+/// How the proxy goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// How long requests under way may take.
+    pub timeout: Duration,
+    /// How long new connections are still taken after readiness is gone.
+    pub lag: Duration,
+}
+
+/// The access log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessLog {
+    /// Where it goes.
+    pub path: LogPath,
+    /// Of successes, this share is written (low discrepancy).
+    pub success: Share,
+    /// Of everything else, this share is written.
+    pub failure: Share,
+}
+
+/// Where a log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogPath {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// Names and bounds of metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// The first word of every name.
+    pub prefix: Arc<str>,
+    /// No more series than this.
+    pub max_series: usize,
+}

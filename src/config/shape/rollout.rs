@@ -1,0 +1,131 @@
+//! How a canary is tried and judged.
+
+use std::time::Duration;
+
+use crate::model::Share;
+
+/// The course of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// When it starts.
+    pub on_start: OnStart,
+    /// What a `fail` does.
+    pub on_failure: OnFailure,
+    /// What a stage does whose time is over without a decision.
+    pub on_inconclusive: OnInconclusive,
+    /// What a stage does that saw no traffic.
+    pub on_no_data: OnInconclusive,
+}
+
+/// One step of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Gives the canary this share.
+    SetWeight(Share),
+    /// Waits, watched; `None`: until an operator resumes or promotes.
+    Pause(Option<Duration>),
+    /// Waits for the judge: goes on at `pass`, at `fail` rolls back; `max` ends it undecided.
+    Analysis {
+        /// The longest wait.
+        max: Option<Duration>,
+        /// The shortest wait.
+        min: Option<Duration>,
+    },
+    /// Waits, watched, before the rollout ends well.
+    Bake(Duration),
+}
+
+/// When a rollout starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStart {
+    /// When the split has a canary version that was not yet rolled out or rolled back.
+    NewVersion,
+    /// When an operator says `promote` or `resume`.
+    Manual,
+}
+
+/// What a `fail` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Takes the canary to 0.
+    Rollback,
+    /// Holds the weight and waits for a person.
+    Pause,
+    /// Says so and goes on.
+    Notify,
+}
+
+/// What an undecided stage does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInconclusive {
+    /// Holds the weight and waits for a person.
+    Pause,
+    /// Takes the canary to 0.
+    Rollback,
+}
+
+/// How versions are compared. Every number has the judge's default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Probability that a healthy canary is ever rolled back, over the whole rollout.
+    pub false_rollback_rate: f64,
+    /// Canary requests before a `pass` may be given.
+    pub min_requests: u64,
+    /// How long slow tests leave a canary alone after its first request.
+    pub warm_up: Duration,
+    /// How much worse the canary's error rate may be.
+    pub error_rate: RateMargin,
+    /// How much slower the canary may be, as a ratio: 0.10 is 10 %.
+    pub latency_margin: f64,
+    /// Length of one block of evidence whose weight is capped.
+    pub burst_tolerance: Duration,
+    /// Plain floors that hold even if stable is bad too.
+    pub absolute: Vec<AbsoluteRule>,
+}
+
+/// A tolerated rate: at most `ratio` times stable's plus `absolute`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateMargin {
+    /// Factor, 1.05 by default.
+    pub ratio: f64,
+    /// Summand as a ratio of requests, 0.0005 by default.
+    pub absolute: f64,
+}
+
+/// A plain floor over a sliding window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AbsoluteRule {
+    /// What is measured.
+    pub metric: AbsoluteMetric,
+    /// Canary requests in the window before the rule may act.
+    pub min_requests: u64,
+    /// The sliding window.
+    pub window: Duration,
+    /// What it does when broken.
+    pub action: AbsoluteAction,
+}
+
+/// What an absolute rule measures, and its limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AbsoluteMetric {
+    /// Failures over requests may be at most this.
+    ErrorRate(f64),
+    /// This quantile (0.99) of latency may be at most this.
+    Latency {
+        /// 0 to 1.
+        quantile: f64,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// What a broken absolute rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsoluteAction {
+    /// Takes the canary to 0 (cause `absolute`).
+    Rollback,
+    /// Stops the ramp.
+    Hold,
+}
