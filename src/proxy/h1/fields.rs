@@ -63,38 +63,29 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
     let Some(first) = name.first() else {
         return FieldKind::Other;
     };
-    let (known, kind): (&[u8], _) = match (name.len(), first | 0x20) {
-        (2, b't') => (b"te", FieldKind::Hop),
-        (4, b'h') => (b"host", FieldKind::Host),
-        (6, b'c') => (b"cookie", FieldKind::Cookie),
-        (6, b'e') => (b"expect", FieldKind::Expect),
-        (7, b'u') => (b"upgrade", FieldKind::Upgrade),
-        (9, b'f') => (b"forwarded", FieldKind::Forwarded),
-        (9, b'x') => (b"x-real-ip", FieldKind::Forwarded),
-        (10, b'c') => (b"connection", FieldKind::Connection),
-        (10, b'k') => (b"keep-alive", FieldKind::Hop),
-        (12, b'm') => (b"max-forwards", FieldKind::MaxForwards),
-        (12, b'x') => (b"x-request-id", FieldKind::RequestId),
-        (14, b'c') => (b"content-length", FieldKind::ContentLength),
-        (14, b'h') => (b"http2-settings", FieldKind::Hop),
-        (15, b'x') if name.eq_ignore_ascii_case(b"x-request-start") => {
-            return FieldKind::RequestStart;
-        }
-        (15, b'x') if name.eq_ignore_ascii_case(b"x-serin-version") => {
-            return FieldKind::SerinVersion;
-        }
-        (13.., b'x') => return forwarded(name),
-        (16, b'p') => (b"proxy-connection", FieldKind::Hop),
-        (17, b't') => (b"transfer-encoding", FieldKind::TransferEncoding),
-        (18, b'p') => (b"proxy-authenticate", FieldKind::Hop),
-        (19, b'p') => (b"proxy-authorization", FieldKind::Hop),
-        (25, b'p') => (b"proxy-authentication-info", FieldKind::Hop),
-        _ => return FieldKind::Other,
-    };
-    if name.eq_ignore_ascii_case(known) {
-        kind
-    } else {
-        FieldKind::Other
+    match (name.len(), first | 0x20) {
+        (2, b't') if is(name, b"te") => FieldKind::Hop,
+        (4, b'h') if is(name, b"host") => FieldKind::Host,
+        (6, b'c') if is(name, b"cookie") => FieldKind::Cookie,
+        (6, b'e') if is(name, b"expect") => FieldKind::Expect,
+        (7, b'u') if is(name, b"upgrade") => FieldKind::Upgrade,
+        (9, b'f') if is(name, b"forwarded") => FieldKind::Forwarded,
+        (9, b'x') if is(name, b"x-real-ip") => FieldKind::Forwarded,
+        (10, b'c') if is(name, b"connection") => FieldKind::Connection,
+        (10, b'k') if is(name, b"keep-alive") => FieldKind::Hop,
+        (12, b'm') if is(name, b"max-forwards") => FieldKind::MaxForwards,
+        (12, b'x') if is(name, b"x-request-id") => FieldKind::RequestId,
+        (14, b'c') if is(name, b"content-length") => FieldKind::ContentLength,
+        (14, b'h') if is(name, b"http2-settings") => FieldKind::Hop,
+        (15, b'x') if is(name, b"x-request-start") => FieldKind::RequestStart,
+        (15, b'x') if is(name, b"x-serin-version") => FieldKind::SerinVersion,
+        (13.., b'x') => forwarded(name),
+        (16, b'p') if is(name, b"proxy-connection") => FieldKind::Hop,
+        (17, b't') if is(name, b"transfer-encoding") => FieldKind::TransferEncoding,
+        (18, b'p') if is(name, b"proxy-authenticate") => FieldKind::Hop,
+        (19, b'p') if is(name, b"proxy-authorization") => FieldKind::Hop,
+        (25, b'p') if is(name, b"proxy-authentication-info") => FieldKind::Hop,
+        _ => FieldKind::Other,
     }
 }
 
@@ -103,17 +94,45 @@ fn forwarded(name: &[u8]) -> FieldKind {
     let Some((family, rest)) = name.split_at_checked(12) else {
         return FieldKind::Other;
     };
-    if !family.eq_ignore_ascii_case(b"x-forwarded-") {
+    if !is(family, b"x-forwarded-") {
         return FieldKind::Other;
     }
-    if rest.eq_ignore_ascii_case(b"for") {
+    if is(rest, b"for") {
         FieldKind::ForwardedFor
-    } else if rest.eq_ignore_ascii_case(b"proto") {
+    } else if is(rest, b"proto") {
         FieldKind::ForwardedProto
-    } else if rest.eq_ignore_ascii_case(b"host") {
+    } else if is(rest, b"host") {
         FieldKind::ForwardedHost
     } else {
         FieldKind::Forwarded
+    }
+}
+
+/// Whether these bytes are this word in any case. The word has only lower-case letters, digits and
+/// hyphens, so of all bytes that can be in a field only the right ones compare equal.
+pub(super) fn is<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
+    <&[u8; N]>::try_from(bytes).is_ok_and(|bytes| {
+        bytes
+            .iter()
+            .zip(word)
+            .fold(0, |unlike, (b, w)| unlike | ((b | 0x20) ^ w))
+            == 0
+    })
+}
+
+/// Whether a name holds an underscore, told eight bytes at a time: every field of every request is
+/// asked this.
+pub(super) fn has_underscore(name: &[u8]) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let holds = |bytes: &[u8; 8]| {
+        let word = u64::from_le_bytes(*bytes) ^ (LOW * u64::from(b'_'));
+        word.wrapping_sub(LOW) & !word & HIGH != 0
+    };
+    let (words, _) = name.as_chunks::<8>();
+    match name.last_chunk::<8>() {
+        Some(last) => holds(last) || words.iter().any(holds),
+        None => name.iter().fold(0, |found, b| found | u8::from(*b == b'_')) != 0,
     }
 }
 

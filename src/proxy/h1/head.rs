@@ -5,7 +5,7 @@ use httparse::Header;
 
 use super::{
     fields::{Field, FieldKind, classify},
-    span::Span,
+    span::{Span, offset_in},
 };
 
 /// No head has more fields than this, whatever the limits say.
@@ -85,15 +85,21 @@ pub(super) fn collect(
     fields: &mut Vec<Field>,
 ) -> Result<(), Flaw> {
     fields.clear();
+    let begins = headers
+        .first()
+        .map_or(last, |field| offset_in(buf, field.name.as_bytes()));
+    if begins != first || !ends_line(buf, first) {
+        return Err(Flaw::LineEnd);
+    }
     let mut start = first;
     let mut rest = headers.iter();
     let mut next = rest.next();
     while let Some(header) = next {
         next = rest.next();
-        let name = Span::locate(buf, header.name.as_bytes());
+        let name = Span::new(start, start + header.name.len());
         let value = Span::locate(buf, header.value);
-        let end = next.map_or(last, |n| Span::locate(buf, n.name.as_bytes()).start());
-        if name.start() != start || !ends_line(buf, end) {
+        let end = next.map_or(last, |next| offset_in(buf, next.name.as_bytes()));
+        if !ends_line(buf, end) {
             return Err(Flaw::LineEnd);
         }
         if end - start > max_line {
@@ -109,7 +115,7 @@ pub(super) fn collect(
         });
         start = end;
     }
-    if start == last && ends_line(buf, last) && ends_line(buf, last + 2) {
+    if ends_line(buf, last + 2) {
         Ok(())
     } else {
         Err(Flaw::LineEnd)

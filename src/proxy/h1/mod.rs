@@ -14,6 +14,7 @@ mod fields;
 mod framing;
 mod head;
 mod notes;
+mod opening;
 mod reject;
 mod request;
 mod response;

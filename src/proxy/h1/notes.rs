@@ -2,7 +2,7 @@
 //! same way for requests and responses.
 
 use super::{
-    fields::{Field, FieldKind, list, may_be_nominated, trim},
+    fields::{Field, FieldKind, is, list, may_be_nominated},
     head::Version,
 };
 
@@ -10,6 +10,10 @@ use super::{
 const MAX_NOMINATED: u32 = 32;
 
 /// What was read so far.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, read from the head"
+)]
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// The one Content-Length.
@@ -41,7 +45,7 @@ impl Notes {
         }
         if kind == FieldKind::Upgrade {
             let once = self.websocket.is_none();
-            self.websocket = Some(once && value.eq_ignore_ascii_case(b"websocket"));
+            self.websocket = Some(once && is(value, b"websocket"));
         }
         Ok(())
     }
@@ -97,7 +101,7 @@ impl Notes {
         if self.chunked {
             return Err("more than one Transfer-Encoding");
         }
-        if !value.eq_ignore_ascii_case(b"chunked") {
+        if !is(value, b"chunked") {
             return Err("Transfer-Encoding is not exactly `chunked`");
         }
         self.chunked = true;
@@ -105,12 +109,12 @@ impl Notes {
     }
 
     fn note_connection(&mut self, value: &[u8]) -> Result<(), &'static str> {
-        for option in list(trim(value)) {
-            if option.eq_ignore_ascii_case(b"close") {
+        for option in list(value) {
+            if is(option, b"close") {
                 self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+            } else if is(option, b"keep-alive") {
                 self.keep_alive = true;
-            } else if option.eq_ignore_ascii_case(b"upgrade") {
+            } else if is(option, b"upgrade") {
                 self.upgrade = true;
             } else {
                 self.nominated += 1;

@@ -3,25 +3,26 @@
 use std::mem::MaybeUninit;
 
 use super::{
-    fields::{Field, FieldKind, trim},
+    fields::{Field, FieldKind, has_underscore, is},
     framing::Framing,
-    head::{Flaw, HeadLimits, MAX_FIELDS, Parsed, Version, collect, tail_len},
+    head::{HeadLimits, MAX_FIELDS, Parsed, Version, collect, tail_len},
     notes::Notes,
+    opening::{MAX_METHOD, check_request_line, empty_lines, flaw, refusal},
     reject::Reject,
     span::Span,
     target::{self, Target},
 };
 
-/// Empty lines that may stand before a request line (RFC 9112, section 2.2 asks for one).
-const MAX_EMPTY_LINES: usize = 2;
-/// No method is longer than this.
-const MAX_METHOD: usize = 32;
 /// No request id from outside is longer than this.
 const MAX_REQUEST_ID: usize = 128;
 
 /// The head of a request. It holds no bytes: every accessor that returns some takes the buffer
 /// that was parsed. One value serves all requests of a connection; it allocates only when a head
 /// has more fields than any before.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, read from the head"
+)]
 #[derive(Debug, Default)]
 pub struct RequestHead {
     pub(super) start: usize,
@@ -111,11 +112,11 @@ impl RequestHead {
         raw: &httparse::Request<'_, '_>,
         limits: &HeadLimits,
     ) -> Result<(), Reject> {
+        self.version = Version::from_minor(raw.version);
+        self.read_line(buf, raw, limits)?;
         if self.len > limits.max_bytes {
             return Err(Reject::with(431, "head is too large"));
         }
-        self.version = Version::from_minor(raw.version);
-        self.read_line(buf, raw, limits)?;
         let ends = (self.line_end, self.len.saturating_sub(2));
         collect(buf, raw.headers, ends, limits.max_line, &mut self.fields).map_err(flaw)?;
         self.read_fields(buf)
@@ -162,7 +163,7 @@ impl RequestHead {
             match field.kind {
                 // Most origins cannot tell `a_b` from `a-b` (CGI), so such a name could stand in
                 // for a field that we checked or set.
-                FieldKind::Other => field.dropped = field.name.of(buf).contains(&b'_'),
+                FieldKind::Other => field.dropped = has_underscore(field.name.of(buf)),
                 FieldKind::Host => self.read_host(field.value, value)?,
                 FieldKind::Expect => field.dropped = self.read_expect(value)?,
                 FieldKind::MaxForwards if self.options => {
@@ -173,7 +174,19 @@ impl RequestHead {
                     ids += 1;
                     self.request_id = is_sane_id(value).then_some(field.value);
                 }
-                kind => notes.note(kind, value).map_err(Reject::bad)?,
+                kind @ (FieldKind::Connection
+                | FieldKind::ContentLength
+                | FieldKind::TransferEncoding
+                | FieldKind::Upgrade) => notes.note(kind, value).map_err(Reject::bad)?,
+                FieldKind::Hop
+                | FieldKind::MaxForwards
+                | FieldKind::Cookie
+                | FieldKind::ForwardedFor
+                | FieldKind::ForwardedProto
+                | FieldKind::ForwardedHost
+                | FieldKind::Forwarded
+                | FieldKind::RequestStart
+                | FieldKind::SerinVersion => {}
             }
         }
         if ids > 1 {
@@ -197,7 +210,7 @@ impl RequestHead {
 
     /// Whether the field stays behind.
     fn read_expect(&mut self, value: &[u8]) -> Result<bool, Reject> {
-        if self.expect_continue || !value.eq_ignore_ascii_case(b"100-continue") {
+        if self.expect_continue || !is(value, b"100-continue") {
             return Err(Reject::with(
                 417,
                 "only `Expect: 100-continue` is understood",
@@ -234,78 +247,6 @@ impl RequestHead {
             && self.framing.is_empty()
             && self.method.of(buf) == b"GET";
         Ok(())
-    }
-}
-
-/// Counts the bytes of empty lines before the request line.
-fn empty_lines(buf: &[u8]) -> Result<usize, Reject> {
-    const JUNK: Reject = Reject::bad("no request line");
-    let mut start = 0;
-    for _ in 0..MAX_EMPTY_LINES {
-        if !buf
-            .get(start..)
-            .is_some_and(|rest| rest.starts_with(b"\r\n"))
-        {
-            break;
-        }
-        start += 2;
-    }
-    match buf.get(start..) {
-        Some([b'\n', ..]) => Err(JUNK),
-        Some([b'\r', next, ..]) if *next != b'\n' || start == 2 * MAX_EMPTY_LINES => Err(JUNK),
-        _ => Ok(start),
-    }
-}
-
-/// Refuses a request line that is too long, told by what is there of it.
-fn check_request_line(head: &[u8], limits: &HeadLimits) -> Result<(), Reject> {
-    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    let mut words = line.split(|b| *b == b' ');
-    if words.next().is_some_and(|method| method.len() > MAX_METHOD) {
-        return Err(Reject::with(501, "method is not known"));
-    }
-    if words
-        .next()
-        .is_some_and(|target| target.len() > limits.max_target)
-    {
-        return Err(Reject::with(414, "target is too long"));
-    }
-    Ok(())
-}
-
-fn refusal(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> Reject {
-    match error {
-        httparse::Error::HeaderName => Reject::bad("header field name is not a token"),
-        httparse::Error::HeaderValue => Reject::bad("header field value holds a control character"),
-        httparse::Error::NewLine => Reject::bad("line does not end in CRLF"),
-        httparse::Error::TooManyHeaders => Reject::with(431, "too many header fields"),
-        httparse::Error::Version if names_other_version(head) => {
-            Reject::with(505, "HTTP version is neither 1.0 nor 1.1")
-        }
-        httparse::Error::Version => Reject::bad("no HTTP version in the request line"),
-        httparse::Error::Status | httparse::Error::Token => check_request_line(head, limits)
-            .err()
-            .filter(|reject| reject.status == 414)
-            .unwrap_or(Reject::bad("request line is malformed")),
-    }
-}
-
-/// Whether the request line ends in a well-formed version that is not ours.
-fn names_other_version(head: &[u8]) -> bool {
-    let line = trim_cr(head.split(|b| *b == b'\n').next().unwrap_or_default());
-    let version = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
-}
-
-fn trim_cr(line: &[u8]) -> &[u8] {
-    trim(line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-fn flaw(flaw: Flaw) -> Reject {
-    match flaw {
-        Flaw::LineEnd => Reject::bad("line does not end in CRLF"),
-        Flaw::LongLine => Reject::with(431, "header field is too long"),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use super::{
-    fields::{Field, FieldKind},
+    fields::{Field, FieldKind, is},
     framing::Framing,
     head::{HeadLimits, MAX_FIELDS, Parsed, Version, collect},
     notes::Notes,
@@ -132,7 +132,7 @@ impl ResponseHead {
         let mut notes = Notes::default();
         for field in &self.fields {
             if field.kind == FieldKind::Other {
-                self.has_date |= field.name.of(buf).eq_ignore_ascii_case(b"date");
+                self.has_date |= is(field.name.of(buf), b"date");
             } else {
                 notes
                     .note(field.kind, field.value.of(buf))

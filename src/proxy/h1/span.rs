@@ -20,7 +20,7 @@ impl Span {
 
     /// Where `part`, a piece of `buf`, lies in it.
     pub(super) fn locate(buf: &[u8], part: &[u8]) -> Self {
-        let start = part.as_ptr().addr().wrapping_sub(buf.as_ptr().addr());
+        let start = offset_in(buf, part);
         Self::new(start, start.wrapping_add(part.len()))
     }
 
@@ -49,6 +49,11 @@ impl Span {
     pub fn is_empty(self) -> bool {
         self.end <= self.start
     }
+}
+
+/// Where `part`, a piece of `buf`, begins in it.
+pub(super) fn offset_in(buf: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().wrapping_sub(buf.as_ptr().addr())
 }
 
 /// An offset in a head. Heads are limited to far less than 4 GiB, so none is ever cut off.

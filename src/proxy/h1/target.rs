@@ -78,19 +78,21 @@ fn absolute(buf: &[u8], span: Span) -> Result<Span, Reject> {
 /// never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
 /// every browser encodes. A query may hold the rest: browsers and people do send `{`, `|`, `"`.
 fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
-    let mut path_len = None;
-    for (at, b) in rest.iter().enumerate() {
-        if *b >= 0x7f || *b == b'#' {
-            return Err(Reject::bad("target holds a character that must be encoded"));
-        }
-        if *b == b'?' && path_len.is_none() {
-            path_len = Some(at);
-        }
-        if path_len.is_none() && matches!(b, b'\\' | b'"' | b'<' | b'>') {
-            return Err(Reject::bad("path holds a character that must be encoded"));
-        }
+    if any(rest, |b| b >= 0x7f || b == b'#') {
+        return Err(Reject::bad("target holds a character that must be encoded"));
     }
-    Ok(path_len.unwrap_or(rest.len()))
+    let path_len = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+    let path = rest.get(..path_len).unwrap_or_default();
+    if any(path, |b| matches!(b, b'\\' | b'"' | b'<' | b'>')) {
+        return Err(Reject::bad("path holds a character that must be encoded"));
+    }
+    Ok(path_len)
+}
+
+/// Whether a byte is like this. Looks at all of them, without leaving early, so that the compiler
+/// can look at many at a time.
+fn any(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(false, |found, b| found | is(*b))
 }
 
 /// Checks `host[:port]` (RFC 3986, section 3.2.2), more strictly than the grammar: no `,`, which
@@ -101,12 +103,15 @@ pub(super) fn check_authority(bytes: &[u8]) -> Result<usize, Reject> {
     let host_len = if bytes.starts_with(b"[") {
         bytes.iter().position(|b| *b == b']').ok_or(INVALID)? + 1
     } else {
-        bytes.iter().position(|b| *b == b':').unwrap_or(bytes.len())
+        bytes
+            .iter()
+            .position(|b| !is_host_byte(*b))
+            .unwrap_or(bytes.len())
     };
     let (host, port) = bytes.split_at_checked(host_len).ok_or(INVALID)?;
     let valid = match host {
         [b'[', address @ .., b']'] => is_ipv6(address),
-        _ => !host.is_empty() && host.len() <= 255 && host.iter().all(|b| is_host_byte(*b)),
+        _ => !host.is_empty() && host.len() <= 255,
     };
     if valid && is_port(port) {
         Ok(host_len)
@@ -115,8 +120,20 @@ pub(super) fn check_authority(bytes: &[u8]) -> Result<usize, Reject> {
     }
 }
 
+/// Which bytes a host name may hold: a bit for each of ASCII.
+const HOST_BYTES: u128 = {
+    let mut bits = 0;
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\
+        -._~!$&'()*+;=";
+    while let [b, tail @ ..] = rest {
+        bits |= 1 << *b;
+        rest = tail;
+    }
+    bits
+};
+
 fn is_host_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&b)
+    b < 128 && HOST_BYTES >> b & 1 == 1
 }
 
 fn is_ipv6(address: &[u8]) -> bool {

@@ -1,1 +1,0 @@
-//! Tables by rule of the RFCs.
