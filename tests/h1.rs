@@ -239,8 +239,21 @@ fn cut<'s>(mut stream: &'s [u8], sizes: &[usize]) -> Vec<&'s [u8]> {
     pieces
 }
 
+/// Where, what, and with which byte a stream is changed.
+fn change() -> impl Strategy<Value = (prop::sample::Index, u8, u8)> {
+    (any::<prop::sample::Index>(), 0..4_u8, any::<u8>())
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn arbitrary_bytes_never_panic_and_never_leave_ambiguous(
@@ -274,7 +287,7 @@ proptest! {
     #[test]
     fn mutated_requests_are_refused_or_left_unambiguous(
         requests in prop::collection::vec(valid_request(), 1..3),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..4_u8, any::<u8>()), 1..4),
+        changes in prop::collection::vec(change(), 1..4),
         sizes in prop::collection::vec(1_usize..60, 1..10),
     ) {
         let mut stream = requests.iter().flat_map(|r| r.0.clone()).collect::<Vec<_>>();

@@ -147,7 +147,8 @@ fn a_trusted_peer_is_believed() {
         trusted: true,
         ..EDITS
     };
-    let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\
+                X-Forwarded-Proto: https\r\n\
                 x-forwarded-for: 2.2.2.2\r\nX-Forwarded-Host: b\r\nX-Real-IP: 3\r\n\
                 X-Request-Start: t=5\r\n\r\n";
     assert_eq!(
