@@ -82,7 +82,7 @@ pub(super) async fn set_weights(
     Body(weights): Body<Weights>,
 ) -> Result<Response, Denial> {
     let share = parse_share(&weights.canary).map_err(|message| {
-        let help = "send {\"canary\": \"5%\"}";
+        let help = "give a share with its unit, such as 5% or 0.25%";
         Denial::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message, help)
     })?;
     let asker = asker(&peer, &headers, weights.reason)?;

@@ -1,8 +1,137 @@
-//! What a person types.
+//! What a person types, and what they see.
 //!
-//! *Owns:* subcommands and how they print.
+//! *Owns:* subcommands, their help, how they print, exit codes.
 //! *Does not know:* what a config means, how a request is forwarded.
-//! *Invariants:* every error says where, what and how to mend.
-//! *Read next:* `crate::app`.
+//! *Invariants:* every error says what is wrong and what to do next; 0 is done, 1 is refused or
+//! found wrong, 2 could not be asked.
+//! *Read next:* `args.rs`, then `crate::app`.
 
+mod acts;
+mod args;
+mod client;
+mod offline;
 pub mod replay;
+mod screen;
+mod status;
+mod table;
+mod why;
+
+use std::{ffi::OsString, fmt, io, process::ExitCode};
+
+use clap::Parser as _;
+
+use self::{
+    args::{Here, Line, There, Verb},
+    screen::Screen,
+};
+
+/// Runs what was typed; the first argument is the program's name.
+pub fn run(typed: impl Iterator<Item = OsString>) -> ExitCode {
+    let line = match Line::try_parse_from(typed) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help that nobody reads is no error.
+            let _closed = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    match dispatch(line.verb) {
+        Ok(code) => ExitCode::from(code),
+        Err(trouble) if trouble.is_closed_pipe => ExitCode::SUCCESS,
+        Err(trouble) => {
+            tell(&trouble);
+            ExitCode::from(trouble.code)
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<u8, Trouble> {
+    let mut screen = Screen::open();
+    match verb {
+        Verb::Here(Here::Override(wanted)) => offline::sign(&mut screen, &wanted)?,
+        Verb::Here(Here::Explain(wanted)) => offline::explain(&mut screen, &wanted)?,
+        Verb::There(verb) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(ask(&mut screen, verb))?;
+        }
+    }
+    Ok(0)
+}
+
+/// Verbs that ask a running proxy.
+async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
+    match verb {
+        There::Status(wanted) => status::status(screen, wanted).await,
+        There::Why(wanted) => why::why(screen, wanted).await,
+        There::Events(wanted) => why::events(screen, wanted).await,
+        There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
+        There::Promote(it) => {
+            acts::act(screen, &it.split, "promote", Some(it.full), it.terms).await
+        }
+        There::Pause(it) => acts::act(screen, &it.split, "pause", None, it.terms).await,
+        There::Resume(it) => acts::act(screen, &it.split, "resume", None, it.terms).await,
+        There::Abort(it) => acts::act(screen, &it.split, "abort", None, it.terms).await,
+        There::Retry(it) => acts::act(screen, &it.split, "retry", None, it.terms).await,
+        There::Health(wanted) => acts::health(screen, &wanted).await,
+    }
+}
+
+/// Why a verb was not done, and what to do next.
+#[derive(Debug)]
+struct Trouble {
+    message: String,
+    help: String,
+    code: u8,
+    is_closed_pipe: bool,
+}
+
+impl Trouble {
+    /// The answer was no, or something was found wrong.
+    fn refused(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: help.into(),
+            code: 1,
+            is_closed_pipe: false,
+        }
+    }
+
+    /// The question could not be put.
+    fn unasked(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            code: 2,
+            ..Self::refused(message, help)
+        }
+    }
+
+    /// The same as an answer that was no.
+    fn into_refusal(self) -> Self {
+        Self { code: 1, ..self }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        let is_closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        let help = "is the disk full, or the terminal gone?";
+        Self {
+            is_closed_pipe,
+            ..Self::unasked(format!("cannot write: {error}"), help)
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "  help: {}", self.help)
+    }
+}
+
+fn tell(trouble: &Trouble) {
+    use io::Write as _;
+    // There is nowhere left to tell it.
+    let _closed = write!(io::stderr(), "{trouble}");
+}

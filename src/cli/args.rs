@@ -1,0 +1,207 @@
+//! What can be typed. The doc comments here are the help texts.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Moves live traffic from an old version to a new one, and back by itself when the new one is bad.
+#[derive(Debug, Parser)]
+#[command(
+    name = "serin",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(after_help = "Exit codes: 0 done, 1 refused or found wrong, 2 could not be asked.")]
+pub(super) struct Line {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// The help of `--admin`.
+const ADMIN: &str =
+    "Where the admin API is: HOST:PORT or unix:PATH [env: SERIN_ADMIN] [default: 127.0.0.1:9900]";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Done by this process.
+    #[command(flatten)]
+    Here(Here),
+    /// Asked of a running proxy.
+    #[command(flatten)]
+    There(There),
+}
+
+/// Verbs that this process does.
+#[derive(Debug, Subcommand)]
+pub(super) enum Here {
+    /// Tell which version a request would get, and why
+    Explain(Explain),
+    /// Print a signed value that chooses a version, for testers
+    Override(Override),
+}
+
+/// Verbs that a running proxy is asked.
+#[derive(Debug, Subcommand)]
+pub(super) enum There {
+    /// Show splits, versions and verdicts
+    Status(Status),
+    /// Show the evidence: what the judge has seen, and what was decided
+    Why(Why),
+    /// Show what has happened
+    Events(Events),
+    /// Give the canary a share, and hold it there
+    SetWeight(SetWeight),
+    /// Go to the next step of a rollout
+    Promote(Promote),
+    /// Hold the canary's share; analysis goes on
+    Pause(Act),
+    /// Go on with a paused rollout
+    Resume(Act),
+    /// Take the canary to 0 %
+    Abort(Act),
+    /// Start a new rollout of the same canary version
+    Retry(Act),
+    /// Ask whether the process lives, or is ready for traffic (for health checks)
+    Health(Health),
+}
+
+/// Where the admin API is, and how to print.
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    /// Where the admin API is.
+    #[arg(long, value_name = "ADDR", help = ADMIN)]
+    pub(super) admin: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
+    #[arg(value_name = "text|json", hide_default_value = true)]
+    pub(super) output: Output,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `serin status`.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Only this split
+    pub(super) split: Option<String>,
+    /// Keep showing, four times a second, until Ctrl-C
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `serin why`.
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// Only this split
+    pub(super) split: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `serin events`.
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Keep showing what happens, until Ctrl-C
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// An act on a split.
+#[derive(Debug, Args)]
+pub(super) struct Act {
+    /// On which split
+    pub(super) split: String,
+    #[command(flatten)]
+    pub(super) terms: Terms,
+}
+
+/// Under what terms one acts.
+#[derive(Debug, Args)]
+pub(super) struct Terms {
+    /// Why, for the audit log
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Only if the rollout has this epoch (`serin status` shows it)
+    #[arg(long, value_name = "EPOCH")]
+    pub(super) if_epoch: Option<u64>,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `serin set-weight`.
+#[derive(Debug, Args)]
+pub(super) struct SetWeight {
+    /// On which split
+    pub(super) split: String,
+    /// The canary's share: 0% to 100% in steps of 0.01%
+    pub(super) weight: String,
+    #[command(flatten)]
+    pub(super) terms: Terms,
+}
+
+/// `serin promote`.
+#[derive(Debug, Args)]
+pub(super) struct Promote {
+    /// On which split
+    pub(super) split: String,
+    /// To 100 % at once, past all steps
+    #[arg(long)]
+    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) terms: Terms,
+}
+
+/// `serin health`.
+#[derive(Debug, Args)]
+pub(super) struct Health {
+    /// Ask whether traffic may be sent here
+    #[arg(long)]
+    pub(super) ready: bool,
+    /// Where the admin API is.
+    #[arg(long, value_name = "ADDR", help = ADMIN)]
+    pub(super) admin: Option<String>,
+}
+
+/// `serin override`.
+#[derive(Debug, Args)]
+pub(super) struct Override {
+    /// In which split
+    pub(super) split: String,
+    /// Which version
+    pub(super) version: String,
+    /// The file whose `override: { signed_by: ... }` names the secret
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+/// `serin explain`.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The request's path, or a URL
+    pub(super) target: String,
+    /// The file that says how traffic is split
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// The request's method
+    #[arg(short = 'X', long, default_value = "GET")]
+    pub(super) method: String,
+    /// A field of the request's head, such as `Cookie: a=b`; may be given again
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(super) headers: Vec<String>,
+    /// The client's address
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(super) client: IpAddr,
+}

@@ -1,0 +1,295 @@
+//! `serin status`: one screen that says how things stand.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::{
+    Trouble,
+    args::{self, Output},
+    client::Client,
+    screen::{Screen, Tone},
+    table::{number, table, word},
+};
+use crate::{
+    admin::wire::{self, Config, Frame, Latency, Split, Splits, Upstream, Upstreams, Version},
+    model::number::real,
+};
+
+/// Between two tries to reach a process that has gone.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Shows once, or keeps showing.
+pub(super) async fn status(screen: &mut Screen, status: args::Status) -> Result<(), Trouble> {
+    let client = Client::new(status.ask.admin.as_deref())?;
+    let only = status.split.as_deref();
+    if status.watch {
+        return watch(screen, &client, only, status.ask.output).await;
+    }
+    let splits = splits(&client, only).await?;
+    if status.ask.output == Output::Json {
+        return Ok(screen.write(&(wire::to_pretty_json(&splits) + "\n"))?);
+    }
+    let mut text = String::new();
+    if only.is_none() {
+        let config: Config = client.get("/v1/config").await?;
+        config_problem(&mut text, &config, screen.has_colour());
+    }
+    show_splits(&mut text, &splits.splits, screen.has_colour());
+    if only.is_none() {
+        let upstreams: Upstreams = client.get("/v1/upstreams").await?;
+        show_upstreams(&mut text, &upstreams.upstreams, screen.has_colour());
+    }
+    Ok(screen.write(&text)?)
+}
+
+/// All splits, or the one that was named.
+pub(super) async fn splits(client: &Client, only: Option<&str>) -> Result<Splits, Trouble> {
+    match only {
+        None => client.get("/v1/splits").await,
+        Some(name) => {
+            let split: Split = client.get(&format!("/v1/splits/{name}")).await?;
+            Ok(Splits {
+                splits: vec![split],
+            })
+        }
+    }
+}
+
+/// Until Ctrl-C; goes on when the process comes back.
+async fn watch(
+    screen: &mut Screen,
+    client: &Client,
+    only: Option<&str>,
+    output: Output,
+) -> Result<(), Trouble> {
+    let mut events = client.events().await?;
+    loop {
+        while let Some((kind, data)) = events.next().await {
+            if kind == "status" {
+                draw(screen, client, only, output, &data)?;
+            }
+        }
+        events = loop {
+            tokio::time::sleep(AGAIN).await;
+            match client.events().await {
+                Ok(events) => break events,
+                Err(gone) if output == Output::Text => screen.redraw(&gone.to_string())?,
+                Err(_) => {}
+            }
+        };
+    }
+}
+
+fn draw(
+    screen: &mut Screen,
+    client: &Client,
+    only: Option<&str>,
+    output: Output,
+    data: &str,
+) -> Result<(), Trouble> {
+    let mut frame: Frame = wire::from_json(data.as_bytes()).map_err(|error| {
+        let help = "is it a serin of the same version?";
+        Trouble::unasked(
+            format!("cannot understand {}: {error}", client.shown()),
+            help,
+        )
+    })?;
+    if let Some(name) = only {
+        frame.splits.retain(|split| split.name == name);
+    }
+    if output == Output::Json {
+        return Ok(screen.write(&(wire::to_json(&frame) + "\n"))?);
+    }
+    Ok(screen.redraw(&show_frame(&frame, client.shown(), screen.has_colour()))?)
+}
+
+fn show_frame(frame: &Frame, place: &str, has_colour: bool) -> String {
+    let (state, tone) = match (frame.is_draining, frame.is_ready) {
+        (true, _) => ("going down", Tone::Wait),
+        (false, true) => ("ready", Tone::Good),
+        (false, false) => ("not ready", Tone::Bad),
+    };
+    let (state, generation, at) = (
+        tone.paint(state, has_colour),
+        frame.generation,
+        clock(&frame.at),
+    );
+    let mut text = format!("serin at {place}: {state}, plan {generation}, {at} UTC\n\n");
+    config_problem(&mut text, &frame.config, has_colour);
+    show_splits(&mut text, &frame.splits, has_colour);
+    show_upstreams(&mut text, &frame.upstreams, has_colour);
+    text
+}
+
+/// The time of day in an RFC 3339 moment.
+pub(super) fn clock(at: &str) -> &str {
+    at.get(11..19).unwrap_or(at)
+}
+
+fn config_problem(text: &mut String, config: &Config, has_colour: bool) {
+    if let Some(problem) = &config.problem {
+        let title = "the last file was bad; the one before it is in force:";
+        say(
+            text,
+            format_args!(
+                "{}\n{}\n\n",
+                Tone::Bad.paint(title, has_colour),
+                problem.trim_end()
+            ),
+        );
+    }
+}
+
+fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
+    if splits.is_empty() {
+        text.push_str("no splits\n\n");
+    }
+    for split in splits {
+        let phase = Tone::of(&split.phase).paint(&split.phase, has_colour);
+        let name = Tone::Head.paint(&split.name, has_colour);
+        say(text, format_args!("{name}  {phase}"));
+        if let Some(step) = &split.step {
+            say(
+                text,
+                format_args!(", step {} of {}: {}", step.number, step.of, step.text),
+            );
+            if let Some(end) = &step.ends_at {
+                say(text, format_args!(" (until {})", clock(end)));
+            }
+        }
+        say(text, format_args!("  epoch {}\n", split.epoch));
+        if !split.phase_reason.is_empty() {
+            say(text, format_args!("  {}\n", split.phase_reason));
+        }
+        weight(text, split);
+        if let Some(analysis) = &split.analysis {
+            let verdict = Tone::of(&analysis.verdict).paint(&analysis.verdict, has_colour);
+            say(
+                text,
+                format_args!("  verdict {verdict}: {}\n", analysis.why),
+            );
+        }
+        let mut rows = vec![heading()];
+        rows.extend(split.versions.iter().map(version));
+        text.push_str(&table(&rows, has_colour));
+        text.push('\n');
+    }
+}
+
+fn weight(text: &mut String, split: &Split) {
+    let Some(canary) = &split.canary else { return };
+    say(
+        text,
+        format_args!("  canary {canary} at {}", split.weight.effective),
+    );
+    if let Some(observed) = split.weight.observed {
+        say(text, format_args!(", seen {}", percent(observed)));
+    }
+    match &split.weight.configured {
+        Some(written) if *written != split.weight.effective => {
+            say(text, format_args!(", {written} in the file\n"));
+        }
+        _ => text.push('\n'),
+    }
+}
+
+fn heading() -> Vec<super::table::Cell> {
+    let numbers = [
+        "REQUESTS",
+        "FAILED",
+        "PER SECOND",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+    ];
+    let words = ["ROLE", "VERSION"].map(word);
+    words.into_iter().chain(numbers.map(number)).collect()
+}
+
+fn version(version: &Version) -> Vec<super::table::Cell> {
+    let failed = match version.requests {
+        0 => "-".to_owned(),
+        all => percent(real(version.failures) / real(all)),
+    };
+    let latency = |chosen: fn(&Latency) -> f64| {
+        let chosen = version.latency_ms.as_ref().map(chosen);
+        number(chosen.map_or_else(|| "-".to_owned(), millis))
+    };
+    vec![
+        word(&version.role),
+        word(&version.version),
+        number(version.requests.to_string()),
+        number(failed),
+        number(format!("{:.1}", version.rate)),
+        latency(|latency| latency.p50),
+        latency(|latency| latency.p90),
+        latency(|latency| latency.p99),
+        latency(|latency| latency.p99_9),
+    ]
+}
+
+fn show_upstreams(text: &mut String, upstreams: &[Upstream], has_colour: bool) {
+    let heading = vec![
+        word("UPSTREAM"),
+        number("USABLE"),
+        number("ALL"),
+        word("PROBLEM"),
+    ];
+    let row = |upstream: &Upstream| {
+        let usable = number(upstream.usable_endpoints.to_string());
+        let tone = if upstream.usable_endpoints == 0 {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        };
+        vec![
+            word(&upstream.name),
+            usable.tone(tone),
+            number(upstream.endpoints.to_string()),
+            word(upstream.problem.as_deref().unwrap_or_default()).tone(Tone::Bad),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(heading)
+        .chain(upstreams.iter().map(row))
+        .collect();
+    text.push_str(&table(&rows, has_colour));
+}
+
+/// A ratio as people read it.
+pub(super) fn percent(ratio: f64) -> String {
+    format!("{:.2}%", 100.0 * ratio)
+}
+
+fn millis(millis: f64) -> String {
+    match millis {
+        short if short < 9.995 => format!("{short:.2} ms"),
+        middle if middle < 99.95 => format!("{middle:.1} ms"),
+        long if long < 9_999.5 => format!("{long:.0} ms"),
+        longer => format!("{:.1} s", longer / 1e3),
+    }
+}
+
+fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _cannot_fail = text.write_fmt(arguments);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_has_three_figures() {
+        let cases = [
+            (0.05, "0.05 ms"),
+            (9.994, "9.99 ms"),
+            (9.996, "10.0 ms"),
+            (80.0, "80.0 ms"),
+            (999.7, "1000 ms"),
+            (12_345.0, "12.3 s"),
+        ];
+        for (latency, expected) in cases {
+            assert_eq!(millis(latency), expected);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `serin why` and `serin events`: the evidence, and what was decided when.
+
+use std::fmt::Write as _;
+
+use super::{
+    Trouble,
+    args::{self, Output},
+    client::Client,
+    screen::{Screen, Tone},
+    status::{clock, percent, splits},
+    table::{number, table, word},
+};
+use crate::admin::wire::{self, Analysis, Counts, Decision, Metric, News, Split};
+
+/// The evidence of one split, or of all.
+pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
+    let client = Client::new(why.ask.admin.as_deref())?;
+    let splits = splits(&client, why.split.as_deref()).await?;
+    if why.ask.output == Output::Json {
+        return Ok(screen.write(&(wire::to_pretty_json(&splits) + "\n"))?);
+    }
+    let mut text = String::new();
+    for split in &splits.splits {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        explain(&mut text, split, screen.has_colour());
+    }
+    if text.is_empty() {
+        text.push_str("no splits\n");
+    }
+    Ok(screen.write(&text)?)
+}
+
+fn explain(text: &mut String, split: &Split, has_colour: bool) {
+    let name = Tone::Head.paint(&split.name, has_colour);
+    let phase = Tone::of(&split.phase).paint(&split.phase, has_colour);
+    let canary = split.canary.as_deref().unwrap_or("none");
+    let (weight, epoch) = (&split.weight.effective, split.epoch);
+    say(
+        text,
+        format_args!("{name}  {phase}, canary {canary} at {weight}, epoch {epoch}\n"),
+    );
+    if !split.phase_reason.is_empty() {
+        say(text, format_args!("  because: {}\n", split.phase_reason));
+    }
+    match &split.analysis {
+        Some(analysis) => judged(text, analysis, has_colour),
+        None => text.push_str("  nothing is judged: the canary has had no share yet\n"),
+    }
+    if !split.history.is_empty() {
+        text.push('\n');
+        let rows = std::iter::once(
+            ["AT (UTC)", "WHAT", "CANARY", "BY", "WHY"]
+                .map(word)
+                .to_vec(),
+        );
+        let rows: Vec<_> = rows.chain(split.history.iter().map(decision)).collect();
+        text.push_str(&table(&rows, has_colour));
+    }
+}
+
+fn judged(text: &mut String, analysis: &Analysis, has_colour: bool) {
+    let verdict = Tone::of(&analysis.verdict).paint(&analysis.verdict, has_colour);
+    say(
+        text,
+        format_args!("  verdict {verdict}: {}\n", analysis.why),
+    );
+    let (evidence, threshold) = (evidence(analysis.evidence), evidence(analysis.threshold));
+    say(
+        text,
+        format_args!("  evidence {evidence}; at {threshold} the canary is rolled back\n"),
+    );
+    if analysis.metrics.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let heading = vec![
+        word("METRIC"),
+        word("VERDICT"),
+        number("CANARY"),
+        number("STABLE"),
+        number("DIFFERENCE"),
+        number("BETWEEN"),
+        number("ALLOWED"),
+        number("EVIDENCE"),
+    ];
+    let rows: Vec<_> = std::iter::once(heading)
+        .chain(analysis.metrics.iter().map(metric))
+        .collect();
+    text.push_str(&table(&rows, has_colour));
+}
+
+fn metric(metric: &Metric) -> Vec<super::table::Cell> {
+    let [low, high] = metric.interval;
+    vec![
+        word(&metric.metric),
+        word(&metric.verdict).tone(Tone::of(&metric.verdict)),
+        number(counts(metric.canary)),
+        number(counts(metric.stable)),
+        number(points(metric.estimate)),
+        number(format!("{} .. {}", points(low), points(high))),
+        number(points(metric.margin)),
+        number(evidence(metric.evidence)),
+    ]
+}
+
+fn counts(counts: Counts) -> String {
+    format!(
+        "{}/{} = {}",
+        counts.hits,
+        counts.trials,
+        percent(counts.ratio())
+    )
+}
+
+/// A difference of two ratios.
+fn points(difference: f64) -> String {
+    format!("{:+.2}pp", 100.0 * difference)
+}
+
+/// Evidence is a product of many factors: tiny and huge are normal.
+fn evidence(evidence: f64) -> String {
+    match evidence {
+        tiny if tiny > 0.0 && tiny < 0.01 => "< 0.01".to_owned(),
+        huge if huge >= 1e6 => "> 1000000".to_owned(),
+        plain => format!("{plain:.2}"),
+    }
+}
+
+fn decision(decision: &Decision) -> Vec<super::table::Cell> {
+    vec![
+        word(clock(&decision.at)),
+        word(&decision.what).tone(Tone::of(&decision.what)),
+        word(&decision.weight),
+        word(&decision.by),
+        word(&decision.why),
+    ]
+}
+
+/// What was decided, and with `--follow` what happens from now on.
+pub(super) async fn events(screen: &mut Screen, events: args::Events) -> Result<(), Trouble> {
+    let client = Client::new(events.ask.admin.as_deref())?;
+    // Subscribe first, then read the past: nothing falls between the two.
+    let live = if events.follow {
+        Some(client.events().await?)
+    } else {
+        None
+    };
+    let splits = splits(&client, None).await?;
+    let mut past: Vec<News> = splits
+        .splits
+        .iter()
+        .flat_map(|split| split.history.iter().map(|it| told(split, it)))
+        .collect();
+    past.sort_by(|a, b| a.at.cmp(&b.at));
+    let newest = past.last().map(|news| news.at.clone());
+    for news in &past {
+        line(screen, news, events.ask.output)?;
+    }
+    let Some(mut live) = live else { return Ok(()) };
+    while let Some((kind, data)) = live.next().await {
+        let Ok(news) = wire::from_json::<News>(data.as_bytes()) else {
+            continue;
+        };
+        let is_shown = newest.as_ref().is_some_and(|newest| news.at <= *newest);
+        if kind == "news" && !is_shown {
+            line(screen, &news, events.ask.output)?;
+        }
+    }
+    let help = "`serin health` tells whether it is back";
+    Err(Trouble::unasked(
+        format!("{} has ended the stream", client.shown()),
+        help,
+    ))
+}
+
+fn told(split: &Split, decision: &Decision) -> News {
+    News {
+        at: decision.at.clone(),
+        event: decision.what.clone(),
+        split: Some(split.name.clone()),
+        epoch: None,
+        weight: Some(decision.weight.clone()),
+        by: decision.by.clone(),
+        text: decision.why.clone(),
+        is_warning: Tone::of(&decision.what) == Tone::Bad,
+    }
+}
+
+fn line(screen: &mut Screen, news: &News, output: Output) -> Result<(), Trouble> {
+    if output == Output::Json {
+        return Ok(screen.write(&(wire::to_json(news) + "\n"))?);
+    }
+    let tone = if news.is_warning {
+        Tone::Bad
+    } else {
+        Tone::of(&news.event)
+    };
+    let event = format!("{:<16}", news.event);
+    let event = tone.paint(&event, screen.has_colour());
+    let mut text = format!("{}  {event}", clock(&news.at));
+    if let Some(split) = &news.split {
+        say(&mut text, format_args!("  {split}"));
+    }
+    if let Some(weight) = &news.weight {
+        say(&mut text, format_args!(" {weight}"));
+    }
+    say(&mut text, format_args!("  {}", news.text));
+    if !news.by.is_empty() {
+        say(&mut text, format_args!(" (by {})", news.by));
+    }
+    Ok(screen.write(&(text.trim_end().to_owned() + "\n"))?)
+}
+
+fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _cannot_fail = text.write_fmt(arguments);
+}

@@ -1,0 +1,269 @@
+//! The client verbs as a person runs them: the real program against an admin API on real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "a test stops where it stands"
+)]
+
+#[path = "support/control.rs"]
+#[expect(dead_code, reason = "these tests use a part of it")]
+mod control;
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead as _, BufReader},
+    process::{Command as Program, Output, Stdio},
+};
+
+use serin::{control::Command, model::Share};
+
+struct Setup {
+    directory: tempfile::TempDir,
+    serving: serin::admin::Serving,
+    fake: control::Fake,
+}
+
+async fn setup() -> Setup {
+    let directory = tempfile::tempdir().unwrap();
+    let (serving, fake) = control::admin(&directory).await;
+    Setup {
+        directory,
+        serving,
+        fake,
+    }
+}
+
+impl Setup {
+    /// Runs the program with the address of this admin API.
+    async fn run(&self, words: &[&str]) -> Output {
+        let admin = self.serving.http().unwrap().to_string();
+        run(words, &admin).await
+    }
+}
+
+async fn run(words: &[&str], admin: &str) -> Output {
+    let mut program = Program::new(env!("CARGO_BIN_EXE_serin"));
+    program
+        .args(words)
+        .env("SERIN_ADMIN", admin)
+        .env("USER", "kim")
+        .env("COLUMNS", "100");
+    blocking(move || program.output().unwrap()).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+/// Exit code, standard output and standard error, as one text.
+fn shown(output: &Output) -> String {
+    let mut text = format!("exit code {}\n", output.status.code().unwrap());
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            write!(text, "--- {name}\n{}", String::from_utf8_lossy(bytes)).unwrap();
+        }
+    }
+    text
+}
+
+#[tokio::test]
+async fn help_of_every_verb() {
+    let verbs = [
+        "status",
+        "why",
+        "events",
+        "set-weight",
+        "promote",
+        "pause",
+        "resume",
+        "abort",
+        "retry",
+        "health",
+        "override",
+        "explain",
+    ];
+    let mut text = shown(&run(&["--help"], "").await);
+    for verb in verbs {
+        write!(
+            text,
+            "\n$ serin {verb} --help\n{}",
+            shown(&run(&[verb, "--help"], "").await)
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!("help", text);
+}
+
+#[tokio::test]
+async fn status_why_and_events_read_well() {
+    let setup = setup().await;
+    insta::assert_snapshot!("status", shown(&setup.run(&["status"]).await));
+    insta::assert_snapshot!("why", shown(&setup.run(&["why", "shop"]).await));
+    insta::assert_snapshot!("events", shown(&setup.run(&["events"]).await));
+    let json = setup.run(&["status", "-o", "json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["splits"][0]["phase"], "progressing");
+}
+
+#[tokio::test]
+async fn a_rollback_and_a_bad_file_are_told() {
+    let setup = setup().await;
+    setup.fake.set(|status| {
+        let split = &mut status.splits[0];
+        split.phase = "rolled_back";
+        split.phase_reason = "error_rate: 40 of 1000 canary requests failed".to_owned();
+        split.step = None;
+        split.share = Share::ZERO;
+        split.configured = Some(Share::from_basis_points(500).unwrap());
+        let problem = "serin.yaml:3:9: `wieght` is not a key\n3 |   wieght: 5%\n  |   ^^^^^^\n";
+        status.config.problem = Some(problem.into());
+        status.upstreams[1].endpoints = (0, 0);
+        status.upstreams[1].problem = Some("cannot read ecs.yaml: no such file".into());
+    });
+    insta::assert_snapshot!("status_bad", shown(&setup.run(&["status"]).await));
+}
+
+#[tokio::test]
+async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
+    let mut setup = setup().await;
+    let unix = format!(
+        "unix:{}",
+        setup.directory.path().join("admin.sock").display()
+    );
+    let done = setup
+        .run(&[
+            "set-weight",
+            "shop",
+            "12.5%",
+            "-r",
+            "more",
+            "--if-epoch",
+            "3",
+        ])
+        .await;
+    let text =
+        "exit code 0\n--- stdout\nshop: done: SetWeight(Share(1250))\n  canary at 12.5%, epoch 3\n";
+    assert_eq!(shown(&done), text);
+    let share = Share::from_basis_points(1_250).unwrap();
+    let expected = (
+        "shop".to_owned(),
+        Command::SetWeight(share),
+        Some("more".to_owned()),
+        "kim (127.0.0.1)".to_owned(),
+    );
+    assert_eq!(setup.fake.acts.recv().await.unwrap(), expected);
+    for (words, command) in [
+        (&["promote", "shop"][..], Command::Promote { full: false }),
+        (
+            &["promote", "shop", "--full"],
+            Command::Promote { full: true },
+        ),
+        (&["pause", "shop"], Command::Pause),
+        (&["abort", "shop"], Command::Abort),
+        (&["retry", "shop"], Command::Retry),
+    ] {
+        let words = [words, &["--admin", &unix]].concat();
+        let done = run(&words, "127.0.0.1:1").await;
+        assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
+        let (_, asked, reason, actor) = setup.fake.acts.recv().await.unwrap();
+        assert_eq!(
+            (asked, reason, actor.as_str()),
+            (command, None, "kim (unix)")
+        );
+    }
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do_next() {
+    let setup = setup().await;
+    let mut text = String::new();
+    for words in [
+        &["abort", "shop", "--if-epoch", "2"][..],
+        &["resume", "shop"],
+        &["abort", "shopp"],
+        &["set-weight", "shop", "5"],
+        &["status", "sh op"],
+        &["abort"],
+        &["abrot", "shop"],
+    ] {
+        write!(
+            text,
+            "$ serin {}\n{}\n",
+            words.join(" "),
+            shown(&setup.run(words).await)
+        )
+        .unwrap();
+    }
+    for admin in ["127.0.0.1:1", "unix:/nowhere/admin.sock", "nonsense"] {
+        write!(
+            text,
+            "$ SERIN_ADMIN={admin} serin status\n{}\n",
+            shown(&run(&["status"], admin).await)
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!("refusals", text);
+}
+
+#[tokio::test]
+async fn health_is_zero_or_one() {
+    let setup = setup().await;
+    assert_eq!(
+        shown(&setup.run(&["health"]).await),
+        "exit code 0\n--- stdout\nok\n"
+    );
+    setup
+        .fake
+        .set(|status| (status.is_ready, status.is_draining) = (false, true));
+    let draining = shown(&setup.run(&["health", "--ready"]).await);
+    assert!(
+        draining.starts_with("exit code 1\n--- stderr\nerror: not ready; the process is going"),
+        "{draining}"
+    );
+    let gone = run(&["health"], "127.0.0.1:1").await;
+    assert_eq!(
+        gone.status.code(),
+        Some(1),
+        "a container platform knows 0 and 1 only"
+    );
+}
+
+#[tokio::test]
+async fn events_follow_until_the_process_ends() {
+    let setup = setup().await;
+    let admin = setup.serving.http().unwrap().to_string();
+    let mut child = Program::new(env!("CARGO_BIN_EXE_serin"))
+        .args(["events", "-f", "--admin", &admin])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (past, mut lines) = blocking(move || (lines.next().unwrap().unwrap(), lines)).await;
+    assert!(past.starts_with("03:04:05  stepped"), "{past}");
+    setup
+        .fake
+        .news
+        .send(serin::control::News {
+            at: control::NOW + std::time::Duration::from_secs(1),
+            what: "rolled_back",
+            split: None,
+            epoch: None,
+            share: None,
+            by: "judge".to_owned(),
+            text: "the canary is worse".to_owned(),
+            is_warning: true,
+        })
+        .unwrap();
+    let live = blocking(move || lines.next().unwrap().unwrap()).await;
+    assert_eq!(
+        live,
+        "03:04:06  rolled_back       the canary is worse (by judge)"
+    );
+    setup.serving.stop().await;
+    let ended = blocking(move || child.wait_with_output().unwrap()).await;
+    assert_eq!(ended.status.code(), Some(2), "{}", shown(&ended));
+}
