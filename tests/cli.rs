@@ -84,6 +84,7 @@ async fn help_of_every_verb() {
         "health",
         "override",
         "explain",
+        "replay",
     ];
     let mut text = shown(&run(&["--help"], "").await);
     for verb in verbs {

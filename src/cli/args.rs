@@ -40,6 +40,8 @@ pub(super) enum Here {
     Explain(Explain),
     /// Print a signed value that chooses a version, for testers
     Override(Override),
+    /// Tell what the judge would have said of a recorded rollout
+    Replay(Replay),
 }
 
 /// Verbs that a running proxy is asked.
@@ -185,6 +187,17 @@ pub(super) struct Override {
     /// The file whose `override: { signed_by: ... }` names the secret
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+/// `serin replay`.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The recording: one JSON object a tick
+    #[arg(value_name = "TRACE.jsonl")]
+    pub(super) trace: PathBuf,
+    /// The judge's settings: one JSON object
+    #[arg(value_name = "SETTINGS.json")]
+    pub(super) settings: PathBuf,
 }
 
 /// `serin explain`.

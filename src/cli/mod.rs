@@ -50,6 +50,9 @@ fn dispatch(verb: Verb) -> Result<u8, Trouble> {
     match verb {
         Verb::Here(Here::Override(wanted)) => offline::sign(&mut screen, &wanted)?,
         Verb::Here(Here::Explain(wanted)) => offline::explain(&mut screen, &wanted)?,
+        Verb::Here(Here::Replay(it)) => {
+            return replay::replay(&it.trace, &it.settings, &mut screen).map_err(Trouble::from);
+        }
         Verb::There(verb) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -123,10 +126,24 @@ impl From<io::Error> for Trouble {
     }
 }
 
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        let closed = error.downcast_ref::<io::Error>();
+        let is_closed_pipe = closed.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        Self {
+            is_closed_pipe,
+            ..Self::unasked(format!("{error:#}"), "")
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.message)?;
-        writeln!(f, "  help: {}", self.help)
+        if !self.help.is_empty() {
+            writeln!(f, "  help: {}", self.help)?;
+        }
+        Ok(())
     }
 }
 
