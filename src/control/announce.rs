@@ -5,7 +5,6 @@ use tokio::sync::broadcast;
 use crate::model::{Epoch, Moment, Share, SplitName};
 
 /// How many lines a slow reader may be behind before it misses some.
-#[expect(dead_code, reason = "the loop uses it")]
 pub(super) const NEWS_MAX: usize = 1_024;
 
 /// One thing that has happened.

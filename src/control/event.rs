@@ -26,6 +26,8 @@ pub enum Event {
     Asked(Ask),
     /// A scraper wants the totals.
     Scraped(oneshot::Sender<Totals>),
+    /// Time has passed.
+    Tick,
     /// The listeners are open.
     Listening,
     /// The process is going down: be not ready, publish nothing more.

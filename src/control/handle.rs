@@ -106,6 +106,14 @@ impl Handle {
         self.send(Event::Draining).await;
     }
 
+    /// The last word: waits until everything is written and the loop has ended.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.send(Event::Closing(done)).await;
+        // An error means that the loop had ended already.
+        let _ended = closed.await;
+    }
+
     /// A sender of events, for those who make their own.
     pub fn events(&self) -> mpsc::Sender<Event> {
         self.events.clone()

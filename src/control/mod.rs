@@ -3,19 +3,42 @@
 //! *Owns:* what is in force and why; the publisher; the journal; what others may read.
 //! *Does not know:* sockets, HTTP, requests.
 //! *Invariants:* I1 (only here plans are published), I8 (the last good value stays), I10 (publish
-//! first, tell later).
-//! *Read next:* `event.rs`, `status.rs`, then `crate::rollout`.
+//! first, tell later: `turn.rs`).
+//! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod analysis;
 mod announce;
+mod asks;
+mod course;
+mod endpoints;
 mod event;
+mod files;
 mod handle;
+mod journal;
+mod open;
+mod publish;
 mod reload;
+mod report;
+mod samples;
+mod secret;
 mod status;
+mod totals;
+mod turn;
 
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
 
-use tokio::sync::mpsc;
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use self::{
+    announce::Announcer, course::Course, journal::Journal, publish::InForce, totals::Book,
+    turn::Turn,
+};
 pub use self::{
     announce::News,
     event::{Ask, Command, Done, Event, Refusal, RefusalKind},
@@ -25,7 +48,18 @@ pub use self::{
         ArmStatus, ConfigStatus, Entry, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
     },
 };
-use crate::{measure::Sample, plan};
+use crate::{
+    clock,
+    config::Config,
+    discover::{self, Discovered},
+    measure::Sample,
+    model::{Moment, SplitName},
+    plan,
+    rollout::Record,
+};
+
+/// How often time passes for control.
+const TICK: Duration = Duration::from_millis(50);
 
 /// What control begins with.
 #[derive(Debug)]
@@ -56,16 +90,117 @@ pub struct Opened {
 
 /// The one writer.
 #[derive(Debug)]
-pub struct Control {}
+pub struct Control {
+    in_force: InForce,
+    courses: HashMap<SplitName, Course>,
+    /// What is kept of splits that the file does not have now.
+    dormant: HashMap<SplitName, Record>,
+    book: Book,
+    journal: Journal,
+    announcer: Announcer,
+    file: ConfigStatus,
+    path: Option<PathBuf>,
+    inlets: Option<Inlets>,
+    outlets: Outlets,
+    sources: Option<discover::Sources>,
+    is_listening: bool,
+    is_draining: bool,
+    is_closed: bool,
+    reported: Moment,
+    kept_again: Moment,
+    failures_seen: u64,
+}
+
+/// Where events come from.
+#[derive(Debug)]
+struct Inlets {
+    events: mpsc::Receiver<Event>,
+    samples: mpsc::Receiver<Box<Sample>>,
+    reloads: mpsc::Receiver<()>,
+    to_self: mpsc::Sender<Event>,
+}
+
+/// Where others read.
+#[derive(Debug)]
+struct Outlets {
+    status: watch::Sender<Arc<Status>>,
+    config: watch::Sender<Arc<Config>>,
+}
 
 impl Control {
     /// Puts a first plan in force and makes the channels.
-    pub fn open(_setup: Setup) -> Opened {
-        todo!()
+    pub fn open(setup: Setup) -> Opened {
+        open::open(setup, clock::now())
     }
 
-    /// Runs until [`Event::Closing`].
-    pub async fn run(self) {
-        todo!()
+    /// Like [`Control::open`], for those who bring the time themselves.
+    pub fn open_at(setup: Setup, now: Moment) -> Opened {
+        open::open(setup, now)
+    }
+
+    /// Runs until [`Event::Closing`]: watches the file, asks the sources, takes samples, judges.
+    pub async fn run(mut self) {
+        let Some(Inlets {
+            mut events,
+            mut samples,
+            reloads,
+            to_self,
+        }) = self.inlets.take()
+        else {
+            return;
+        };
+        let (found, mut discovered) = mpsc::channel::<Discovered>(64);
+        self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
+        let watching = self.path.clone().map(|path| {
+            let last = self.loaded();
+            tokio::spawn(reload::watch(path, last, reloads, to_self))
+        });
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.is_closed {
+            let event = tokio::select! {
+                biased;
+                Some(sample) = samples.recv() => Event::Sampled(sample),
+                Some(event) = events.recv() => event,
+                Some(found) = discovered.recv() => Event::Discovered(found),
+                _ = tick.tick() => Event::Tick,
+            };
+            self.on(event, clock::now());
+        }
+        if let Some(watching) = watching {
+            watching.abort();
+        }
+    }
+
+    /// What one event leads to. Never waits.
+    pub fn on(&mut self, event: Event, now: Moment) {
+        let mut turn = Turn::default();
+        match event {
+            Event::Configured(loaded) => self.configured(*loaded, now, &mut turn),
+            Event::Rejected(problems) => self.rejected(&problems, now, &mut turn),
+            Event::Discovered(found) => self.discovered(&found, now, &mut turn),
+            Event::Sampled(sample) => self.sampled(*sample, now, &mut turn),
+            Event::Tick => self.ticked(now, &mut turn),
+            Event::Asked(ask) => self.asked(ask, now, &mut turn),
+            Event::Scraped(answer) => {
+                // Whoever asked may be gone.
+                let _gone = answer.send(self.book.totals(self.journal.failures()));
+            }
+            Event::Listening => {
+                self.is_listening = true;
+                turn.is_status_stale = true;
+            }
+            Event::Draining => {
+                self.is_draining = true;
+                turn.is_status_stale = true;
+            }
+            Event::Closing(done) => {
+                self.journal.flush();
+                self.is_closed = true;
+                // Whoever asked may be gone.
+                let _gone = done.send(());
+            }
+        }
+        self.close(turn, now);
     }
 }

@@ -1,11 +1,14 @@
 //! The file and the secrets that it names: read into a [`Loaded`], or every problem.
 
+mod watch;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
 
+pub(super) use self::watch::watch;
 use crate::config::{self, Config, Problem, Problems};
 
 /// The fewest bytes of a secret that can sign.

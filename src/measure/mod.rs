@@ -9,9 +9,11 @@
 mod latencies;
 mod recorder;
 mod sample;
+mod window;
 
 pub use latencies::Latencies;
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{
     AttemptLabel, Cell, CellKey, Gauges, ListenerGauges, RequestLabel, Sample, Tally,
 };
+pub use window::{Sum, Window};

@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct Word<'a> {
     pub(super) verdict: Verdict,
     pub(super) why: &'a str,
+    /// The evidence cannot be trusted for now: nothing goes on by the clock.
+    pub(super) is_frozen: bool,
 }
 
 impl Word<'_> {
@@ -19,6 +21,7 @@ impl Word<'_> {
     pub(super) const NOTHING: Word<'static> = Word {
         verdict: Verdict::NoData,
         why: "",
+        is_frozen: false,
     };
 }
 
@@ -32,6 +35,7 @@ impl Rollout {
         let mut word = judgement.map_or(Word::NOTHING, |judgement| Word {
             verdict: judgement.verdict,
             why: &judgement.why,
+            is_frozen: judgement.invalid.is_some(),
         });
         if let Some(judgement) = judgement.filter(|word| word.verdict == Verdict::Fail) {
             entries = self.failed(judgement, now);
@@ -67,7 +71,7 @@ impl Rollout {
                     entries.push(self.hold("the file pauses here", "schedule", now));
                 }
                 Step::Pause(Some(time)) | Step::Bake(time) => {
-                    if now.since(self.record.since) < time {
+                    if now.since(self.record.since) < time || word.is_frozen {
                         break;
                     }
                     if word.verdict == Verdict::NoData && self.share() > Share::ZERO {

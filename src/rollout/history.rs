@@ -20,6 +20,33 @@ pub struct Entry {
     pub why: String,
 }
 
+/// Every word of [`Entry::what`].
+const WORDS: [&str; 12] = [
+    "aborted",
+    "barred",
+    "failed",
+    "paused",
+    "promoted",
+    "refused",
+    "resumed",
+    "rolled_back",
+    "started",
+    "stepped",
+    "waiting",
+    "weight_set",
+];
+
+impl Entry {
+    /// The word itself, for a text that was kept; `decided` if no build has ever used it.
+    pub fn word(text: &str) -> &'static str {
+        WORDS
+            .iter()
+            .find(|word| **word == text)
+            .copied()
+            .unwrap_or("decided")
+    }
+}
+
 /// The last decisions of one split.
 #[derive(Debug, Clone, Default)]
 pub struct History(Vec<Entry>);

@@ -179,6 +179,15 @@ impl Rollout {
         self.history.entries()
     }
 
+    /// Takes up lines of an earlier life, before those of this one.
+    pub fn recall(&mut self, earlier: Vec<Entry>) {
+        let mut history = History::default();
+        for entry in earlier.iter().chain(self.history.entries()) {
+            history.add(entry.clone());
+        }
+        self.history = history;
+    }
+
     /// The shape of it.
     pub fn strategy(&self) -> &Strategy {
         &self.strategy

@@ -1,0 +1,140 @@
+//! What a person's act leads to, and how it is answered.
+
+use super::{
+    Ask, Control, Done, Refusal, RefusalKind,
+    journal::Audit,
+    open::nonce,
+    turn::{Answer, Before, Turn},
+};
+use crate::{
+    model::{Moment, SplitName},
+    rollout::{Act, Command, Event as RolloutEvent, Phase, Rollout, step_text},
+};
+
+impl Control {
+    /// A person asks. The answer goes out when the act is in force.
+    pub(super) fn asked(&mut self, ask: Ask, now: Moment, turn: &mut Turn) {
+        let result = self.act(&ask, now, turn);
+        let Ask {
+            split,
+            command,
+            reason,
+            actor,
+            answer: to,
+            ..
+        } = ask;
+        let audit = Audit {
+            at: now,
+            split,
+            actor,
+            command: command_text(command),
+            reason,
+            result: match &result {
+                Ok(done) => format!("done: {}", done.message),
+                Err(refusal) => format!("refused: {refusal}"),
+            },
+        };
+        turn.answer = Some(Answer { to, result, audit });
+    }
+
+    fn act(&mut self, ask: &Ask, now: Moment, turn: &mut Turn) -> Result<Done, Refusal> {
+        if self.is_draining {
+            let help = "ask again when it is back".to_owned();
+            let message = "the process is going down".to_owned();
+            return Err(Refusal {
+                kind: RefusalKind::Conflict,
+                message,
+                help,
+            });
+        }
+        let Some(course) = self.courses.get_mut(&ask.split) else {
+            return Err(self.unknown(&ask.split));
+        };
+        let rollout = &mut course.rollout;
+        let epoch = rollout.epoch();
+        if let Some(wanted) = ask.if_epoch.filter(|wanted| *wanted != epoch) {
+            return Err(Refusal {
+                kind: RefusalKind::Stale,
+                message: format!("the epoch of {} is {epoch} now, not {wanted}", ask.split),
+                help: format!(
+                    "look at it with `serin status {}`, then ask again",
+                    ask.split
+                ),
+            });
+        }
+        let before = Before {
+            phase: rollout.phase(),
+            epoch,
+        };
+        let by = ask.actor.clone();
+        let act = Act {
+            command: ask.command,
+            by,
+            reason: ask.reason.clone(),
+        };
+        let mut decisions = rollout.on(RolloutEvent::Asked(&act, nonce()), now);
+        if let Some((message, help)) = decisions.refused.take() {
+            let has_canary = rollout.record().canary.is_some();
+            let kind = if has_canary {
+                RefusalKind::Conflict
+            } else {
+                RefusalKind::Invalid
+            };
+            let message = format!("split {}: {message}", ask.split);
+            return Err(Refusal {
+                kind,
+                message,
+                help,
+            });
+        }
+        let done = done(rollout);
+        self.decided(&ask.split, &before, decisions, turn);
+        Ok(done)
+    }
+
+    fn unknown(&self, split: &SplitName) -> Refusal {
+        let names: Vec<_> = self
+            .in_force
+            .config
+            .splits
+            .iter()
+            .map(|split| split.name.as_str())
+            .collect();
+        Refusal {
+            kind: RefusalKind::NotFound,
+            message: format!("there is no split {split}"),
+            help: format!("the file has: {}", names.join(", ")),
+        }
+    }
+}
+
+fn done(rollout: &Rollout) -> Done {
+    let share = rollout.share();
+    let canary = rollout.record().canary.as_ref();
+    let canary = canary.map_or_else(|| "the canary".to_owned(), ToString::to_string);
+    let next = match (rollout.phase(), rollout.step()) {
+        (Phase::Progressing { step, .. }, Some(under_way)) => {
+            format!(", step {}: {}", step + 1, step_text(under_way))
+        }
+        (Phase::Paused { .. }, _) => ", held until a person says more".to_owned(),
+        _ => String::new(),
+    };
+    let phase = rollout.phase().as_str();
+    Done {
+        epoch: rollout.epoch(),
+        share,
+        message: format!("{canary} has {share} ({phase}{next})"),
+    }
+}
+
+fn command_text(command: Command) -> String {
+    match command {
+        Command::SetWeight(share) => format!("set-weight {share}"),
+        Command::Promote { full: true } => "promote --full".to_owned(),
+        Command::Promote { full: false } => "promote".to_owned(),
+        Command::Pause => "pause".to_owned(),
+        Command::Resume => "resume".to_owned(),
+        Command::Abort => "abort".to_owned(),
+        Command::Retry => "retry".to_owned(),
+    }
+}

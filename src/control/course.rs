@@ -1,0 +1,237 @@
+//! One split under way: its rollout, the stages that samples name, the judge's bench, and what is
+//! shown of it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::analysis::{Analysis, InFlight, criteria};
+use crate::{
+    config::Split,
+    judge::{Baseline, Judgement},
+    measure::{Cell, Sum, Window},
+    model::{Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, VersionName, number::real},
+    plan::Shift,
+    rollout::{Decisions, Event, Rollout},
+};
+
+/// How many stages late samples can still name. Older ones are counted where the oldest is.
+const STRETCHES_MAX: usize = 64;
+/// The shortest time between two looks of the judge.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A stretch of a split's life in which nothing about it changed: what a [`Stage`] means.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stretch {
+    pub(super) epoch: Epoch,
+    pub(super) nonce: crate::model::Nonce,
+    pub(super) share: Share,
+    pub(super) stable: VersionName,
+    pub(super) canary: Option<VersionName>,
+    pub(super) routes: Arc<[RouteName]>,
+}
+
+impl Stretch {
+    /// The version that had this part.
+    pub(super) fn version(&self, role: Role) -> &VersionName {
+        match role {
+            Role::Stable => &self.stable,
+            Role::Canary => self.canary.as_ref().unwrap_or(&self.stable),
+        }
+    }
+}
+
+/// One version's numbers.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) trials: u64,
+    pub(super) failures: u64,
+    pub(super) assigned_in_stage: u64,
+    pub(super) window: Window,
+}
+
+/// One split under way.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) key: SplitKey,
+    pub(super) rollout: Rollout,
+    pub(super) judgement: Option<Judgement>,
+    pub(super) stable: Part,
+    pub(super) canary: Part,
+    analysis: Option<Analysis>,
+    stage: Stage,
+    stretches: VecDeque<(Stage, Stretch)>,
+    looked: Moment,
+}
+
+impl Course {
+    /// Begins where the rollout stands.
+    pub(super) fn new(key: SplitKey, rollout: Rollout, now: Moment) -> Self {
+        Self {
+            key,
+            rollout,
+            judgement: None,
+            stable: Part::default(),
+            canary: Part::default(),
+            analysis: None,
+            stage: Stage::default(),
+            stretches: VecDeque::new(),
+            looked: now,
+        }
+    }
+
+    /// What is to be in force. A change of share, version, routes or epoch begins a stage.
+    pub(super) fn align(&mut self, split: &Split, now: Moment) -> Shift {
+        let state = self.rollout.state();
+        let stretch = Stretch {
+            epoch: state.epoch,
+            nonce: state.nonce,
+            share: state.share(),
+            stable: VersionName::from(&split.stable),
+            canary: split.canary.as_ref().map(VersionName::from),
+            routes: split
+                .routes
+                .iter()
+                .map(|route| route.name.clone())
+                .collect(),
+        };
+        let shift = |stage| Shift {
+            epoch: stretch.epoch,
+            nonce: stretch.nonce,
+            stage,
+            share: stretch.share,
+        };
+        let before = self.stretches.back().map(|(_, stretch)| stretch);
+        let is_same = before == Some(&stretch);
+        let is_same_trial = before.is_some_and(|before| {
+            let trial = |stretch: &Stretch| (stretch.epoch, stretch.nonce, stretch.stable.clone());
+            trial(before) == trial(&stretch)
+        });
+        if !is_same {
+            self.stage = self.stage.next();
+            if self.stretches.len() == STRETCHES_MAX {
+                self.stretches.pop_front();
+            }
+        }
+        let shift = shift(self.stage);
+        self.prepare(split, (is_same_trial, is_same), stretch.share, now);
+        if !is_same {
+            self.stretches.push_back((self.stage, stretch));
+        }
+        shift
+    }
+
+    /// Sees to it that what is judged is this rollout in this stage by these criteria.
+    fn prepare(&mut self, split: &Split, same: (bool, bool), share: Share, now: Moment) {
+        let (is_same_trial, is_same_stage) = same;
+        if !is_same_trial {
+            self.analysis = None;
+            self.judgement = None;
+            (self.stable.trials, self.stable.failures) = (0, 0);
+            self.canary = Part::default();
+        }
+        if !is_same_stage {
+            self.stable.assigned_in_stage = 0;
+            self.canary.assigned_in_stage = 0;
+        }
+        if !self.rollout.is_judged() {
+            self.analysis = None;
+            return;
+        }
+        let wanted = criteria(split);
+        let kept = self
+            .analysis
+            .take()
+            .filter(|analysis| *analysis.criteria() == wanted);
+        let is_new = kept.is_none();
+        if is_new && share == Share::ZERO {
+            return;
+        }
+        let Sum {
+            trials,
+            failures,
+            latency,
+        } = self.stable.window.sum();
+        let baseline = Baseline {
+            requests: trials,
+            failures,
+            latency,
+        };
+        let mut analysis = kept.unwrap_or_else(|| Analysis::new(wanted, &baseline, now));
+        if is_new || !is_same_stage {
+            analysis.begin_stage(self.stage, share, &baseline, now);
+        }
+        self.analysis = Some(analysis);
+    }
+
+    /// The stretch that a sample names, or the oldest that is remembered.
+    pub(super) fn stretch(&self, stage: Stage) -> Option<&Stretch> {
+        let named = self
+            .stretches
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == stage);
+        named
+            .or_else(|| self.stretches.front())
+            .map(|(_, stretch)| stretch)
+    }
+
+    /// Counts what a worker hands over for one version, assigned in one stage.
+    pub(super) fn count(&mut self, stage: Stage, role: Role, cell: &Cell, now: Moment) {
+        let Some(current) = self.stretches.back().map(|(_, stretch)| stretch) else {
+            return;
+        };
+        let stretch = self
+            .stretches
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == stage);
+        let stretch = stretch.map(|(_, stretch)| stretch);
+        // Outcomes of an earlier epoch count in metrics only.
+        let share = stretch.filter(|stretch| stretch.epoch == current.epoch);
+        let share = share.filter(|stretch| stretch.stable == current.stable);
+        let share = share.map(|stretch| stretch.share);
+        let is_current = stage == self.stage;
+        let part = match role {
+            Role::Stable => &mut self.stable,
+            Role::Canary => &mut self.canary,
+        };
+        part.window.add(now, cell);
+        if is_current {
+            part.assigned_in_stage += cell.assigned;
+        }
+        let Some(share) = share else { return };
+        part.trials += cell.trials;
+        part.failures += cell.failures;
+        if let Some(analysis) = &mut self.analysis {
+            analysis.add(stage, share, role, cell);
+        }
+    }
+
+    /// Whether the judge may look again.
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        now.since(self.looked) >= LOOK_EVERY
+    }
+
+    /// Lets the judge look, and the rollout hear what the judge says.
+    pub(super) fn look(&mut self, in_flight: &InFlight, now: Moment) -> Decisions {
+        self.looked = now;
+        if !self.rollout.is_judged() {
+            return Decisions::default();
+        }
+        if let Some(analysis) = &mut self.analysis {
+            let shares: Vec<(Stage, Share)> = self
+                .stretches
+                .iter()
+                .map(|(stage, stretch)| (*stage, stretch.share))
+                .collect();
+            self.judgement = Some(analysis.look(in_flight, &shares, now));
+        }
+        self.rollout.on(Event::Judged(self.judgement.as_ref()), now)
+    }
+
+    /// The canary's share as seen in this stage.
+    pub(super) fn observed(&self) -> Option<f64> {
+        let canary = self.canary.assigned_in_stage;
+        let all = canary + self.stable.assigned_in_stage;
+        (all > 0).then(|| real(canary) / real(all))
+    }
+}

@@ -1,0 +1,184 @@
+//! What a read file, good or bad, and an answer of a source lead to.
+
+use std::sync::Arc;
+
+use super::{
+    Control, Course, Loaded, News,
+    endpoints::Belief,
+    open::{know_at_once, nonce},
+    turn::{Before, Turn},
+};
+use crate::{
+    config::{Problems, Split},
+    discover::Discovered,
+    model::{Epoch, Moment, UpstreamName},
+    rollout::{Event as RolloutEvent, Origin, Phase, Rollout},
+};
+
+impl Control {
+    /// What is in force, as if it had just been read.
+    pub(super) fn loaded(&self) -> Loaded {
+        Loaded {
+            config: (*self.in_force.config).clone(),
+            secrets: self.in_force.secrets.files.clone(),
+            warnings: Problems::default(),
+        }
+    }
+
+    /// A good file was read. The same file again only takes back an earlier complaint.
+    pub(super) fn configured(&mut self, loaded: Loaded, now: Moment, turn: &mut Turn) {
+        let Loaded {
+            config,
+            secrets,
+            warnings,
+        } = loaded;
+        self.file.reloads.0 += 1;
+        self.file.problem = None;
+        turn.is_status_stale = true;
+        if *self.in_force.config == config && self.in_force.secrets.files == secrets {
+            return;
+        }
+        self.file.loaded_at = now;
+        know_at_once(&mut self.in_force.endpoints, &config, now);
+        self.in_force.config = Arc::new(config);
+        self.in_force.secrets.files = secrets;
+        let config = Arc::clone(&self.in_force.config);
+        self.retire(&config.splits);
+        for split in &config.splits {
+            self.configure_split(split, now, turn);
+        }
+        if let Some(sources) = &mut self.sources {
+            sources.replace(&config.upstreams);
+        }
+        self.outlets.config.send_replace(config);
+        turn.is_plan_stale = true;
+        let text = if warnings.list.is_empty() {
+            "the file is in force".to_owned()
+        } else {
+            format!("the file is in force, with warnings:\n{warnings}")
+        };
+        turn.news.insert(
+            0,
+            about_file(now, "config_loaded", text, !warnings.list.is_empty()),
+        );
+    }
+
+    /// Keeps what is known of splits that the file does not have any more.
+    fn retire(&mut self, splits: &[Split]) {
+        let dormant = &mut self.dormant;
+        self.courses.retain(|name, course| {
+            let is_there = splits.iter().any(|split| split.name == *name);
+            if !is_there {
+                dormant.insert(name.clone(), course.rollout.record().clone());
+            }
+            is_there
+        });
+        self.in_force
+            .shifts
+            .retain(|name, _| splits.iter().any(|split| split.name == *name));
+    }
+
+    fn configure_split(&mut self, split: &Split, now: Moment, turn: &mut Turn) {
+        let name = &split.name;
+        let (before, decisions) = if let Some(course) = self.courses.get_mut(name) {
+            let rollout = &mut course.rollout;
+            let before = Before {
+                phase: rollout.phase(),
+                epoch: rollout.epoch(),
+            };
+            (
+                before,
+                rollout.on(RolloutEvent::Configured(split, nonce()), now),
+            )
+        } else {
+            // It appears while we run: what is not dormant is new.
+            let kept = self.dormant.remove(name);
+            let origin = kept.map_or(Origin::New, |record| Origin::Kept(Box::new(record)));
+            let (rollout, decisions) = Rollout::new(split, origin, nonce(), now);
+            let course = Course::new(self.in_force.key(name), rollout, now);
+            self.courses.insert(name.clone(), course);
+            (
+                Before {
+                    phase: Phase::Idle,
+                    epoch: Epoch::default(),
+                },
+                decisions,
+            )
+        };
+        self.decided(name, &before, decisions, turn);
+    }
+
+    /// A bad file was read: the last good one stays, and says so.
+    pub(super) fn rejected(&mut self, problems: &Problems, now: Moment, turn: &mut Turn) {
+        let text = problems.to_string();
+        self.file.reloads.1 += 1;
+        self.file.problem = Some(text.as_str().into());
+        turn.is_status_stale = true;
+        let text = format!("the file is bad, the last good one stays in force:\n{text}");
+        turn.news
+            .push(about_file(now, "config_rejected", text, true));
+    }
+
+    /// A source has answered, or failed to.
+    pub(super) fn discovered(&mut self, found: &Discovered, now: Moment, turn: &mut Turn) {
+        let upstream = &found.upstream;
+        let endpoints = &mut self.in_force.endpoints;
+        let complaint = |endpoints: &super::endpoints::Endpoints| {
+            endpoints
+                .get(upstream)
+                .and_then(|known| known.problem.clone())
+        };
+        let before = complaint(endpoints);
+        let Some(belief) = endpoints.discovered(found) else {
+            return;
+        };
+        let after = complaint(endpoints);
+        let (usable, all) = endpoints.counts(upstream);
+        self.book.discovered(upstream, belief.as_str());
+        turn.is_plan_stale |= belief == Belief::Believed;
+        turn.is_status_stale = true;
+        if after.is_some() && after != before {
+            let text = format!("{upstream}: {}", after.as_deref().unwrap_or_default());
+            turn.news.push(about_source(now, text, true));
+        } else if belief == Belief::Believed || before != after {
+            let text = format!("{upstream}: {usable} of {all} endpoints may be chosen");
+            turn.news.push(about_source(now, text, false));
+        }
+    }
+
+    /// Sources that have insisted for long enough are believed.
+    pub(super) fn believe_insistent(&mut self, now: Moment, turn: &mut Turn) {
+        let believed: Vec<UpstreamName> = self.in_force.endpoints.tick(now);
+        for upstream in believed {
+            let (usable, all) = self.in_force.endpoints.counts(&upstream);
+            let text = format!("{upstream} insists: {usable} of {all} endpoints may be chosen");
+            turn.news.push(about_source(now, text, true));
+            turn.is_plan_stale = true;
+        }
+    }
+}
+
+fn about_file(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
+    News {
+        by: "config".to_owned(),
+        ..about_source_with(at, what, text, is_warning)
+    }
+}
+
+fn about_source(at: Moment, text: String, is_warning: bool) -> News {
+    about_source_with(at, "discovery", text, is_warning)
+}
+
+fn about_source_with(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
+    let by = "discovery".to_owned();
+    News {
+        at,
+        what,
+        split: None,
+        epoch: None,
+        share: None,
+        by,
+        text,
+        is_warning,
+    }
+}

@@ -1,0 +1,153 @@
+//! Records, decisions and evidence as text in the journal (I9: serde ends here).
+
+use serde_json::{Value, json};
+
+use crate::{
+    judge::{Judgement, MetricJudgement, Verdict},
+    model::{Epoch, Moment, Nonce, Share, VersionName},
+    rollout::{Entry, Position, Record, Standing, State},
+};
+
+const STANDINGS: [(Standing, &str); 4] = [
+    (Standing::Waiting, "waiting"),
+    (Standing::Going, "going"),
+    (Standing::Held, "held"),
+    (Standing::Finished, "finished"),
+];
+
+/// A record as text.
+pub(super) fn record_text(record: &Record) -> String {
+    let State {
+        epoch,
+        nonce,
+        aborted,
+        position,
+        barred,
+    } = &record.state;
+    let standing = STANDINGS
+        .iter()
+        .find(|(standing, _)| *standing == position.standing);
+    json!({
+        "epoch": epoch.0,
+        "nonce": format!("{:032x}", nonce.0),
+        "aborted": aborted,
+        "revision": position.revision,
+        "step": position.step,
+        "standing": standing.map_or("held", |(_, word)| word),
+        "share": position.share.basis_points(),
+        "barred": barred.iter().map(VersionName::as_str).collect::<Vec<_>>(),
+        "canary": record.canary.as_ref().map(VersionName::as_str),
+        "configured": record.configured.map(Share::basis_points),
+        "steps": record.steps,
+        "since": record.since.micros(),
+        "why": record.why,
+        "fail_told": record.fail_told,
+    })
+    .to_string()
+}
+
+/// A record from text; `None`: it is not one.
+pub(super) fn read_record(text: &str) -> Option<Record> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let standing = value.get("standing")?.as_str()?;
+    let position = Position {
+        revision: value.get("revision")?.as_u64()?,
+        step: usize::try_from(value.get("step")?.as_u64()?).ok()?,
+        standing: STANDINGS.iter().find(|(_, word)| *word == standing)?.0,
+        share: share(value.get("share")?)?,
+    };
+    let barred = value.get("barred")?.as_array()?.iter();
+    let state = State {
+        epoch: Epoch(value.get("epoch")?.as_u64()?),
+        nonce: Nonce(u128::from_str_radix(value.get("nonce")?.as_str()?, 16).ok()?),
+        aborted: value.get("aborted")?.as_bool()?,
+        position,
+        barred: barred.map(version).collect::<Option<_>>()?,
+    };
+    let steps = value.get("steps")?.as_array()?.iter();
+    Some(Record {
+        state,
+        canary: optional(value.get("canary")?, version)?,
+        configured: optional(value.get("configured")?, share)?,
+        steps: steps
+            .map(|step| step.as_str().map(str::to_owned))
+            .collect::<Option<_>>()?,
+        since: Moment::from_micros(value.get("since")?.as_u64()?),
+        why: value.get("why")?.as_str()?.to_owned(),
+        fail_told: value.get("fail_told")?.as_bool()?,
+    })
+}
+
+/// The numbers that justify a decision, as text.
+pub(super) fn judgement_text(judgement: &Judgement) -> String {
+    let metrics: Vec<Value> = judgement.metrics.iter().map(metric).collect();
+    json!({
+        "verdict": verdict(judgement.verdict),
+        "cause": judgement.cause,
+        "why": judgement.why,
+        "evidence": judgement.evidence,
+        "threshold": judgement.threshold,
+        "is_worse": judgement.is_worse,
+        "invalid": judgement.invalid.map(|invalid| invalid.to_string()),
+        "canary_requests": judgement.canary_requests,
+        "metrics": metrics,
+    })
+    .to_string()
+}
+
+/// A line of history from its columns.
+pub(super) fn entry(at: i64, what: &str, share: i64, by: String, why: String) -> Entry {
+    let share = u16::try_from(share)
+        .ok()
+        .and_then(|share| Share::from_basis_points(share).ok());
+    Entry {
+        at: Moment::from_micros(u64::try_from(at).unwrap_or_default()),
+        what: Entry::word(what),
+        share: share.unwrap_or_default(),
+        by,
+        why,
+    }
+}
+
+fn metric(metric: &MetricJudgement) -> Value {
+    json!({
+        "metric": metric.metric,
+        "verdict": verdict(metric.verdict),
+        "canary": { "hits": metric.canary.0, "trials": metric.canary.1 },
+        "stable": { "hits": metric.stable.0, "trials": metric.stable.1 },
+        "estimate": metric.estimate,
+        "interval": [metric.interval.0, metric.interval.1],
+        "margin": metric.margin,
+        "evidence": metric.evidence,
+    })
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::NoData => "no_data",
+    }
+}
+
+fn version(value: &Value) -> Option<VersionName> {
+    VersionName::new(value.as_str()?).ok()
+}
+
+fn share(value: &Value) -> Option<Share> {
+    Share::from_basis_points(u16::try_from(value.as_u64()?).ok()?).ok()
+}
+
+/// `null` is nothing; what is there must be understood.
+#[expect(
+    clippy::option_option,
+    reason = "absent and not understood are two things"
+)]
+fn optional<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+    if value.is_null() {
+        Some(None)
+    } else {
+        read(value).map(Some)
+    }
+}

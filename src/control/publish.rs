@@ -1,0 +1,84 @@
+//! Shares, endpoints and the file in; a plan in force out. The only holder of the publisher (I1).
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::endpoints::Endpoints;
+use crate::{
+    config::Config,
+    model::{Generation, SplitKey, SplitName},
+    plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
+};
+
+/// What is in force, and the means to replace it.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) config: Arc<Config>,
+    pub(super) secrets: Secrets,
+    pub(super) endpoints: Endpoints,
+    pub(super) shifts: HashMap<SplitName, Shift>,
+    keys: Keys,
+    publisher: Publisher,
+    reader: Reader,
+}
+
+impl InForce {
+    /// Puts a first plan in force.
+    pub(super) fn begin(
+        config: Config,
+        secrets: Secrets,
+        endpoints: Endpoints,
+        shifts: HashMap<SplitName, Shift>,
+        mut keys: Keys,
+    ) -> Self {
+        let inputs = Inputs {
+            config: &config,
+            endpoints: &endpoints.good,
+            shifts: &shifts,
+            secrets: &secrets,
+            previous: None,
+            generation: Generation(1),
+        };
+        let (publisher, reader) = plan::channel(compile(&inputs, &mut keys));
+        let config = Arc::new(config);
+        Self {
+            config,
+            secrets,
+            endpoints,
+            shifts,
+            keys,
+            publisher,
+            reader,
+        }
+    }
+
+    /// Puts what is here now in force, under the next generation.
+    pub(super) fn publish(&mut self) {
+        let previous = Arc::clone(self.reader.current());
+        let inputs = Inputs {
+            config: &self.config,
+            endpoints: &self.endpoints.good,
+            shifts: &self.shifts,
+            secrets: &self.secrets,
+            previous: Some(&previous),
+            generation: previous.generation.next(),
+        };
+        let plan = compile(&inputs, &mut self.keys);
+        let is_published = self.publisher.publish(plan);
+        debug_assert!(is_published, "generations rise");
+    }
+
+    /// The number of the plan in force.
+    pub(super) fn generation(&mut self) -> Generation {
+        self.reader.current().generation
+    }
+
+    /// A reader for a worker.
+    pub(super) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// The key of a split in every plan of this process.
+    pub(super) fn key(&mut self, split: &SplitName) -> SplitKey {
+        self.keys.split(split)
+    }
+}

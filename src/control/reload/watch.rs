@@ -1,0 +1,200 @@
+//! Watches the file: events of its directory, a look each second, and SIGHUP.
+//!
+//! Editors rename, mounted volumes swap a symbolic link (`..data`), scripts write in place. So the
+//! directory is watched, and the one that the file really lies in. A file that is written in place
+//! may be seen half-written: what does not parse is read again for a moment before it is called
+//! bad. Where no events come (network file systems), the look each second finds the change.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+
+use super::{Loaded, read_config};
+use crate::{config::Problems, control::Event};
+
+/// How long the directory must be quiet before the file is read...
+const QUIET: Duration = Duration::from_millis(8);
+/// ...but no longer than this in all: others may write there all the time.
+const QUIET_MAX: Duration = Duration::from_millis(24);
+/// How long a file that does not parse is taken for half-written.
+const HALF_WRITTEN: Duration = Duration::from_millis(100);
+/// How often it is read again in that time.
+const AGAIN_EVERY: Duration = Duration::from_millis(10);
+/// How often the file is looked at without any event.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Why the file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Changed,
+    Asked,
+    Poll,
+}
+
+/// Sends what is read whenever it is another than before, until nobody listens any more.
+pub(in crate::control) async fn watch(
+    path: PathBuf,
+    last: Loaded,
+    mut asked: mpsc::Receiver<()>,
+    events: mpsc::Sender<Event>,
+) {
+    let (told, mut changes) = mpsc::channel(1);
+    let mut watched = Watched::new(path.clone(), told);
+    let mut poll = interval(POLL);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Ok(last);
+    loop {
+        let cause = tokio::select! {
+            Some(()) = changes.recv() => Cause::Changed,
+            word = asked.recv() => match word {
+                Some(()) => Cause::Asked,
+                None => return,
+            },
+            _ = poll.tick() => Cause::Poll,
+        };
+        if cause == Cause::Changed {
+            settle(&mut changes).await;
+        }
+        let found = read_patiently(&path, cause).await;
+        watched.follow();
+        if cause != Cause::Asked && found == last {
+            continue;
+        }
+        let event = match found.clone() {
+            Ok(loaded) => Event::Configured(Box::new(loaded)),
+            Err(problems) => Event::Rejected(problems),
+        };
+        last = found;
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits until no more changes come.
+async fn settle(changes: &mut mpsc::Receiver<()>) {
+    let began = Instant::now();
+    while began.elapsed() < QUIET_MAX {
+        if timeout(QUIET, changes.recv()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads; what does not parse right after a change is read again before it is called bad.
+async fn read_patiently(path: &Path, cause: Cause) -> Result<Loaded, Problems> {
+    let began = Instant::now();
+    loop {
+        let found = read(path).await;
+        let is_over = cause == Cause::Poll || began.elapsed() >= HALF_WRITTEN;
+        if found.is_ok() || is_over {
+            return found;
+        }
+        sleep(AGAIN_EVERY).await;
+    }
+}
+
+/// Reading may block: the file may lie on a network.
+async fn read(path: &Path) -> Result<Loaded, Problems> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_config(&path)).await;
+    read.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading the file was broken off");
+        Err(Problems::default())
+    })
+}
+
+/// The directories under watch.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    watcher: Option<RecommendedWatcher>,
+    directories: Vec<PathBuf>,
+}
+
+impl Watched {
+    fn new(path: PathBuf, told: mpsc::Sender<()>) -> Self {
+        let name = path.file_name().map(OsStr::to_owned);
+        let heard = move |event: notify::Result<notify::Event>| {
+            let matters = event.is_ok_and(|event| matters(&event, name.as_deref()));
+            if matters {
+                // A full channel holds a change that is not yet looked at.
+                let _already_told = told.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(heard);
+        let watcher = watcher.inspect_err(|error| {
+            tracing::warn!(%error, "no events of the file system; the file is read each second");
+        });
+        let mut watched = Self {
+            path,
+            watcher: watcher.ok(),
+            directories: Vec::new(),
+        };
+        watched.follow();
+        watched
+    }
+
+    /// Watches the directory of the file and the one it really lies in, wherever that is now.
+    fn follow(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let real = self
+            .path
+            .canonicalize()
+            .unwrap_or_else(|_| self.path.clone());
+        let mut wanted: Vec<PathBuf> = [&self.path, &real].map(|path| parent(path)).into();
+        wanted.dedup();
+        if wanted == self.directories {
+            return;
+        }
+        for directory in self.directories.drain(..) {
+            // It may be gone already.
+            let _gone = watcher.unwatch(&directory);
+        }
+        for directory in wanted {
+            match watcher.watch(&directory, RecursiveMode::NonRecursive) {
+                Ok(()) => self.directories.push(directory),
+                Err(error) => tracing::warn!(
+                    %error, directory = %directory.display(),
+                    "the directory cannot be watched; the file is read each second"
+                ),
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Whether an event can mean another content of the file. Our own reading must not.
+fn matters(event: &notify::Event, name: Option<&OsStr>) -> bool {
+    let is_ours = event.paths.iter().any(|path| path.file_name() == name);
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => is_ours,
+        EventKind::Access(_) => false,
+        // Links are swapped under other names than the file's.
+        EventKind::Create(_)
+        | EventKind::Remove(_)
+        | EventKind::Modify(_)
+        | EventKind::Any
+        | EventKind::Other => true,
+    }
+}

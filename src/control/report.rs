@@ -1,0 +1,107 @@
+//! Makes the snapshot that others read.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
+    course::{Course, Part},
+};
+use crate::{
+    config::{Split, Upstream},
+    model::{Moment, Role},
+    rollout::step_text,
+};
+
+/// How often the snapshot is replaced when nothing has happened but traffic.
+pub(super) const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+impl Control {
+    /// Whether a load balancer may send requests here.
+    fn is_ready(&self) -> bool {
+        let splits = &self.in_force.config.splits;
+        let mut used = splits
+            .iter()
+            .flat_map(|split| std::iter::once(&split.stable).chain(split.canary.as_ref()));
+        let endpoints = &self.in_force.endpoints;
+        self.is_listening && !self.is_draining && used.all(|name| endpoints.is_ready(name))
+    }
+
+    /// Replaces the snapshot.
+    pub(super) fn report(&mut self, now: Moment) {
+        self.reported = now;
+        let config = Arc::clone(&self.in_force.config);
+        let splits = config.splits.iter().filter_map(|split| {
+            let course = self.courses.get(&split.name)?;
+            Some(split_status(split, course, now))
+        });
+        let splits = splits.collect();
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| self.upstream_status(upstream, now));
+        let upstreams = upstreams.collect();
+        let status = Status {
+            as_of: now,
+            generation: self.in_force.generation(),
+            is_ready: self.is_ready(),
+            is_draining: self.is_draining,
+            config: ConfigStatus {
+                hash: config.hash,
+                ..self.file.clone()
+            },
+            splits,
+            upstreams,
+        };
+        self.outlets.status.send_replace(Arc::new(status));
+    }
+
+    fn upstream_status(&self, upstream: &Upstream, now: Moment) -> UpstreamStatus {
+        let known = self.in_force.endpoints.get(&upstream.name);
+        UpstreamStatus {
+            name: upstream.name.clone(),
+            endpoints: self.in_force.endpoints.counts(&upstream.name),
+            age: known
+                .and_then(|known| known.answered)
+                .map(|answered| now.since(answered)),
+            problem: known.and_then(|known| known.problem.clone()),
+        }
+    }
+}
+
+fn split_status(split: &Split, course: &Course, now: Moment) -> SplitStatus {
+    let rollout = &course.rollout;
+    let record = rollout.record();
+    let count = rollout.strategy().steps.len();
+    let position = record.state.position;
+    SplitStatus {
+        name: split.name.clone(),
+        stable: (&split.stable).into(),
+        canary: record.canary.clone(),
+        epoch: rollout.epoch(),
+        revision: position.revision,
+        phase: rollout.phase().as_str(),
+        phase_reason: rollout.phase_reason().to_owned(),
+        step: (count > 0).then(|| ((position.step + 1).min(count), count)),
+        step_text: rollout.step().map(step_text).unwrap_or_default(),
+        step_ends: rollout.step_ends(),
+        configured: split.weight,
+        share: rollout.share(),
+        observed: course.observed(),
+        judgement: course.judgement.clone(),
+        arms: [
+            arm(Role::Stable, &course.stable, now),
+            arm(Role::Canary, &course.canary, now),
+        ],
+        history: rollout.history().to_vec(),
+    }
+}
+
+fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
+    ArmStatus {
+        role,
+        trials: part.trials,
+        failures: part.failures,
+        rate: part.window.rate(now),
+        quantiles: part.window.quantiles(),
+    }
+}

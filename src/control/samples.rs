@@ -1,0 +1,87 @@
+//! What a sample and the passing of time lead to: counts, looks of the judge, snapshots.
+
+use std::time::Duration;
+
+use super::{
+    Control, SeriesKey,
+    report::REPORT_EVERY,
+    turn::{Before, Turn},
+};
+use crate::{
+    measure::Sample,
+    model::{Moment, SplitName},
+};
+
+/// How long after a failed write all state is written again.
+const KEEP_AGAIN: Duration = Duration::from_secs(5);
+
+impl Control {
+    /// A worker hands over what it counted. The judge looks at once if it may.
+    pub(super) fn sampled(&mut self, sample: Sample, now: Moment, turn: &mut Turn) {
+        self.count(&sample, now);
+        self.book.hold(sample);
+        self.look(now, turn);
+    }
+
+    /// Time has passed.
+    pub(super) fn ticked(&mut self, now: Moment, turn: &mut Turn) {
+        self.look(now, turn);
+        self.believe_insistent(now, turn);
+        if now.since(self.reported) >= REPORT_EVERY {
+            turn.is_status_stale = true;
+        }
+        let failures = self.journal.failures();
+        if failures > self.failures_seen && now.since(self.kept_again) >= KEEP_AGAIN {
+            (self.kept_again, self.failures_seen) = (now, failures);
+            turn.changed.extend(self.courses.keys().cloned());
+        }
+    }
+
+    fn count(&mut self, sample: &Sample, now: Moment) {
+        let lines_max = self.in_force.config.metrics.max_series;
+        for (key, cell) in &sample.cells {
+            let found = self
+                .courses
+                .iter_mut()
+                .find(|(_, course)| course.key == key.split);
+            // A split that has left the file since is counted no more.
+            let Some((split, course)) = found else {
+                continue;
+            };
+            course.count(key.stage, key.role, cell, now);
+            let Some(stretch) = course.stretch(key.stage) else {
+                continue;
+            };
+            let Some(route) = stretch.routes.get(key.route.index()) else {
+                continue;
+            };
+            let series = SeriesKey {
+                split: split.clone(),
+                version: stretch.version(key.role).clone(),
+                role: key.role,
+                route: route.clone(),
+            };
+            self.book.count(series, cell, lines_max);
+        }
+    }
+
+    fn look(&mut self, now: Moment, turn: &mut Turn) {
+        if self.is_draining {
+            return;
+        }
+        let due = self.courses.iter().filter(|(_, course)| course.is_due(now));
+        let due: Vec<SplitName> = due.map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some(course) = self.courses.get_mut(&name) else {
+                continue;
+            };
+            let in_flight = self.book.in_flight(course.key);
+            let before = Before {
+                phase: course.rollout.phase(),
+                epoch: course.rollout.epoch(),
+            };
+            let decisions = course.look(&in_flight, now);
+            self.decided(&name, &before, decisions, turn);
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! The loop without its surroundings: events in, plans and status out, at moments of our choice.
+
+use std::{path::Path, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::{
+    config::{OnFailure, OnInconclusive, OnStart, Problems, Rollout, Split, Step},
+    measure::{AttemptLabel, Cell, CellKey},
+    model::{CodeClass, Endpoint, Epoch, Outcome, Reason, Role, RouteId, Share, SplitKey, Stage},
+    rollout::fixture,
+};
+
+fn share(percent: u16) -> Share {
+    Share::from_basis_points(percent * 100).unwrap()
+}
+
+fn at(millis: u64) -> Moment {
+    Moment::from_millis(1_700_000_000_000 + millis)
+}
+
+fn shop(weight: u16) -> Split {
+    Split {
+        weight: Some(share(weight)),
+        ..fixture::split("shop", "v1", Some("v2"))
+    }
+}
+
+fn ramp() -> Split {
+    let rollout = Rollout {
+        steps: vec![
+            Step::SetWeight(share(10)),
+            Step::Analysis {
+                max: None,
+                min: None,
+            },
+        ],
+        on_start: OnStart::NewVersion,
+        on_failure: OnFailure::Rollback,
+        on_inconclusive: OnInconclusive::Pause,
+        on_no_data: OnInconclusive::Pause,
+    };
+    Split {
+        weight: None,
+        rollout: Some(rollout),
+        ..shop(0)
+    }
+}
+
+fn loaded(hash: u64, splits: Vec<Split>) -> Loaded {
+    let config = fixture::config(hash, splits);
+    Loaded {
+        config,
+        secrets: HashMap::new(),
+        warnings: Problems::default(),
+    }
+}
+
+/// Control with a clock in our hand.
+struct Desk {
+    control: Control,
+    handle: Handle,
+    reader: plan::Reader,
+    now: u64,
+}
+
+impl Desk {
+    fn of(split: Split, state_dir: Option<&Path>, start_rollouts: bool) -> Self {
+        let setup = Setup {
+            path: None,
+            loaded: loaded(1, vec![split]),
+            state_dir: state_dir.map(Path::to_owned),
+            start_rollouts,
+        };
+        let Opened {
+            control,
+            handle,
+            reader,
+            ..
+        } = Control::open_at(setup, at(0));
+        Self {
+            control,
+            handle,
+            reader,
+            now: 0,
+        }
+    }
+
+    fn on(&mut self, event: Event) {
+        self.control.on(event, at(self.now));
+    }
+
+    fn ask(&mut self, command: Command, if_epoch: Option<Epoch>) -> Result<Done, Refusal> {
+        let (answer, mut answered) = oneshot::channel();
+        let split = SplitName::new("shop").unwrap();
+        let actor = "ann".to_owned();
+        self.on(Event::Asked(Ask {
+            split,
+            command,
+            if_epoch,
+            reason: None,
+            actor,
+            answer,
+        }));
+        answered.try_recv().unwrap()
+    }
+
+    fn save(&mut self, hash: u64, splits: Vec<Split>) {
+        self.on(Event::Configured(Box::new(loaded(hash, splits))));
+    }
+
+    /// A tenth of a second of traffic: stable is well, the canary fails so many of its requests.
+    fn traffic(&mut self, stable: u64, canary: u64, failures: u64) {
+        self.now += 100;
+        let (key, stage) = self.in_force();
+        let mut sample = Sample::default();
+        for (role, trials, failures) in
+            [(Role::Stable, stable, 0), (Role::Canary, canary, failures)]
+        {
+            sample
+                .cells
+                .insert(cell_key(key, stage, role), cell(trials, failures));
+        }
+        self.on(Event::Sampled(Box::new(sample)));
+    }
+
+    fn in_force(&mut self) -> (SplitKey, Stage) {
+        let split = &self.reader.current().splits[0];
+        (split.key, split.stage)
+    }
+
+    fn phase(&self) -> (&'static str, Share) {
+        let status = self.handle.status();
+        let split = &status.splits[0];
+        (split.phase, split.share)
+    }
+
+    fn share_in_force(&mut self) -> Share {
+        self.reader.current().splits[0].share
+    }
+}
+
+fn cell_key(split: SplitKey, stage: Stage, role: Role) -> CellKey {
+    CellKey {
+        split,
+        stage,
+        role,
+        route: RouteId(0),
+    }
+}
+
+fn cell(trials: u64, failures: u64) -> Cell {
+    let mut cell = Cell {
+        assigned: trials,
+        trials,
+        failures,
+        ..Cell::default()
+    };
+    cell.latency.record_n(Duration::from_millis(5), trials);
+    let label = |code_class, outcome| AttemptLabel {
+        code_class,
+        outcome,
+        reason: Reason::None,
+    };
+    let bad = label(CodeClass::ServerError, Outcome::Failure);
+    cell.attempts.add(
+        label(CodeClass::Success, Outcome::Success),
+        trials - failures,
+    );
+    cell.attempts.add(bad, failures);
+    cell
+}
+
+#[test]
+fn a_plain_weight_is_in_force_from_the_first_plan_on() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let plan = desk.reader.current();
+    assert_eq!(plan.splits[0].share, share(10));
+    assert_eq!(plan.upstreams.len(), 2);
+    assert_eq!(
+        plan.upstreams[0].endpoints.len(),
+        1,
+        "written addresses serve at once"
+    );
+    assert_eq!(desk.phase(), ("progressing", share(10)));
+    assert!(!desk.handle.status().is_ready, "nobody listens yet");
+    desk.on(Event::Listening);
+    assert!(desk.handle.status().is_ready);
+    desk.on(Event::Draining);
+    assert!(!desk.handle.status().is_ready);
+}
+
+#[test]
+fn a_canary_that_breaks_is_taken_to_zero_in_the_turn_of_the_verdict() {
+    let mut desk = Desk::of(shop(10), None, false);
+    for _ in 0..50 {
+        desk.traffic(90, 10, 0);
+    }
+    assert_eq!(desk.share_in_force(), share(10));
+    let before = desk.reader.current().generation;
+    let mut news = desk.handle.news();
+    let mut bad_ticks = 0;
+    while desk.share_in_force() > Share::ZERO {
+        desk.traffic(90, 10, 10);
+        bad_ticks += 1;
+        assert!(bad_ticks <= 10, "within a second");
+    }
+    assert!(
+        desk.reader.current().generation > before,
+        "generations rise"
+    );
+    assert_eq!(desk.phase(), ("rolled_back", Share::ZERO));
+    let told = news.try_recv().unwrap();
+    assert_eq!((told.what, told.by.as_str()), ("rolled_back", "judge"));
+    let status = desk.handle.status();
+    assert!(!status.splits[0].phase_reason.is_empty());
+    assert!(
+        status.splits[0]
+            .history
+            .iter()
+            .any(|entry| entry.what == "rolled_back")
+    );
+    let totals = desk.control.book.totals(0);
+    let rollbacks: Vec<_> = totals
+        .rollbacks
+        .iter()
+        .map(|(_, why, n)| (*why, *n))
+        .collect();
+    assert_eq!(rollbacks, [("critical", 1)]);
+    // Late outcomes of the old stage count in metrics and change nothing.
+    desk.traffic(90, 10, 10);
+    assert_eq!(desk.phase(), ("rolled_back", Share::ZERO));
+}
+
+#[test]
+fn a_fault_of_both_versions_is_no_reason_to_roll_back() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let (key, stage) = desk.in_force();
+    for tick in 0..300_u64 {
+        desk.now += 100;
+        let is_out = (100..300).contains(&tick);
+        let mut sample = Sample::default();
+        for (role, trials) in [(Role::Stable, 90), (Role::Canary, 10)] {
+            let failures = if is_out { trials } else { 0 };
+            sample
+                .cells
+                .insert(cell_key(key, stage, role), cell(trials, failures));
+        }
+        desk.on(Event::Sampled(Box::new(sample)));
+    }
+    assert_eq!(desk.phase(), ("progressing", share(10)));
+}
+
+#[test]
+fn series_carry_the_version_and_route_of_assignment() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let (key, first) = desk.in_force();
+    let other = Split {
+        canary: Some(fixture::upstream_name("v3")),
+        ..shop(20)
+    };
+    desk.save(2, vec![other]);
+    let (_, second) = desk.in_force();
+    assert!(second > first);
+    let mut sample = Sample::default();
+    sample
+        .cells
+        .insert(cell_key(key, first, Role::Canary), cell(7, 0));
+    sample
+        .cells
+        .insert(cell_key(key, second, Role::Canary), cell(5, 0));
+    desk.on(Event::Sampled(Box::new(sample)));
+    let totals = desk.control.book.totals(0);
+    let series: Vec<_> = totals
+        .series
+        .iter()
+        .map(|(key, cell)| (key.version.as_str(), key.route.as_str(), cell.trials))
+        .collect();
+    assert_eq!(series, [("v2", "default", 7), ("v3", "default", 5)]);
+    desk.now += 300;
+    desk.on(Event::Tick);
+    let status = desk.handle.status();
+    assert_eq!(
+        status.splits[0].arm(Role::Canary).unwrap().trials,
+        5,
+        "of this rollout only"
+    );
+    assert_eq!(status.splits[0].observed, Some(1.0));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let generation = desk.reader.current().generation;
+    let problems = crate::config::load("version: 1\nsplits: {", "serin.yaml").unwrap_err();
+    desk.on(Event::Rejected(problems));
+    let status = desk.handle.status();
+    assert_eq!(status.config.reloads, (0, 1));
+    assert!(
+        status
+            .config
+            .problem
+            .as_deref()
+            .unwrap()
+            .contains("serin.yaml")
+    );
+    assert_eq!(desk.reader.current().generation, generation);
+    desk.save(1, vec![shop(10)]);
+    let status = desk.handle.status();
+    assert_eq!(
+        (status.config.reloads, status.config.problem.clone()),
+        ((1, 1), None)
+    );
+    assert_eq!(
+        desk.reader.current().generation,
+        generation,
+        "the same file is no change"
+    );
+    desk.save(2, vec![shop(30)]);
+    assert_eq!(desk.share_in_force(), share(30));
+    assert!(desk.reader.current().generation > generation);
+}
+
+#[test]
+fn a_save_elsewhere_never_moves_a_split() {
+    let mut desk = Desk::of(shop(10), None, false);
+    desk.ask(Command::SetWeight(share(25)), None).unwrap();
+    let (_, stage) = desk.in_force();
+    desk.save(2, vec![shop(10), fixture::split("other", "v1", None)]);
+    assert_eq!(desk.share_in_force(), share(25));
+    assert_eq!(desk.in_force().1, stage, "the stage goes on");
+}
+
+#[test]
+fn people_are_answered_when_it_is_in_force_or_told_why_not() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let done = desk.ask(Command::SetWeight(share(50)), None).unwrap();
+    assert_eq!(done.share, share(50));
+    assert_eq!(desk.share_in_force(), share(50));
+    let stale = desk.ask(Command::Abort, Some(Epoch(7))).unwrap_err();
+    assert_eq!(stale.kind, RefusalKind::Stale);
+    desk.ask(Command::Abort, Some(done.epoch)).unwrap();
+    assert_eq!(desk.share_in_force(), Share::ZERO);
+    let refused = desk.ask(Command::Promote { full: true }, None).unwrap_err();
+    assert_eq!(refused.kind, RefusalKind::Conflict);
+    assert!(refused.help.contains("serin retry"), "{refused:?}");
+    let done = desk.ask(Command::Retry, None).unwrap();
+    assert_eq!((done.epoch, done.share), (Epoch(2), share(10)));
+    let mut desk = Desk::of(fixture::split("shop", "v1", None), None, false);
+    let refused = desk.ask(Command::Promote { full: true }, None).unwrap_err();
+    assert_eq!(refused.kind, RefusalKind::Invalid);
+}
+
+#[test]
+fn an_empty_answer_of_a_source_changes_nothing() {
+    let mut desk = Desk::of(shop(10), None, false);
+    let said = |millis, endpoints: Vec<Endpoint>| {
+        let upstream = fixture::upstream_name("v1");
+        Event::Discovered(Discovered {
+            upstream,
+            as_of: at(millis),
+            result: Ok(endpoints.into()),
+        })
+    };
+    desk.on(said(1, Vec::new()));
+    assert_eq!(desk.reader.current().upstreams[0].endpoints.len(), 1);
+    assert!(desk.handle.status().upstreams[0].problem.is_some());
+    let two = [1, 2].map(|port| Endpoint::new(([127, 0, 0, 1], port).into()));
+    desk.on(said(2, two.to_vec()));
+    assert_eq!(desk.reader.current().upstreams[0].endpoints.len(), 2);
+    assert_eq!(desk.handle.status().upstreams[0].problem, None);
+}
+
+#[test]
+fn a_rollback_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let mut desk = Desk::of(shop(10), state, false);
+    desk.ask(Command::Abort, None).unwrap();
+    drop(desk);
+    let mut desk = Desk::of(shop(10), state, false);
+    assert_eq!(desk.phase(), ("rolled_back", Share::ZERO));
+    assert_eq!(desk.share_in_force(), Share::ZERO, "from the first plan on");
+    let status = desk.handle.status();
+    assert!(
+        status.splits[0]
+            .history
+            .iter()
+            .any(|entry| entry.what == "aborted"),
+        "history, too"
+    );
+    desk.save(2, vec![shop(20)]);
+    assert_eq!(
+        desk.share_in_force(),
+        Share::ZERO,
+        "nothing in a file revives it"
+    );
+    drop(desk);
+    let mut desk = Desk::of(shop(20), state, true);
+    assert_eq!(desk.share_in_force(), Share::ZERO, "nor does an option");
+    desk.ask(Command::Retry, None).unwrap();
+    drop(desk);
+    assert_eq!(
+        Desk::of(shop(20), state, false).phase(),
+        ("progressing", share(20))
+    );
+}
+
+#[test]
+fn a_lost_state_means_stable_for_a_rollout_with_steps() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let mut desk = Desk::of(ramp(), state, false);
+    assert_eq!(desk.phase(), ("idle", Share::ZERO));
+    assert!(
+        desk.handle.status().splits[0]
+            .phase_reason
+            .contains("no state is known")
+    );
+    desk.ask(Command::Resume, None).unwrap();
+    assert_eq!(desk.phase(), ("progressing", share(10)));
+    drop(desk);
+    let mut desk = Desk::of(ramp(), state, false);
+    assert_eq!(
+        desk.phase(),
+        ("progressing", share(10)),
+        "what is known goes on"
+    );
+    desk.ask(Command::Abort, None).unwrap();
+    drop(desk);
+    std::fs::remove_dir_all(directory.path()).unwrap();
+    let mut desk = Desk::of(ramp(), state, false);
+    assert_eq!(desk.share_in_force(), Share::ZERO);
+    drop(desk);
+    assert_eq!(
+        Desk::of(ramp(), state, true).phase(),
+        ("progressing", share(10))
+    );
+}
+
+#[test]
+fn a_split_that_an_intact_journal_does_not_know_is_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    drop(Desk::of(fixture::split("shop", "v1", None), state, false));
+    let desk = Desk::of(ramp(), state, false);
+    assert_eq!(
+        desk.phase(),
+        ("progressing", share(10)),
+        "the canary appeared while we were down"
+    );
+}
+
+#[test]
+fn a_restart_between_publication_and_writing_is_no_worse_than_a_lost_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let mut desk = Desk::of(ramp(), state, true);
+    desk.control.journal.flush();
+    // What the disk holds at this moment is what a kill between the two would leave.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    desk.ask(Command::Abort, None).unwrap();
+    let mut again = Desk::of(ramp(), Some(copy.path()), false);
+    assert_eq!(
+        again.phase(),
+        ("progressing", share(10)),
+        "as it was before the act"
+    );
+    for _ in 0..20 {
+        again.traffic(90, 10, 10);
+    }
+    assert_eq!(
+        again.phase(),
+        ("rolled_back", Share::ZERO),
+        "and found again"
+    );
+}

@@ -1,0 +1,162 @@
+//! The book: everything counted since the start, and what each worker holds right now.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{SeriesKey, Totals, analysis::InFlight};
+use crate::{
+    measure::{Cell, Gauges, RequestLabel, Sample, Tally},
+    model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
+};
+
+/// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
+const LINES_OF_A_SERIES: usize = 30;
+/// How many ids of failed requests a series names.
+const FAILED_IDS_MAX: usize = 8;
+/// The route that takes what is over the bound.
+const OTHER_ROUTE: &str = "_other";
+
+/// Totals since the start.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    series: HashMap<SeriesKey, Cell>,
+    refused: Tally<RequestLabel>,
+    workers: BTreeMap<u16, Gauges>,
+    rollbacks: BTreeMap<(SplitName, &'static str), u64>,
+    rollouts: BTreeMap<(SplitName, &'static str), u64>,
+    discoveries: BTreeMap<(UpstreamName, &'static str), u64>,
+}
+
+impl Book {
+    /// Adds a cell; beyond `lines_max` lines of metrics new routes are counted together.
+    pub(super) fn count(&mut self, key: SeriesKey, cell: &Cell, lines_max: usize) {
+        let is_full = self.series.len() * LINES_OF_A_SERIES >= lines_max;
+        let key = if is_full && !self.series.contains_key(&key) {
+            other(key)
+        } else {
+            key
+        };
+        let total = self.series.entry(key).or_default();
+        total.merge(cell);
+        // Users are for the judge; of ids the last few are kept.
+        total.failed_users.clear();
+        let surplus = total.failed_requests.len().saturating_sub(FAILED_IDS_MAX);
+        total.failed_requests.drain(..surplus);
+    }
+
+    /// Takes what a sample says of its worker, and what was refused there.
+    pub(super) fn hold(&mut self, sample: Sample) {
+        self.refused.merge(&sample.refused);
+        self.workers.insert(sample.worker, sample.gauges);
+    }
+
+    /// Ages of one split's attempts under way, over all workers.
+    pub(super) fn in_flight(&self, split: SplitKey) -> InFlight {
+        let mut all = InFlight::new();
+        for gauges in self.workers.values() {
+            for (key, ages) in gauges
+                .in_flight
+                .iter()
+                .filter(|(key, _)| key.split == split)
+            {
+                let [stable, canary] = all.entry(key.stage).or_default();
+                match key.role {
+                    Role::Stable => stable.merge(ages),
+                    Role::Canary => canary.merge(ages),
+                }
+            }
+        }
+        all
+    }
+
+    /// A canary was taken to 0.
+    pub(super) fn rolled_back(&mut self, split: &SplitName, cause: &'static str) {
+        *self.rollbacks.entry((split.clone(), cause)).or_default() += 1;
+    }
+
+    /// A rollout has ended.
+    pub(super) fn ended(&mut self, split: &SplitName, result: &'static str) {
+        *self.rollouts.entry((split.clone(), result)).or_default() += 1;
+    }
+
+    /// A source has answered.
+    pub(super) fn discovered(&mut self, upstream: &UpstreamName, result: &'static str) {
+        *self
+            .discoveries
+            .entry((upstream.clone(), result))
+            .or_default() += 1;
+    }
+
+    /// A copy for those who ask.
+    pub(super) fn totals(&self, journal_failures: u64) -> Totals {
+        let mut series: Vec<_> = self
+            .series
+            .iter()
+            .map(|(key, cell)| (key.clone(), cell.clone()))
+            .collect();
+        series.sort_by(|left, right| left.0.cmp(&right.0));
+        Totals {
+            series,
+            refused: self.refused.clone(),
+            workers: self.workers.values().cloned().collect(),
+            rollbacks: flat(&self.rollbacks),
+            rollouts: flat(&self.rollouts),
+            discoveries: flat(&self.discoveries),
+            journal_failures,
+        }
+    }
+}
+
+fn other(key: SeriesKey) -> SeriesKey {
+    match RouteName::new(OTHER_ROUTE) {
+        Ok(route) => SeriesKey { route, ..key },
+        Err(_) => key,
+    }
+}
+
+fn flat<N: Clone>(counts: &BTreeMap<(N, &'static str), u64>) -> Vec<(N, &'static str, u64)> {
+    counts
+        .iter()
+        .map(|((name, word), count)| (name.clone(), *word, *count))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::VersionName;
+
+    #[test]
+    fn routes_beyond_the_bound_are_counted_together() {
+        let mut book = Book::default();
+        let cell = Cell {
+            trials: 1,
+            assigned: 1,
+            failed_users: vec![7],
+            ..Cell::default()
+        };
+        for number in 0..5 {
+            let key = SeriesKey {
+                split: SplitName::new("shop").unwrap(),
+                version: VersionName::new("v1").unwrap(),
+                role: Role::Stable,
+                route: RouteName::new(&format!("r{number}")).unwrap(),
+            };
+            book.count(key, &cell, 60);
+        }
+        let totals = book.totals(0);
+        let routes: Vec<_> = totals
+            .series
+            .iter()
+            .map(|(key, _)| key.route.as_str())
+            .collect();
+        assert_eq!(routes, ["_other", "r0", "r1"]);
+        let trials: u64 = totals.series.iter().map(|(_, cell)| cell.trials).sum();
+        assert_eq!(trials, 5);
+        assert!(
+            totals
+                .series
+                .iter()
+                .all(|(_, cell)| cell.failed_users.is_empty())
+        );
+    }
+}

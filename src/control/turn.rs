@@ -1,0 +1,158 @@
+//! One turn of the loop: what an event has led to is put in force, then kept, then told (I10).
+
+use std::collections::BTreeSet;
+
+use tokio::sync::oneshot;
+
+use super::{
+    Control, Done, News, Refusal,
+    journal::{Audit, Decision},
+};
+use crate::{
+    judge::Judgement,
+    model::{Epoch, Moment, SplitName},
+    rollout::{Decisions, Entry, Phase},
+};
+
+/// What one event has led to so far.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The plan in force is not what it should be.
+    pub(super) is_plan_stale: bool,
+    /// The snapshot is not what it should be.
+    pub(super) is_status_stale: bool,
+    /// Splits whose state is to be kept.
+    pub(super) changed: BTreeSet<SplitName>,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) news: Vec<News>,
+    pub(super) answer: Option<Answer>,
+}
+
+/// What a person is told, and what is kept of it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) to: oneshot::Sender<Result<Done, Refusal>>,
+    pub(super) result: Result<Done, Refusal>,
+    pub(super) audit: Audit,
+}
+
+/// Where a rollout stood before an event.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) phase: Phase,
+    pub(super) epoch: Epoch,
+}
+
+impl Control {
+    /// Takes up what a rollout has decided.
+    pub(super) fn decided(
+        &mut self,
+        split: &SplitName,
+        before: &Before,
+        decisions: Decisions,
+        turn: &mut Turn,
+    ) {
+        let Some(course) = self.courses.get(split) else {
+            return;
+        };
+        if decisions.is_changed {
+            turn.changed.insert(split.clone());
+        }
+        let epoch = course.rollout.epoch();
+        let was_open = matches!(
+            before.phase,
+            Phase::Progressing { .. } | Phase::Paused { .. }
+        );
+        if epoch != before.epoch && was_open {
+            self.book.ended(split, "superseded");
+        }
+        for entry in decisions.entries {
+            match entry.what {
+                "rolled_back" | "aborted" => {
+                    let judgement = course.judgement.as_ref();
+                    self.book.rolled_back(split, cause(&entry, judgement));
+                    self.book.ended(split, "rolled_back");
+                }
+                "promoted" => self.book.ended(split, "promoted"),
+                _ => {}
+            }
+            turn.news.push(news(split, epoch, &entry));
+            let is_judged = matches!(entry.by.as_str(), "judge" | "absolute");
+            let judgement = course.judgement.clone().filter(|_| is_judged);
+            turn.decisions.push(Decision {
+                split: split.clone(),
+                epoch,
+                entry,
+                judgement,
+            });
+        }
+    }
+
+    /// Publish first, tell later.
+    pub(super) fn close(&mut self, turn: Turn, now: Moment) {
+        self.put_in_force(&turn, now);
+        if let Some(answer) = turn.answer {
+            self.journal.asked(answer.audit);
+            // Whoever asked may be gone.
+            let _gone = answer.to.send(answer.result);
+        }
+        for split in &turn.changed {
+            if let Some(course) = self.courses.get(split) {
+                self.journal.keep(split, now, course.rollout.record());
+            }
+        }
+        for decision in turn.decisions {
+            self.journal.decided(decision);
+        }
+        let is_news = !turn.news.is_empty();
+        for news in turn.news {
+            self.announcer.tell(news);
+        }
+        if is_news || turn.is_plan_stale || turn.is_status_stale || !turn.changed.is_empty() {
+            self.report(now);
+        }
+    }
+
+    fn put_in_force(&mut self, turn: &Turn, now: Moment) {
+        let mut is_stale = turn.is_plan_stale;
+        let config = &self.in_force.config;
+        for split in &config.splits {
+            if !turn.is_plan_stale && !turn.changed.contains(&split.name) {
+                continue;
+            }
+            let Some(course) = self.courses.get_mut(&split.name) else {
+                continue;
+            };
+            let shift = course.align(split, now);
+            let old = self.in_force.shifts.insert(split.name.clone(), shift);
+            is_stale |= old != Some(shift);
+        }
+        if is_stale && !self.is_draining {
+            self.in_force.publish();
+        }
+    }
+}
+
+/// The `cause` label of metrics.
+fn cause(entry: &Entry, judgement: Option<&Judgement>) -> &'static str {
+    let is_critical = judgement.is_some_and(|word| word.cause.starts_with("critical:"));
+    match (entry.what, entry.by.as_str()) {
+        ("aborted", _) => "operator",
+        (_, "absolute") => "absolute",
+        (_, "judge") if is_critical => "critical",
+        _ => "verdict",
+    }
+}
+
+fn news(split: &SplitName, epoch: Epoch, entry: &Entry) -> News {
+    News {
+        at: entry.at,
+        what: entry.what,
+        split: Some(split.clone()),
+        epoch: Some(epoch),
+        share: Some(entry.share),
+        by: entry.by.clone(),
+        text: entry.why.clone(),
+        is_warning: matches!(entry.what, "rolled_back" | "failed" | "waiting" | "barred"),
+    }
+}
