@@ -1,0 +1,99 @@
+//! Invariants that are absences, and documents that must not promise what is not there.
+
+use crate::{
+    report,
+    source::{is_word, paths, repository},
+};
+
+/// A name, the places where it may stand, and the invariant that says so.
+const PLACES: &[(&str, &[&str], &str)] = &[
+    (
+        "Publisher",
+        &["src/plan/", "src/control/"],
+        "only control publishes plans (I1)",
+    ),
+    (
+        "Sidecar",
+        &["src/config/"],
+        "no preset outlives the reading of the file (I12)",
+    ),
+    (
+        "Edge",
+        &["src/config/"],
+        "no preset outlives the reading of the file (I12)",
+    ),
+];
+
+/// Rooms that a request goes through, and what must not be named there.
+const PATH: &[&str] = &["src/proxy/", "src/plan/", "src/measure/"];
+const WAITS: &[&str] = &[
+    "Mutex",
+    "RwLock",
+    "Semaphore",
+    "Condvar",
+    "Barrier",
+    "OnceLock",
+];
+
+#[test]
+fn names_stand_only_where_an_invariant_lets_them() {
+    let mut problems = Vec::new();
+    for source in repository()
+        .iter()
+        .filter(|source| source.path.starts_with("src/"))
+    {
+        for (line, path) in paths(source.product()) {
+            let is_named = |name: &str| path.split("::").any(|part| part == name);
+            for (name, places, why) in PLACES.iter().filter(|(name, ..)| is_named(name)) {
+                if !places.iter().any(|place| source.path.starts_with(place)) {
+                    problems.push(format!("{}:{line}: `{name}` here: {why}", source.path));
+                }
+            }
+            let is_on_path = PATH.iter().any(|room| source.path.starts_with(room));
+            if let Some(name) = WAITS.iter().find(|name| is_on_path && is_named(name)) {
+                problems.push(format!(
+                    "{}:{line}: `{name}` on the request's path; own the value, or send it (I6)",
+                    source.path
+                ));
+            }
+        }
+    }
+    report(&problems);
+}
+
+/// Documents whose backticks name files and tests of this repository.
+const TRUE: &[&str] = &["docs/ARCHITECTURE.md"];
+
+#[test]
+fn documents_name_files_and_tests_that_exist() {
+    let all = repository();
+    let is_file = |name: &str| {
+        all.iter().any(|source| {
+            source.path == name
+                || source
+                    .path
+                    .strip_prefix("src/")
+                    .is_some_and(|it| it == name)
+        })
+    };
+    let is_test = |name: &str| {
+        let head = format!("fn {name}(");
+        all.iter().any(|source| source.code.contains(&head))
+    };
+    let mut problems = Vec::new();
+    for source in all.iter().filter(|source| TRUE.contains(&&*source.path)) {
+        for (line, text) in (1..).zip(source.text.lines()) {
+            for name in text.split('`').skip(1).step_by(2) {
+                let names_file = name.contains('/') && name.contains(".rs") && !name.contains('*');
+                let names_test = name.matches('_').count() >= 3 && name.chars().all(is_word);
+                if (names_file && !is_file(name)) || (names_test && !is_test(name)) {
+                    problems.push(format!(
+                        "{}:{line}: `{name}` is not there; make the document true",
+                        source.path
+                    ));
+                }
+            }
+        }
+    }
+    report(&problems);
+}
