@@ -302,6 +302,20 @@ async fn a_foreign_page_cannot_act() {
 }
 
 #[tokio::test]
+async fn leaked_connections_do_not_lock_the_operator_out() {
+    let (_directory, serving, _fake, at) = setup().await;
+    let mut leaked = Vec::new();
+    for _ in 0..200 {
+        leaked.push(TcpStream::connect(at).await.unwrap());
+    }
+    let unix = UnixStream::connect(serving.unix().unwrap()).await.unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert_eq!(exchange(unix, request).await.status, 200);
+    drop(leaked);
+    assert_eq!(call(at, "GET /healthz", "", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_stream_begins_with_the_status_tells_news_and_ends_with_the_process() {
     let (_directory, serving, fake, at) = setup().await;
     let mut stream = TcpStream::connect(at).await.unwrap();

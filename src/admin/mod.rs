@@ -9,6 +9,7 @@
 mod api;
 mod guard;
 mod health;
+mod listen;
 mod metrics;
 mod stream;
 pub mod wire;
@@ -24,23 +25,19 @@ use std::{
 use axum::{
     Router,
     error_handling::HandleErrorLayer,
-    extract::{DefaultBodyLimit, connect_info::Connected},
+    extract::DefaultBodyLimit,
     middleware,
     response::Html,
     routing::{get, post},
-    serve::IncomingStream,
 };
-use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::{
     ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
     timeout::TimeoutLayer,
 };
 
+use self::listen::Listener;
 use crate::control::Handle;
 
 /// The longest body of a request.
@@ -77,7 +74,7 @@ pub struct ServeError {
 pub struct Serving {
     http: Option<SocketAddr>,
     unix: Option<SocketFile>,
-    servers: JoinSet<io::Result<()>>,
+    servers: JoinSet<()>,
     ending: CancellationToken,
 }
 
@@ -95,28 +92,15 @@ struct State {
 #[derive(Debug, Clone)]
 struct Peer(Option<SocketAddr>);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(Some(*stream.remote_addr()))
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
-        Self(None)
-    }
-}
-
 /// Binds and serves in the background; the addresses are bound when this returns.
 pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
     let ending = CancellationToken::new();
-    let state = State {
+    let router = router(State {
         handle,
         started: Arc::default(),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         ending: ending.clone(),
-    };
-    let service = router(state).into_make_service_with_connect_info::<Peer>();
+    });
     let mut serving = Serving {
         http: None,
         unix: None,
@@ -128,23 +112,24 @@ pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
             .await
             .map_err(|error| cannot(&address, error))?;
         serving.http = listener.local_addr().ok();
-        let server = axum::serve(listener, service.clone());
-        let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
-        serving.servers.spawn(server.into_future());
+        serving.start(Listener::Tcp(listener), &router);
     }
     if let Some(path) = &bind.unix {
-        let listener = bind_unix(path)
-            .await
-            .map_err(|error| cannot(&path.display(), error))?;
+        let listener = listen::bind_unix(path).await;
+        let listener = listener.map_err(|error| cannot(&path.display(), error))?;
         serving.unix = Some(SocketFile(path.clone()));
-        let server = axum::serve(listener, service);
-        let server = server.with_graceful_shutdown(serving.ending.clone().cancelled_owned());
-        serving.servers.spawn(server.into_future());
+        serving.start(Listener::Unix(listener), &router);
     }
     Ok(serving)
 }
 
 impl Serving {
+    fn start(&mut self, listener: Listener, router: &Router) {
+        let ending = self.ending.clone();
+        self.servers
+            .spawn(listen::serve(listener, router.clone(), ending));
+    }
+
     /// The TCP address in use.
     pub const fn http(&self) -> Option<SocketAddr> {
         self.http
@@ -173,19 +158,6 @@ impl Drop for SocketFile {
         // If it is gone already, that is what is wanted.
         let _gone = std::fs::remove_file(&self.0);
     }
-}
-
-/// Replaces a socket that nobody listens on; anything else that is there stays.
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-    if is_socket && tokio::net::UnixStream::connect(path).await.is_err() {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    // The owner and the group operate; the directory decides who else may reach it.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }
 
 fn cannot(place: &impl ToString, source: io::Error) -> ServeError {

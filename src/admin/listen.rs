@@ -1,0 +1,133 @@
+//! Accepts connections and serves HTTP/1.1 on them, within limits.
+//!
+//! Admin shares the process's file descriptors with the proxy, so a scraper that leaks connections
+//! must not be able to take them all: each listener has a bound, and a head has a time.
+
+use std::{convert::Infallible, io, path::Path, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener, UnixStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::Peer;
+
+/// Connections of one listener at a time; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 128;
+/// The longest time for a head, and between two requests.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// After an accept that failed (too many open files, say).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An open listener.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Serves until `ending`, and then until requests under way have ended.
+pub(super) async fn serve(listener: Listener, router: Router, ending: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let accepted = async {
+            let permit = Arc::clone(&room)
+                .acquire_owned()
+                .await
+                .map_err(io::Error::other)?;
+            Ok::<_, io::Error>((permit, listener.accept().await?))
+        };
+        let (permit, connection) = tokio::select! {
+            () = ending.cancelled() => break,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "admin cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let (router, ending) = (router.clone(), ending.clone());
+        open.spawn(async move {
+            match connection {
+                Accepted::Tcp(stream, peer) => converse(stream, peer, router, ending).await,
+                Accepted::Unix(stream) => converse(stream, Peer(None), router, ending).await,
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+enum Accepted {
+    Tcp(tokio::net::TcpStream, Peer),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream, Peer(Some(address))))
+            }
+            Self::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+        }
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+    ending: CancellationToken,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, peer) = (router.clone(), peer.clone());
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let answer: Result<_, Infallible> = router.oneshot(request).await;
+            answer
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an admin connection has ended early");
+    }
+}
+
+/// Binds a unix socket in place of one that nobody listens on; anything else that is there stays.
+pub(super) async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).await.is_err() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    // The owner and the group operate; the directory decides who else may reach it.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
