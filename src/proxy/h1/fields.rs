@@ -120,19 +120,26 @@ pub(super) fn is<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
     })
 }
 
-/// Whether a name holds an underscore, told eight bytes at a time: every field of every request is
-/// asked this.
+/// Whether a name holds an underscore, told many bytes at a time: every field of every request is
+/// asked this. The last bytes are looked at twice where the length is no multiple.
 pub(super) fn has_underscore(name: &[u8]) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let holds = |bytes: &[u8; 8]| {
-        let word = u64::from_le_bytes(*bytes) ^ (LOW * u64::from(b'_'));
-        word.wrapping_sub(LOW) & !word & HIGH != 0
+    let holds = |word: u64| {
+        let unlike = word ^ (LOW * u64::from(b'_'));
+        unlike.wrapping_sub(LOW) & !unlike & HIGH != 0
     };
-    let (words, _) = name.as_chunks::<8>();
-    match name.last_chunk::<8>() {
-        Some(last) => holds(last) || words.iter().any(holds),
-        None => name.iter().fold(0, |found, b| found | u8::from(*b == b'_')) != 0,
+    if let Some(last) = name.last_chunk::<8>() {
+        let (words, _) = name.as_chunks::<8>();
+        return holds(u64::from_le_bytes(*last))
+            || words.iter().any(|word| holds(u64::from_le_bytes(*word)));
+    }
+    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+            holds(first << 32 | last)
+        }
+        _ => name.contains(&b'_'),
     }
 }
 

@@ -109,6 +109,11 @@ impl Notes {
     }
 
     fn note_connection(&mut self, value: &[u8]) -> Result<(), &'static str> {
+        // What nearly everybody sends needs no taking apart.
+        if is(value, b"keep-alive") {
+            self.keep_alive = true;
+            return Ok(());
+        }
         for option in list(value) {
             if is(option, b"close") {
                 self.close = true;

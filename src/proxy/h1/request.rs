@@ -65,8 +65,17 @@ impl RequestHead {
     }
 
     /// Reads the head that `buf` begins with. While the answer is [`Parsed::Partial`], call again
-    /// with the same bytes and more.
+    /// with the same bytes and more. After a [`Reject`] only [`Self::is_head`] can be asked.
     pub fn parse(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Parsed, Reject> {
+        let parsed = self.advance(buf, limits);
+        if parsed.is_err() {
+            // Whatever is wrong with it, the answer to HEAD has no body (RFC 9110, section 9.3.2).
+            self.head = buf.trim_ascii_start().starts_with(b"HEAD ");
+        }
+        parsed
+    }
+
+    fn advance(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Parsed, Reject> {
         let known = std::mem::take(&mut self.seen);
         let start = empty_lines(buf)?;
         let head = buf.get(start..).unwrap_or_default();

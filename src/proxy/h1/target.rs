@@ -78,21 +78,18 @@ fn absolute(buf: &[u8], span: Span) -> Result<Span, Reject> {
 /// never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
 /// every browser encodes. A query may hold the rest: browsers and people do send `{`, `|`, `"`.
 fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
-    if any(rest, |b| b >= 0x7f || b == b'#') {
+    if !rest.is_ascii() || memchr::memchr(b'#', rest).is_some() {
         return Err(Reject::bad("target holds a character that must be encoded"));
     }
     let path_len = memchr::memchr(b'?', rest).unwrap_or(rest.len());
     let path = rest.get(..path_len).unwrap_or_default();
-    if any(path, |b| matches!(b, b'\\' | b'"' | b'<' | b'>')) {
+    if memchr::memchr2(b'<', b'>', path)
+        .or_else(|| memchr::memchr2(b'\\', b'"', path))
+        .is_some()
+    {
         return Err(Reject::bad("path holds a character that must be encoded"));
     }
     Ok(path_len)
-}
-
-/// Whether a byte is like this. Looks at all of them, without leaving early, so that the compiler
-/// can look at many at a time.
-fn any(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(false, |found, b| found | is(*b))
 }
 
 /// Checks `host[:port]` (RFC 3986, section 3.2.2), more strictly than the grammar: no `,`, which

@@ -120,3 +120,16 @@ fn fields_are_found_by_name() {
     );
     assert_eq!(head.values(buf, "cookie").count(), 2);
 }
+
+#[test]
+fn a_refused_head_is_still_known_to_be_one() {
+    for text in [
+        "HEAD / HTTP/1.1\r\nHost : a\r\n\r\n",
+        "\r\nHEAD / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut head = RequestHead::new();
+        assert!(head.parse(text.as_bytes(), &LIMITS).is_err() && head.is_head());
+        assert!(head.parse(b"GET /", &LIMITS).is_ok());
+        assert!(head.parse(b"GET / HTTP/1.1\r\n\r\n", &LIMITS).is_err() && !head.is_head());
+    }
+}
