@@ -36,12 +36,27 @@ pub(super) enum Verb {
 /// Verbs that this process does.
 #[derive(Debug, Subcommand)]
 pub(super) enum Here {
+    /// Check config files: all problems at once, with line, column and what to write instead
+    Validate(Validate),
+    /// Print the JSON Schema of the config file, for completion in editors
+    Schema,
     /// Tell which version a request would get, and why
     Explain(Explain),
     /// Print a signed value that chooses a version, for testers
     Override(Override),
     /// Tell what the judge would have said of a recorded rollout
     Replay(Replay),
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// Config files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Verbs that a running proxy is asked.

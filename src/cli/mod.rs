@@ -11,9 +11,11 @@ mod args;
 mod client;
 mod offline;
 pub mod replay;
+pub mod schema;
 mod screen;
 mod status;
 mod table;
+pub mod validate;
 mod why;
 
 use std::{ffi::OsString, fmt, io, process::ExitCode};
@@ -50,6 +52,10 @@ fn dispatch(verb: Verb) -> Result<u8, Trouble> {
     match verb {
         Verb::Here(Here::Override(wanted)) => offline::sign(&mut screen, &wanted)?,
         Verb::Here(Here::Explain(wanted)) => offline::explain(&mut screen, &wanted)?,
+        Verb::Here(Here::Validate(it)) => {
+            return Ok(validate::validate(&it.files, it.json, &mut screen));
+        }
+        Verb::Here(Here::Schema) => return Ok(schema::schema(&mut screen)),
         Verb::Here(Here::Replay(it)) => {
             return replay::replay(&it.trace, &it.settings, &mut screen).map_err(Trouble::from);
         }

@@ -8,7 +8,7 @@ pub fn load_endpoints(text: &str) -> Result<Vec<StaticEndpoint>, String> {
     let (list, walk) = super::read::<EndpointList>(text, "a list such as `[\"10.0.0.1:80\"]`");
     let wrong: Vec<String> = walk.problems.iter().map(one_line).collect();
     match list {
-        Some(EndpointList(list)) if wrong.is_empty() => Ok(list),
+        Some(list) if wrong.is_empty() => Ok(list.value.0),
         Some(_) | None => Err(wrong.join("; ")),
     }
 }

@@ -32,7 +32,11 @@ pub use self::{
         UpstreamTimeouts,
     },
 };
-use self::{preset::Preset, tree::Place, walk::Shape};
+use self::{
+    preset::Preset,
+    tree::Place,
+    walk::{Placed, Shape},
+};
 
 /// Reads a file's text. Warnings come with the config, errors instead of it; nothing of the text
 /// is ignored, and all problems are found at once.
@@ -40,10 +44,10 @@ pub fn load(text: &str, name: &str) -> Result<(Config, Problems), Problems> {
     let (file, mut walk) = read::<schema::FileBlock>(text, "a mapping with `splits`");
     let mut config = None;
     if let Some(mut file) = file {
-        build::expand(&mut file);
-        preset::fill(&mut file);
+        build::expand(&mut file.value);
+        preset::fill(&mut file.value);
         check::check(&file, &mut walk);
-        config = build::config(&file, build::hash(text));
+        config = build::config(&file.value, build::hash(text));
     }
     let is_silent = config.is_none() && !walk.problems.iter().any(|problem| !problem.is_warning);
     if is_silent {
@@ -67,7 +71,7 @@ pub fn json_schema() -> serde_json::Value {
 }
 
 /// Reads one document. `None` if it is not whole: what a broken text says cannot be checked.
-fn read<T: Shape>(text: &str, expects: &str) -> (Option<T>, walk::Walk) {
+fn read<T: Shape>(text: &str, expects: &str) -> (Option<Placed<T>>, walk::Walk) {
     let parse::Parsed {
         root,
         is_whole,
@@ -86,6 +90,6 @@ fn read<T: Shape>(text: &str, expects: &str) -> (Option<T>, walk::Walk) {
         );
         return (None, walk);
     }
-    let read = root.and_then(|root| T::read(&root, &mut walk));
+    let read = root.and_then(|root| Placed::read(&root, &mut walk));
     (read.filter(|_| is_whole), walk)
 }

@@ -97,3 +97,67 @@ fn unwritten<T>(field: &mut Option<Placed<T>>, value: T) {
         field.value = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, load};
+
+    fn config(head: &str) -> Config {
+        let rest =
+            "upstreams: { a: { static: [\"127.0.0.1:1\"] } }\nsplits: { s: { stable: a } }\n";
+        load(&format!("{head}\n{rest}"), "x.yaml").unwrap().0
+    }
+
+    #[test]
+    fn the_edge_believes_nobody_and_the_sidecar_its_neighbours() {
+        let believes = |head: &str, who: &str| {
+            let trusted = &config(head).listeners[0].trusted_proxies;
+            trusted
+                .iter()
+                .any(|network| network.contains(who.parse().unwrap()))
+        };
+        for neighbour in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "::1",
+            "fd00::1",
+        ] {
+            assert!(believes("preset: sidecar", neighbour), "{neighbour}");
+            assert!(!believes("preset: edge", neighbour), "{neighbour}");
+            assert!(
+                !believes("listen: \"0.0.0.0:80\"", neighbour),
+                "{neighbour}"
+            );
+        }
+        for stranger in ["8.8.8.8", "172.32.0.1", "2001:db8::1"] {
+            assert!(!believes("preset: sidecar", stranger), "{stranger}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_wins() {
+        let written = "preset: sidecar\nworkers: 3\ndrain: { lag: 1s }\nlisteners:\n  \
+                       - { name: web, address: \"127.0.0.1:80\", trusted_proxies: [] }";
+        let config = config(written);
+        assert_eq!(config.workers, Some(3));
+        assert_eq!(config.drain.lag.as_secs(), 1);
+        assert_eq!(config.drain.timeout.as_secs(), 20);
+        assert_eq!(config.listeners[0].trusted_proxies, []);
+    }
+
+    #[test]
+    fn a_preset_brings_an_address_to_accept_on() {
+        assert_eq!(
+            config("preset: edge").listeners[0].address.to_string(),
+            "0.0.0.0:8080"
+        );
+        let listen = "preset: edge\nlisten: \"127.0.0.1:99\"";
+        assert_eq!(
+            config(listen).listeners[0].address.to_string(),
+            "127.0.0.1:99"
+        );
+        assert_eq!(config(listen).listeners[0].limits.max_connections, 60_000);
+    }
+}

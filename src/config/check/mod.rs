@@ -21,7 +21,18 @@ use super::{
 };
 
 /// Notes everything that does not fit together.
-pub(super) fn check(file: &FileBlock, walk: &mut Walk) {
+pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
+    let file = &root.value;
+    let keys = ["listen", "listeners"];
+    if file.listeners.is_none() && keys.iter().all(|key| walk.is_absent(root.at, key)) {
+        let help = "write `listen: \"0.0.0.0:8080\"`";
+        walk.error(
+            Place::START,
+            "missing_key",
+            "there is no address to accept on",
+            help,
+        );
+    }
     listeners(file, walk);
     admin(file, walk);
     metrics(file, walk);
@@ -65,15 +76,6 @@ fn listeners(file: &FileBlock, walk: &mut Walk) {
         ..
     }) = &file.listeners
     else {
-        if file.listen.is_none() {
-            let help = "write `listen: \"0.0.0.0:8080\"`";
-            walk.error(
-                Place::START,
-                "missing_key",
-                "there is no address to accept on",
-                help,
-            );
-        }
         return;
     };
     if let Some(listen) = file.listen.as_ref().filter(|listen| listen.at != *at) {
@@ -307,11 +309,13 @@ fn references(file: &FileBlock, walk: &mut Walk) {
     let splits = file.splits.iter().flat_map(|at| &at.value.items);
     let versions = splits.flat_map(|(_, block)| [&block.value.stable, &block.value.canary]);
     let versions: Vec<_> = versions.flatten().collect();
+    let mut all_known = file.splits.as_ref().is_some_and(|splits| splits.is_clean);
     for version in &versions {
         let name = version.value.as_str();
         if upstreams.names.iter().any(|known| known == name) {
             continue;
         }
+        all_known = false;
         let known = || upstreams.names.iter().map(String::as_str);
         let help = match guess::nearest(name, known()) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -321,8 +325,8 @@ fn references(file: &FileBlock, walk: &mut Walk) {
         let message = format!("there is no upstream `{name}`");
         walk.error(version.at, "unknown_upstream", message, help);
     }
-    let all_read = file.splits.as_ref().is_some_and(|splits| splits.is_clean);
-    for (name, _) in upstreams.items.iter().filter(|_| all_read) {
+    // A misspelt version would otherwise be told twice.
+    for (name, _) in upstreams.items.iter().filter(|_| all_known) {
         if !versions.iter().any(|version| version.value == name.value) {
             let message = format!("no split uses the upstream `{}`", name.value);
             walk.warn(

@@ -250,3 +250,6 @@ pub(super) fn cidr(text: &str) -> Result<Cidr, Misfit> {
     };
     Ok(Cidr { address, prefix })
 }
+
+#[cfg(test)]
+mod tests;
