@@ -152,7 +152,9 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_looks_like_yaml_panics(text in "([a-z]{0,3}|[-:?,#&*!|>'\"%@`{}\\[\\]]| |\n|\t){0,60}") {
+    fn nothing_that_looks_like_yaml_panics(
+        text in "([a-z]{0,3}|[-:?,#&*!|>'\"%@`{}\\[\\]]| |\n|\t){0,60}",
+    ) {
         holds(&text)?;
     }
 }

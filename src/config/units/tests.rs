@@ -1,3 +1,5 @@
+//! Texts with units, as people write and mistype them.
+
 use super::*;
 
 /// The code of the misfit, or the value as debug text.
