@@ -39,21 +39,24 @@ pub(super) async fn run(path: PathBuf, names: Names, outlet: Outlet) {
     let mut seen = None;
     let mut list = List::new(&[]);
     let mut schedule = Schedule::new(Pace::OF_HOSTS);
-    let mut due = None;
+    let (mut due, mut problem) = (None, None);
     loop {
         let content = read(path.clone()).await;
         if seen.as_ref() != Some(&content) {
             let parsed = content.clone().and_then(|text| parse(&path, &text));
             seen = Some(content);
             match parsed {
-                Ok(read) => (list, due) = (read, Some(Instant::now())),
+                Ok(read) => (list, due, problem) = (read, Some(Instant::now()), None),
                 Err(error) => {
                     // The directory may be new, or may come back as another one.
                     drop(watcher.take());
                     watcher = watch(&path, &changed);
-                    if !outlet.tell(Err(error)).await {
+                    if !outlet.tell(Err(error.clone())).await {
                         return;
                     }
+                    // Names in the last good list go on being asked for.
+                    due = due.filter(|_| !list.is_literal());
+                    problem = Some(error);
                 }
             }
         }
@@ -61,7 +64,13 @@ pub(super) async fn run(path: PathBuf, names: Names, outlet: Outlet) {
             let Some(wait) = schedule.refresh(&mut list, &names, &outlet).await else {
                 return;
             };
-            due = (!list.is_literal()).then(|| Instant::now() + wait);
+            due = Some(Instant::now() + wait);
+            // The addresses are fresh, the list is not: its problem has the last word.
+            if let Some(problem) = &problem
+                && !outlet.tell(Err(problem.clone())).await
+            {
+                return;
+            }
         }
         wait(&changed, due).await;
     }

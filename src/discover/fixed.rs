@@ -162,13 +162,11 @@ impl Schedule {
     }
 }
 
-/// Keeps one list fresh; ends at once if it is all addresses.
+/// Keeps one list fresh. Of one that is all addresses nobody is asked; it is told again so that its
+/// age stays small.
 pub(super) async fn run(mut list: List, pace: Pace, names: Names, outlet: Outlet) {
     let mut schedule = Schedule::new(pace);
     while let Some(wait) = schedule.refresh(&mut list, &names, &outlet).await {
-        if list.is_literal() {
-            return;
-        }
         tokio::time::sleep(wait).await;
     }
 }
