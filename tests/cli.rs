@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::wildcard_enum_match_arm,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a test stops where it stands"
 )]
 
@@ -267,4 +268,48 @@ async fn events_follow_until_the_process_ends() {
     setup.serving.stop().await;
     let ended = blocking(move || child.wait_with_output().unwrap()).await;
     assert_eq!(ended.status.code(), Some(2), "{}", shown(&ended));
+}
+
+#[tokio::test]
+async fn a_signed_override_is_made_and_explained_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, key) = (
+        directory.path().join("serin.yaml"),
+        directory.path().join("preview.key"),
+    );
+    std::fs::write(&key, "a secret of more than 16 bytes\n").unwrap();
+    let text = format!(
+        "version: 1\nlisten: \"127.0.0.1:0\"\nupstreams:\n  mesos: {{ static: [\"127.0.0.1:1\"] }}\n  \
+         ecs: {{ static: [\"127.0.0.1:2\"] }}\nsplits:\n  shop:\n    \
+         match: {{ hosts: [shop.example] }}\n    stable: mesos\n    canary: ecs\n    \
+         override: {{ header: x-serin-version, signed_by: {:?} }}\n",
+        key.display().to_string()
+    );
+    std::fs::write(&file, text).unwrap();
+    let config = file.display().to_string();
+
+    let signed = run(&["override", "-c", &config, "shop", "ecs"], "").await;
+    assert_eq!(signed.status.code(), Some(0), "{}", shown(&signed));
+    let value = String::from_utf8(signed.stdout).unwrap();
+    let field = format!("X-Serin-Version: {}", value.trim());
+    let url = "http://shop.example/cart";
+    let told = shown(&run(&["explain", "-c", &config, url, "-H", &field], "").await);
+    assert!(
+        told.contains("version: ecs (canary), because a signed override"),
+        "{told}"
+    );
+    let told = shown(&run(&["explain", "-c", &config, url], "").await);
+    assert!(told.contains("version: mesos (stable)"), "{told}");
+    let told = shown(&run(&["explain", "-c", &config, "/cart"], "").await);
+    assert!(told.contains("split: none takes GET /cart"), "{told}");
+    let told = shown(&run(&["override", "-c", &config, "shop", "esc"], "").await);
+    assert!(
+        told.starts_with("exit code 1\n--- stderr\nerror: `esc` is no version"),
+        "{told}"
+    );
+    let told = shown(&run(&["explain", "-c", "/nowhere.yaml", "/"], "").await);
+    assert!(
+        told.contains("`serin validate /nowhere.yaml` shows all"),
+        "{told}"
+    );
 }
