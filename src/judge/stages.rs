@@ -8,7 +8,7 @@ use super::{
 use crate::model::{Share, Stage, number::real};
 
 /// How many stages are remembered; outcomes of older ones are left out.
-pub(super) const SLOTS: usize = 4;
+pub(super) const SLOTS: usize = 3;
 /// How many assignments the configured share is worth, and the same in users.
 const SHRINK: f64 = 1_000.0;
 const SHRINK_STICKY: f64 = 50.0;

@@ -68,18 +68,27 @@ pub(super) fn rate_interval(hits: f64, trials: f64, alpha: f64) -> (f64, f64) {
     }
     let rate = (hits / trials).clamp(0.0, 1.0);
     let reach = ((1.0 / alpha).ln() + 0.5 * trials.ln() + std::f64::consts::LN_2) / trials;
-    let edge = |mut inside: f64, mut outside: f64| {
-        for _ in 0..30 {
-            let middle = 0.5 * (inside + outside);
-            if kl(rate, middle) <= reach {
-                inside = middle;
-            } else {
-                outside = middle;
-            }
+    (1.0 - edge_above(1.0 - rate, reach), edge_above(rate, reach))
+}
+
+/// The largest `p` with `KL(rate, p) <= reach`: Newton's steps from outside, where the convex
+/// function is never left on the wrong side.
+fn edge_above(rate: f64, reach: f64) -> f64 {
+    const STEPS: usize = 40;
+    if rate >= 1.0 {
+        return 1.0;
+    }
+    let wide = rate + reach + (reach * (reach + 2.0 * rate)).sqrt();
+    let mut edge = wide.min(1.0 - 1e-12);
+    for _ in 0..STEPS {
+        let over = kl(rate, edge) - reach;
+        let step = over * edge * (1.0 - edge) / (edge - rate);
+        if over <= 0.0 || step <= 1e-7 * (1.0 - edge).min(edge) {
+            break;
         }
-        outside
-    };
-    (edge(rate, 0.0), edge(rate, 1.0))
+        edge -= step;
+    }
+    edge
 }
 
 #[cfg(test)]
@@ -120,5 +129,17 @@ mod tests {
         let (low, high) = rate_interval(0.0, 1_000.0, 0.05);
         assert!(low <= 1e-6 && high < 0.01, "{low} {high}");
         assert_eq!(rate_interval(0.0, 0.0, 0.05), (0.0, 1.0));
+        // At the edges the divergence is what it may reach.
+        for (hits, trials) in [(1.0, 100.0), (99.0, 100.0), (300.0, 1_000.0), (5.0, 1e7)] {
+            let reach = ((20.0_f64).ln() + 0.5 * f64::ln(trials) + 2.0_f64.ln()) / trials;
+            let (low, high) = rate_interval(hits, trials, 0.05);
+            for edge in [low, high] {
+                let found = kl(hits / trials, edge);
+                assert!(
+                    (found / reach - 1.0).abs() < 1e-3,
+                    "{hits} {trials} {edge} {found}"
+                );
+            }
+        }
     }
 }

@@ -1,1 +1,297 @@
-//! The promise of the judge, by enumeration and by simulation.
+//! What the judge says of short lives, and laws of its verdicts.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{
+    criteria::{Criteria, Rule, RuleAction, RuleMetric},
+    evidence::{Arm, Baseline, Evidence, Stratum, Tick},
+    *,
+};
+use crate::{
+    measure::{Cell, Latencies},
+    model::{Moment, Share, Stage},
+};
+
+mod fairness;
+
+fn at(millis: u64) -> Moment {
+    Moment::from_millis(1_000_000 + millis)
+}
+
+fn share(percent: u16) -> Share {
+    Share::from_basis_points(percent * 100).unwrap()
+}
+
+/// A tick of one stage, from counts: requests and failures of the canary and of stable.
+fn feed(evidence: &mut Evidence, millis: (u64, u64), canary: (u64, u64), stable: (u64, u64)) {
+    let cell = |(requests, failures): (u64, u64)| {
+        let mut latency = Latencies::new();
+        latency.record_n(Duration::from_millis(20), requests);
+        Cell {
+            assigned: requests,
+            trials: requests,
+            failures,
+            latency,
+            ..Cell::default()
+        }
+    };
+    let (canary, stable) = (cell(canary), cell(stable));
+    let arms = [&canary, &stable].map(|cell| Arm {
+        cell,
+        in_flight: None,
+    });
+    let [canary, stable] = arms;
+    let strata = [Stratum {
+        stage: Stage(1),
+        share: share(10),
+        stable,
+        canary,
+    }];
+    evidence.absorb(&Tick {
+        from: at(millis.0),
+        to: at(millis.1),
+        strata: &strata,
+    });
+}
+
+fn quick() -> Criteria {
+    Criteria {
+        warm_up: Duration::ZERO,
+        ..Criteria::default()
+    }
+}
+
+#[test]
+fn a_fail_is_final_whatever_comes_later() {
+    let criteria = quick();
+    let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+    let mut now = 0;
+    while evidence.failure().is_none() {
+        feed(&mut evidence, (now, now + 100), (10, 10), (90, 0));
+        now += 100;
+        assert!(now < 2_000, "a dead canary is found");
+    }
+    let failed = judge(&evidence, &criteria);
+    assert_eq!(
+        (failed.verdict, failed.cause.as_str()),
+        (Verdict::Fail, "critical:error_rate")
+    );
+    for _ in 0..2_000 {
+        feed(&mut evidence, (now, now + 1_000), (100, 0), (900, 20));
+        now += 1_000;
+    }
+    evidence.begin_stage(Stage(2), share(20), &Baseline::default(), at(now));
+    let later = judge(&evidence, &criteria);
+    assert_eq!(later.verdict, Verdict::Fail);
+    assert_eq!(
+        (later.cause, later.evidence),
+        (failed.cause, failed.evidence)
+    );
+}
+
+#[test]
+fn a_dead_canary_is_found_in_half_a_second_without_any_history() {
+    for tick in [25, 50, 100, 250] {
+        let criteria = Criteria::default();
+        let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+        let mut now = 0;
+        while evidence.failure().is_none() {
+            // 100 canary requests a second; the warm-up is on.
+            let failures = tick / 10;
+            feed(
+                &mut evidence,
+                (now, now + tick),
+                (failures, failures),
+                (9 * failures, 0),
+            );
+            now += tick;
+            assert!(now <= 500, "a tick of {tick} ms: nothing after {now} ms");
+        }
+    }
+}
+
+#[test]
+fn silence_is_never_a_pass_and_a_healthy_canary_is() {
+    let criteria = quick();
+    let history = Baseline {
+        requests: 5_000,
+        failures: 25,
+        latency: Latencies::new(),
+    };
+    let mut silent = Evidence::new(&criteria, &history, at(0));
+    let mut healthy = Evidence::new(&criteria, &history, at(0));
+    for now in (0..60_000).step_by(1_000) {
+        feed(&mut silent, (now, now + 1_000), (0, 0), (900, 4));
+        feed(
+            &mut healthy,
+            (now, now + 1_000),
+            (100, u64::from(now % 4_000 == 0)),
+            (900, 4),
+        );
+    }
+    assert_eq!(judge(&silent, &criteria).verdict, Verdict::NoData);
+    let judgement = judge(&healthy, &criteria);
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+    assert_eq!(judgement.canary_requests_needed, Some(0));
+    let strict = Criteria {
+        min_requests: 7_000,
+        ..criteria
+    };
+    let judgement = judge(&healthy, &strict);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(judgement.canary_requests_needed, Some(1_000));
+}
+
+#[test]
+fn a_hung_canary_is_slow_before_its_timeout() {
+    let criteria = quick();
+    let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+    let mut now = 0;
+    for _ in 0..20 {
+        feed(&mut evidence, (now, now + 100), (5, 0), (45, 0));
+        now += 100;
+    }
+    let hung_at = now;
+    let mut hung: Vec<u64> = Vec::new();
+    while evidence.failure().is_none() {
+        hung.extend([now, now + 20, now + 40, now + 60, now + 80]);
+        now += 100;
+        let mut in_flight = Latencies::new();
+        for since in &hung {
+            in_flight.record(Duration::from_millis(now - since));
+        }
+        let canary = Cell {
+            assigned: 5,
+            ..Cell::default()
+        };
+        let mut latency = Latencies::new();
+        latency.record_n(Duration::from_millis(20), 45);
+        let stable = Cell {
+            assigned: 45,
+            trials: 45,
+            latency,
+            ..Cell::default()
+        };
+        let strata = [Stratum {
+            stage: Stage(1),
+            share: share(10),
+            stable: Arm {
+                cell: &stable,
+                in_flight: None,
+            },
+            canary: Arm {
+                cell: &canary,
+                in_flight: Some(&in_flight),
+            },
+        }];
+        evidence.absorb(&Tick {
+            from: at(now - 100),
+            to: at(now),
+            strata: &strata,
+        });
+        assert!(now < hung_at + 3_000, "a hung canary is found");
+    }
+    let failure = evidence.failure().unwrap();
+    assert!(failure.cause.starts_with("latency_"), "{failure:?}");
+}
+
+#[test]
+fn plain_rules_hold_or_roll_back_whatever_stable_does() {
+    let rule = |action| Rule {
+        metric: RuleMetric::ErrorRate(0.05),
+        min_requests: 100,
+        window: Duration::from_secs(10),
+        action,
+    };
+    let judged = |action, failures| {
+        let criteria = Criteria {
+            rules: vec![rule(action)],
+            ..quick()
+        };
+        let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+        for now in (0..20_000).step_by(1_000) {
+            feed(
+                &mut evidence,
+                (now, now + 1_000),
+                (20, failures),
+                (180, 9 * failures),
+            );
+        }
+        judge(&evidence, &criteria)
+    };
+    let broken = judged(RuleAction::Rollback, 2);
+    assert_eq!(
+        (broken.verdict, broken.cause.as_str()),
+        (Verdict::Fail, "absolute:error_rate")
+    );
+    let held = judged(RuleAction::Hold, 2);
+    assert_eq!(held.verdict, Verdict::Inconclusive);
+    assert_eq!(held.cause, "absolute:error_rate");
+    assert_eq!(
+        judged(RuleAction::Rollback, 1).verdict,
+        Verdict::Inconclusive
+    );
+}
+
+#[test]
+fn a_share_that_is_not_the_configured_one_is_told() {
+    let criteria = quick();
+    let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+    for now in (0..60_000).step_by(1_000) {
+        feed(&mut evidence, (now, now + 1_000), (140, 0), (860, 0));
+    }
+    let judgement = judge(&evidence, &criteria);
+    assert_eq!(judgement.invalid, Some(Invalid::RatioMismatch));
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_order_of_ticks_turns_a_bad_canary_into_a_pass(
+        order in Just((0_u64..40).collect::<Vec<_>>()).prop_shuffle(),
+        lengths in prop::collection::vec(20_u64..1_500, 40),
+    ) {
+        let criteria = quick();
+        let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+        let mut now = 0;
+        for (tick, length) in order.into_iter().zip(lengths) {
+            // One request in five fails on the canary; in which tick differs.
+            let failures = if tick.is_multiple_of(2) { 8 } else { 0 };
+            feed(&mut evidence, (now, now + length), (20, failures), (180, 1));
+            now += length;
+            prop_assert_ne!(judge(&evidence, &criteria).verdict, Verdict::Pass);
+        }
+        prop_assert_eq!(judge(&evidence, &criteria).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn the_order_in_which_workers_report_does_not_matter(
+        cells in prop::collection::vec((0_u64..9, 0_u64..3, 1_u64..90), 8),
+    ) {
+        let merged = |cells: &mut dyn Iterator<Item = &(u64, u64, u64)>| {
+            let mut sum = Cell::default();
+            for (good, bad, millis) in cells {
+                let mut latency = Latencies::new();
+                latency.record_n(Duration::from_millis(*millis), good + bad);
+                let trials = good + bad;
+                sum.merge(&Cell {
+                    assigned: trials, trials, failures: *bad, latency, ..Cell::default()
+                });
+            }
+            let mut evidence = Evidence::new(&quick(), &Baseline::default(), at(0));
+            for second in 0..10 {
+                let arm = Arm { cell: &sum, in_flight: None };
+                let strata =
+                    [Stratum { stage: Stage(1), share: share(50), stable: arm, canary: arm }];
+                let (from, to) = (at(second * 1_000), at(second * 1_000 + 1_000));
+                evidence.absorb(&Tick { from, to, strata: &strata });
+            }
+            judge(&evidence, &quick())
+        };
+        prop_assert_eq!(merged(&mut cells.iter()), merged(&mut cells.iter().rev()));
+    }
+}

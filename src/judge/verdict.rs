@@ -8,6 +8,7 @@ use super::{
     latency::NAMES,
     stages::Slot,
     stats::rate_interval,
+    weigh::{Part, sum},
 };
 use crate::model::number::{real, whole};
 
@@ -35,9 +36,9 @@ pub fn judge(evidence: &Evidence, criteria: &Criteria) -> Judgement {
     } else {
         Verdict::Inconclusive
     };
-    let largest = evidence
-        .parts()
-        .into_iter()
+    let parts = evidence.parts();
+    let largest = parts
+        .iter()
         .max_by(|a, b| a.evidence.total_cmp(&b.evidence));
     let (cause, why) = match (failure, held) {
         (Some(failure), _) => (failure.cause.clone(), failure.why.clone()),
@@ -56,9 +57,9 @@ pub fn judge(evidence: &Evidence, criteria: &Criteria) -> Judgement {
         verdict,
         cause,
         why,
-        evidence: failure.map_or_else(|| evidence.sum(), |failure| failure.evidence),
+        evidence: failure.map_or_else(|| sum(&parts), |failure| failure.evidence),
         threshold: criteria.threshold(),
-        metrics: evidence.metrics(criteria),
+        metrics: evidence.metrics(&parts, criteria),
         is_worse: evidence.weighed.is_worse(),
         invalid,
         canary_requests,
@@ -175,12 +176,16 @@ impl Evidence {
         }
     }
 
-    fn metrics(&self, criteria: &Criteria) -> Vec<MetricJudgement> {
-        let parts = self.parts();
+    fn metrics(&self, parts: &[Part], criteria: &Criteria) -> Vec<MetricJudgement> {
         let mut metrics = Vec::with_capacity(1 + NAMES.len());
         let latency = NAMES.iter().filter(|_| self.latency.thresholds().is_some());
         for name in std::iter::once(&"error_rate").chain(latency) {
-            let is_named = |cause: &str| cause == *name || cause.ends_with(&format!(":{name}"));
+            let is_named = |cause: &str| {
+                cause
+                    .rsplit(':')
+                    .next()
+                    .is_some_and(|metric| metric == *name)
+            };
             let of_metric = parts.iter().filter(|part| is_named(part.cause));
             let counts = self.counts(name);
             let (stable, canary) = (counts.stable.rate(), counts.canary.rate());

@@ -182,11 +182,6 @@ impl Evidence {
         parts
     }
 
-    /// The sum of the parts.
-    pub(super) fn sum(&self) -> f64 {
-        self.parts().iter().map(|part| part.evidence).sum()
-    }
-
     /// Whether this tick makes the canary fail.
     pub(super) fn accuse(&self, at: Moment) -> Option<Failure> {
         if self.weighed.failure().is_some() {
@@ -197,7 +192,7 @@ impl Evidence {
 
     fn accuse_by_test(&self, at: Moment) -> Option<Failure> {
         let parts = self.parts();
-        let evidence: f64 = parts.iter().map(|part| part.evidence).sum();
+        let evidence = sum(&parts);
         let first = parts
             .iter()
             .max_by(|a, b| a.evidence.total_cmp(&b.evidence))?;
@@ -221,10 +216,15 @@ impl Evidence {
             at,
             cause: floor.cause(),
             why: floor.why(),
-            evidence: self.sum(),
+            evidence: sum(&self.parts()),
             canary_requests: self.weighed.requests().0,
         })
     }
+}
+
+/// The sum of all parts.
+pub(super) fn sum(parts: &[Part]) -> f64 {
+    parts.iter().map(|part| part.evidence).sum()
 }
 
 fn part(cause: &'static str, weight: f64, (capital, hits): (f64, u64)) -> Part {

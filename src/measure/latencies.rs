@@ -66,24 +66,29 @@ impl Latencies {
         histogram.len().saturating_sub(at_most)
     }
 
-    /// [`Self::count_above`] for several thresholds; ascending ones cost one pass together.
+    /// [`Self::count_above`] for several thresholds, in one pass.
     pub fn counts_above<const N: usize>(&self, thresholds: &[Duration; N]) -> [u64; N] {
-        let Some(histogram) = self.0.as_ref().filter(|histogram| !histogram.is_empty()) else {
-            return [0; N];
-        };
         let mut counts = [0; N];
-        // All up to `edge` (the end of a bucket) are `at_most`.
-        let (mut edge, mut at_most) = (0, 0);
-        for (count, threshold) in counts.iter_mut().zip(thresholds) {
-            let value = histogram.highest_equivalent(micros(*threshold).min(HIGHEST));
-            if value < edge {
-                (edge, at_most) = (0, 0);
+        let Some(histogram) = self.0.as_ref().filter(|histogram| !histogram.is_empty()) else {
+            return counts;
+        };
+        let mut marks = thresholds.each_ref().map(|threshold| (*threshold, 0));
+        marks
+            .iter_mut()
+            .zip(0..)
+            .for_each(|((_, place), index)| *place = index);
+        marks.sort_unstable();
+        // The first value that is not yet looked at, and how many lie below it.
+        let (mut next, mut below) = (0, 0);
+        for (threshold, place) in marks {
+            let edge = histogram.highest_equivalent(micros(threshold).min(HIGHEST));
+            if edge >= next {
+                below += histogram.count_between(next, edge);
+                next = edge + 1;
             }
-            if value > edge {
-                at_most += histogram.count_between(if edge == 0 { 0 } else { edge + 1 }, value);
-                edge = value;
+            if let Some(count) = counts.get_mut::<usize>(place) {
+                *count = histogram.len().saturating_sub(below);
             }
-            *count = histogram.len().saturating_sub(at_most);
         }
         counts
     }
