@@ -290,7 +290,10 @@ mod tests {
         }
         assert_eq!(endpoints.tick(Moment::from_millis(30_000)), []);
         let name = fixture::upstream_name("v1");
-        assert_eq!(endpoints.tick(Moment::from_millis(31_000)), [name.clone()]);
+        assert_eq!(
+            endpoints.tick(Moment::from_millis(31_000)),
+            std::slice::from_ref(&name)
+        );
         assert_eq!(endpoints.counts(&name), (1, 1));
     }
 

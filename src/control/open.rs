@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, Opened, Outlets, Setup,
-    Status, Turn,
+    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Opened, Outlets, Setup, Status,
+    Turn,
     announce::NEWS_MAX,
     endpoints::Endpoints,
     journal::{Journal, Kept},
@@ -17,9 +17,10 @@ use super::{
 use crate::{
     config::{Config, OnStart, Split},
     discover,
-    model::{Epoch, Generation, Moment, Nonce},
-    plan::{Keys, Secrets},
-    rollout::{Act, Command, Event as RolloutEvent, Origin, Phase, Rollout, Standing},
+    measure::Sample,
+    model::{Epoch, Generation, Moment, Nonce, SplitName},
+    plan::{Keys, Secrets, Shift},
+    rollout::{Act, Command, Decisions, Event as RolloutEvent, Origin, Phase, Rollout, Standing},
 };
 
 /// How many events may wait.
@@ -27,78 +28,53 @@ const EVENTS: usize = 256;
 /// How many samples may wait; workers keep merging when there is no room.
 const SAMPLES: usize = 64;
 
+/// What every split begins with.
+#[derive(Debug, Default)]
+struct Beginning {
+    courses: HashMap<SplitName, Course>,
+    shifts: HashMap<SplitName, Shift>,
+    decisions: Vec<(SplitName, Decisions)>,
+    keys: Keys,
+}
+
+/// Both ends of every channel.
+#[derive(Debug)]
+struct Channels {
+    handle: Handle,
+    inlets: Inlets,
+    outlets: Outlets,
+    sampled: mpsc::Sender<Box<Sample>>,
+}
+
 pub(super) fn open(setup: Setup, now: Moment) -> Opened {
-    let Setup {
-        path,
-        loaded,
-        state_dir,
-        start_rollouts,
-    } = setup;
-    let Loaded {
-        config, secrets, ..
-    } = loaded;
-    let (journal, mut kept) = Journal::open(state_dir.as_deref());
-    let default = secret::cookie_secret(state_dir.as_deref());
-    let secrets = Secrets {
-        default,
-        files: secrets,
-    };
+    let state_dir = setup.state_dir.as_deref();
+    let (config, files) = (setup.loaded.config, setup.loaded.secrets);
+    let (journal, mut kept) = Journal::open(state_dir);
+    let default = secret::cookie_secret(state_dir);
+    let secrets = Secrets { default, files };
     let mut endpoints = Endpoints::default();
     know_at_once(&mut endpoints, &config, now);
-
-    let mut keys = Keys::default();
-    let mut turn = Turn::default();
-    let mut courses = HashMap::new();
-    let mut shifts = HashMap::new();
-    let mut begun = Vec::new();
-    for split in &config.splits {
-        let (rollout, decisions) = first(split, &mut kept, start_rollouts, now);
-        let mut course = Course::new(keys.split(&split.name), rollout, now);
-        shifts.insert(split.name.clone(), course.align(split, now));
-        courses.insert(split.name.clone(), course);
-        begun.push((split.name.clone(), decisions));
-    }
-    let in_force = InForce::begin(config, secrets, endpoints, shifts, keys);
-
-    let (to_self, events) = mpsc::channel(EVENTS);
-    let (sampled, samples) = mpsc::channel(SAMPLES);
-    let (reload, reloads) = mpsc::channel(1);
-    let (news, _nobody_yet) = broadcast::channel(NEWS_MAX);
+    let first = begin(&config, &mut kept, setup.start_rollouts, now);
+    let in_force = InForce::begin(config, secrets, endpoints, first.shifts, first.keys);
     let file = ConfigStatus {
         hash: in_force.config.hash,
         loaded_at: now,
         reloads: (0, 0),
         problem: None,
     };
-    let (status, status_reader) = watch::channel(Arc::new(empty_status(&file, now)));
-    let (written, config_reader) = watch::channel(Arc::clone(&in_force.config));
-    let handle = Handle {
-        events: to_self.clone(),
-        reloads: reload,
-        status: status_reader,
-        config: config_reader,
-        news: news.clone(),
-    };
+    let ends = channels(&in_force.config, &file, now);
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
-        courses,
+        courses: first.courses,
         dormant: kept.records,
         book: Book::default(),
         journal,
-        announcer: Announcer::new(news),
+        announcer: Announcer::new(ends.handle.news.clone()),
         file,
-        path,
-        inlets: Some(Inlets {
-            events,
-            samples,
-            reloads,
-            to_self,
-        }),
-        outlets: Outlets {
-            status,
-            config: written,
-        },
+        path: setup.path,
+        inlets: Some(ends.inlets),
+        outlets: ends.outlets,
         sources: None,
         is_listening: false,
         is_draining: false,
@@ -107,20 +83,68 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         kept_again: now,
         failures_seen: 0,
     };
-    for (split, decisions) in begun {
+    let mut turn = Turn {
+        is_status_stale: true,
+        ..Turn::default()
+    };
+    for (split, decisions) in first.decisions {
         let before = Before {
             phase: Phase::Idle,
             epoch: Epoch::default(),
         };
         control.decided(&split, &before, decisions, &mut turn);
     }
-    turn.is_status_stale = true;
     control.close(turn, now);
     Opened {
         control,
-        handle,
+        handle: ends.handle,
         reader,
-        samples: sampled,
+        samples: ends.sampled,
+    }
+}
+
+fn begin(config: &Config, kept: &mut Kept, start_rollouts: bool, now: Moment) -> Beginning {
+    let mut beginning = Beginning::default();
+    for split in &config.splits {
+        let name = &split.name;
+        let (rollout, decisions) = first(split, kept, start_rollouts, now);
+        let mut course = Course::new(beginning.keys.split(name), rollout, now);
+        beginning
+            .shifts
+            .insert(name.clone(), course.align(split, now));
+        beginning.courses.insert(name.clone(), course);
+        beginning.decisions.push((name.clone(), decisions));
+    }
+    beginning
+}
+
+fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels {
+    let (to_self, events) = mpsc::channel(EVENTS);
+    let (worker_end, samples) = mpsc::channel(SAMPLES);
+    let (reload, reloads) = mpsc::channel(1);
+    let (news, _nobody_yet) = broadcast::channel(NEWS_MAX);
+    let (status, shown) = watch::channel(Arc::new(empty_status(file, now)));
+    let (written, read) = watch::channel(Arc::clone(config));
+    let events_in = to_self.clone();
+    Channels {
+        handle: Handle {
+            events: events_in,
+            reloads: reload,
+            status: shown,
+            config: read,
+            news,
+        },
+        inlets: Inlets {
+            events,
+            samples,
+            reloads,
+            to_self,
+        },
+        outlets: Outlets {
+            status,
+            config: written,
+        },
+        sampled: worker_end,
     }
 }
 
@@ -130,14 +154,15 @@ fn first(
     kept: &mut Kept,
     start_rollouts: bool,
     now: Moment,
-) -> (Rollout, crate::rollout::Decisions) {
+) -> (Rollout, Decisions) {
     let origin = match kept.records.remove(&split.name) {
         Some(record) => Origin::Kept(Box::new(record)),
         None if kept.is_unknown && !start_rollouts => Origin::Unknown,
         None => Origin::New,
     };
     let (mut rollout, mut decisions) = Rollout::new(split, origin, nonce(), now);
-    rollout.recall(kept.history.remove(&split.name).unwrap_or_default());
+    let earlier = kept.history.remove(&split.name).unwrap_or_default();
+    rollout.recall(&earlier);
     let is_waiting = rollout.state().position.standing == Standing::Waiting
         && rollout.phase() == Phase::Idle
         && rollout.strategy().on_start == OnStart::NewVersion

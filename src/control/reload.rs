@@ -31,7 +31,7 @@ pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
     let bytes = read(path).map_err(|error| unreadable(&name, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| not_text(&name))?;
     let (config, warnings) = config::load(&text, &name)?;
-    let (secrets, list) = read_secrets(&config);
+    let (secrets, list) = read_secrets(&config, &text);
     if list.is_empty() {
         Ok(Loaded {
             config,
@@ -43,7 +43,7 @@ pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
     }
 }
 
-fn read_secrets(config: &Config) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {
+fn read_secrets(config: &Config, text: &str) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {
     let mut secrets = HashMap::new();
     let mut problems = Vec::new();
     for split in &config.splits {
@@ -51,14 +51,14 @@ fn read_secrets(config: &Config) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {
             .sticky
             .as_ref()
             .and_then(|sticky| sticky.secret_file.as_ref());
-        let signed_by = split
+        let signed = split
             .version_override
             .as_ref()
             .map(|signed| &signed.signed_by);
-        for path in sticky.into_iter().chain(signed_by) {
+        for path in sticky.into_iter().chain(signed) {
             match read_secret(path) {
                 Ok(secret) => drop(secrets.insert(path.clone(), secret)),
-                Err(why) => problems.push(secret_problem(split.name.as_str(), path, &why)),
+                Err(why) => problems.push(secret_problem(text, split.name.as_str(), path, &why)),
             }
         }
     }
@@ -82,16 +82,28 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-fn secret_problem(split: &str, path: &Path, why: &str) -> Problem {
-    let message = format!(
-        "split {split}: the secret {} cannot be used: {why}",
-        path.display()
-    );
+fn secret_problem(text: &str, split: &str, path: &Path, why: &str) -> Problem {
+    let path = path.display().to_string();
+    let message = format!("split {split}: the secret {path} cannot be used: {why}");
     let help = "make one with `head -c 32 /dev/urandom | base64`, readable by serin only";
+    let (line, column) = place(text, &path);
+    let (help, width) = (help.to_owned(), path.chars().count().max(1));
     Problem {
-        help: help.to_owned(),
+        line,
+        column,
+        width,
+        help,
         ..problem("secret_unusable", message)
     }
+}
+
+/// Line and column of the first place where the file says this.
+fn place(text: &str, written: &str) -> (usize, usize) {
+    let found = text.lines().zip(1..).find_map(|(line, number)| {
+        let (before, _) = line.split_once(written)?;
+        Some((number, before.chars().count() + 1))
+    });
+    found.unwrap_or((1, 1))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Problems {
@@ -133,3 +145,6 @@ fn one(name: &str, problem: Problem) -> Problems {
         list: vec![problem],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ const SLOT: Duration = Duration::from_secs(5);
 /// How many slots make the past: one minute.
 const SLOTS: usize = 12;
 /// How far back the past reaches.
-const REACH: Duration = Duration::from_secs(60);
+const REACH: Duration = Duration::from_mins(1);
 /// Over how much of the past a rate is taken.
 const RATE_OVER: Duration = Duration::from_secs(10);
 

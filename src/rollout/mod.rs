@@ -180,7 +180,7 @@ impl Rollout {
     }
 
     /// Takes up lines of an earlier life, before those of this one.
-    pub fn recall(&mut self, earlier: Vec<Entry>) {
+    pub fn recall(&mut self, earlier: &[Entry]) {
         let mut history = History::default();
         for entry in earlier.iter().chain(self.history.entries()) {
             history.add(entry.clone());

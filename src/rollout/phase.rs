@@ -52,12 +52,15 @@ impl Phase {
             | (Self::Idle | Self::Progressing { .. } | Self::Paused { .. }, Promote { .. })
             | (Self::Idle | Self::Paused { .. }, Resume)
             | (Self::Progressing { .. } | Self::Paused { .. }, Pause)
-            | (Self::RolledBack { .. } | Self::Promoted, Retry) => Ok(()),
+            | (Self::RolledBack { .. } | Self::Promoted, Retry)
+            | (
+                Self::Idle | Self::Progressing { .. } | Self::Paused { .. } | Self::Promoted,
+                SetWeight(_),
+            ) => Ok(()),
             (Self::RolledBack { .. }, SetWeight(_) | Promote { .. } | Pause | Resume) => Err((
                 "the canary was rolled back",
                 "`serin retry` starts a new epoch of it",
             )),
-            (_, SetWeight(_)) => Ok(()),
             (Self::Promoted, Promote { .. } | Pause | Resume) => {
                 Err(("the rollout is finished", "`serin retry` starts it again"))
             }

@@ -87,21 +87,22 @@ pub fn step_text(step: &Step) -> String {
 
 /// A duration as the file has it: `1h30m`, `250ms`.
 pub(super) fn duration_text(duration: Duration) -> String {
-    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
+    let (seconds, millis) = (duration.as_secs(), u64::from(duration.subsec_millis()));
     let parts = [
         (seconds / 3_600, "h"),
         (seconds / 60 % 60, "m"),
         (seconds % 60, "s"),
+        (millis, "ms"),
     ];
-    let mut text: String = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
+    let written = parts.iter().filter(|(count, _)| *count > 0);
+    let text: Vec<String> = written
         .map(|(count, unit)| format!("{count}{unit}"))
         .collect();
-    if millis > 0 || text.is_empty() {
-        text += &format!("{millis}ms");
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text.concat()
     }
-    text
 }
 
 #[cfg(test)]
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn durations_are_shown_as_they_are_written() {
         let cases = [
-            (0, "0ms"),
+            (0, "0s"),
             (250, "250ms"),
             (90_000, "1m30s"),
             (3_600_000, "1h"),

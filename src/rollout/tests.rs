@@ -207,7 +207,7 @@ fn an_undecided_stage_holds_or_rolls_back_as_the_file_says() {
     assert!(life.ask(Command::Resume), "looks again for another 9 s");
     assert_eq!(life.look(9, Verdict::NoData), ["paused"]);
     let split = with(&split, |rollout| {
-        rollout.on_inconclusive = OnInconclusive::Rollback
+        rollout.on_inconclusive = OnInconclusive::Rollback;
     });
     let mut life = Life::of(&split, Origin::New);
     assert_eq!(life.look(9, Verdict::Inconclusive), ["rolled_back"]);
@@ -255,7 +255,9 @@ fn a_save_that_does_not_touch_the_weight_never_moves_traffic() {
         "only later steps are others"
     );
     life.is("progressing", 5);
-    let earlier = with(&ramp(), |rollout| drop(rollout.steps.remove(0)));
+    let earlier = with(&ramp(), |rollout| {
+        rollout.steps.remove(0);
+    });
     assert_eq!(life.save(&earlier), ["paused"]);
     life.is("paused", 5);
 }

@@ -1,6 +1,11 @@
 //! What is kept comes back; what is broken is told and put aside.
 
-use super::*;
+use std::fs;
+
+use super::{
+    store::{FILE, open},
+    *,
+};
 use crate::{
     judge::Verdict,
     model::{Nonce, Share, VersionName},

@@ -133,13 +133,13 @@ impl Watched {
                 let _already_told = told.try_send(());
             }
         };
-        let watcher = notify::recommended_watcher(heard);
-        let watcher = watcher.inspect_err(|error| {
+        let made = notify::recommended_watcher(heard);
+        let made = made.inspect_err(|error| {
             tracing::warn!(%error, "no events of the file system; the file is read each second");
         });
         let mut watched = Self {
             path,
-            watcher: watcher.ok(),
+            watcher: made.ok(),
             directories: Vec::new(),
         };
         watched.follow();
