@@ -166,6 +166,41 @@ fn words_of(value: &Value, words: &mut BTreeSet<String>) {
 }
 
 #[test]
+fn json_is_taken_and_means_the_same() {
+    let json = reference().to_string();
+    let (from_json, _) = config::load(&json, "x.json").expect("it loads");
+    let hash = load("config/reference.yaml").hash;
+    assert_eq!(Config { hash, ..from_json }, load("config/reference.yaml"));
+}
+
+#[test]
+fn line_ends_of_windows_and_a_byte_order_mark_change_nothing() {
+    let text = format!(
+        "\u{feff}{}",
+        read("config/reference.yaml").replace('\n', "\r\n")
+    );
+    let (config, problems) = config::load(&text, "x.yaml").expect("it loads");
+    assert!(problems.is_empty(), "{problems}");
+    let hash = load("config/reference.yaml").hash;
+    assert_eq!(Config { hash, ..config }, load("config/reference.yaml"));
+}
+
+#[test]
+fn a_file_of_a_hundred_splits_is_read() {
+    let upstream = |i| format!("  u{i}: {{ static: [\"127.0.0.1:{}\"] }}\n", 1000 + i);
+    let split = |i| {
+        let versions = format!("stable: u{i}, canary: u{}, weight: 5%", i + 100);
+        format!("  s{i}: {{ match: {{ hosts: h{i} }}, {versions}, sticky: {{ cookie: c }} }}\n")
+    };
+    let upstreams: String = (0..200).map(upstream).collect();
+    let splits: String = (0..100).map(split).collect();
+    let text = format!("listen: \"127.0.0.1:0\"\nupstreams:\n{upstreams}splits:\n{splits}");
+    let (config, problems) = config::load(&text, "x.yaml").expect("it loads");
+    assert!(problems.is_empty(), "{problems}");
+    assert_eq!(config.splits.len(), 100);
+}
+
+#[test]
 fn no_key_and_no_word_is_a_boolean_of_yaml_1_1() {
     let mut found = BTreeSet::new();
     words_of(&config::json_schema(), &mut found);
