@@ -279,7 +279,8 @@ async fn a_signed_override_is_made_and_explained_from_the_file() {
     );
     std::fs::write(&key, "a secret of more than 16 bytes\n").unwrap();
     let text = format!(
-        "version: 1\nlisten: \"127.0.0.1:0\"\nupstreams:\n  mesos: {{ static: [\"127.0.0.1:1\"] }}\n  \
+        "version: 1\nlisten: \"127.0.0.1:0\"\nupstreams:\n  \
+         mesos: {{ static: [\"127.0.0.1:1\"] }}\n  \
          ecs: {{ static: [\"127.0.0.1:2\"] }}\nsplits:\n  shop:\n    \
          match: {{ hosts: [shop.example] }}\n    stable: mesos\n    canary: ecs\n    \
          override: {{ header: x-serin-version, signed_by: {:?} }}\n",

@@ -127,7 +127,7 @@ const FUNCTION_LINES: usize = 70;
 const LINE_WIDTH: usize = 100;
 
 /// Problems of the first sitting that are being mended; this list only shrinks.
-const NOT_YET: &[&str] = &["src/control/mod.rs:", "src/proxy/h1/"];
+const NOT_YET: &[&str] = &["src/proxy/h1/request.rs:"];
 
 /// Ends the test with all problems, if there are any.
 fn report(problems: &[String]) {

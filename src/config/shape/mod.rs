@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::model::Share;
 
-/// The whole file, understood. Built by [`load`] only.
+/// The whole file, understood. Built by [`load`](crate::config::load) only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.

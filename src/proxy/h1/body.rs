@@ -1,5 +1,5 @@
 //! Bodies on their way: which bytes of what was read belong to the message, and what is sent on
-//! instead of them. Whole runs pass as they lie in the read buffer; nothing is copied that need not.
+//! instead of them. Whole runs pass as they lie in the read buffer; nothing is copied in vain.
 
 use std::ops::Range;
 
