@@ -93,7 +93,7 @@ impl Tone {
             Self::Head => "1",
             Self::Plain => return Cow::Borrowed(text),
         };
-        if has_colour {
+        if has_colour && !text.is_empty() {
             Cow::Owned(format!("\x1b[{code}m{text}\x1b[0m"))
         } else {
             text.into()

@@ -10,7 +10,9 @@ use super::{
     table::{number, table, word},
 };
 use crate::{
-    admin::wire::{self, Config, Frame, Latency, Split, Splits, Upstream, Upstreams, Version},
+    admin::wire::{
+        self, Config, Frame, Latency, Split, Splits, Step, Upstream, Upstreams, Version,
+    },
     model::number::real,
 };
 
@@ -147,14 +149,10 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
         let phase = Tone::of(&split.phase).paint(&split.phase, has_colour);
         let name = Tone::Head.paint(&split.name, has_colour);
         say(text, format_args!("{name}  {phase}"));
-        if let Some(step) = &split.step {
-            say(
-                text,
-                format_args!(", step {} of {}: {}", step.number, step.of, step.text),
-            );
-            if let Some(end) = &step.ends_at {
-                say(text, format_args!(" (until {})", clock(end)));
-            }
+        // A rollout that has ended stands at a step, but no step is under way.
+        let is_under_way = matches!(split.phase.as_str(), "progressing" | "paused");
+        if let Some(step) = split.step.as_ref().filter(|_| is_under_way) {
+            show_step(text, step);
         }
         say(text, format_args!("  epoch {}\n", split.epoch));
         if !split.phase_reason.is_empty() {
@@ -163,15 +161,32 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
         weight(text, split);
         if let Some(analysis) = &split.analysis {
             let verdict = Tone::of(&analysis.verdict).paint(&analysis.verdict, has_colour);
-            say(
-                text,
-                format_args!("  verdict {verdict}: {}\n", analysis.why),
-            );
+            say(text, format_args!("  verdict {verdict}"));
+            let is_said = analysis.why.is_empty() || analysis.why == split.phase_reason;
+            let why = if is_said {
+                String::new()
+            } else {
+                format!(": {}", analysis.why)
+            };
+            say(text, format_args!("{why}\n"));
         }
         let mut rows = vec![heading()];
         rows.extend(split.versions.iter().map(version));
         text.push_str(&table(&rows, has_colour));
         text.push('\n');
+    }
+}
+
+fn show_step(text: &mut String, step: &Step) {
+    let Step {
+        number,
+        of,
+        text: words,
+        ends_at,
+    } = step;
+    say(text, format_args!(", step {number} of {of}: {words}"));
+    if let Some(end) = ends_at {
+        say(text, format_args!(" (until {})", clock(end)));
     }
 }
 

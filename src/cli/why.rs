@@ -89,6 +89,13 @@ fn judged(text: &mut String, analysis: &Analysis, has_colour: bool) {
         .chain(analysis.metrics.iter().map(metric))
         .collect();
     text.push_str(&table(&rows, has_colour));
+    if analysis
+        .metrics
+        .iter()
+        .any(|metric| metric.metric.starts_with("latency_"))
+    {
+        text.push_str("  (latency_pN counts the requests slower than stable's pN)\n");
+    }
 }
 
 fn metric(metric: &Metric) -> Vec<super::table::Cell> {
