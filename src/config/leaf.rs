@@ -1,4 +1,4 @@
-//! The small things that can stand in the file: texts, numbers, names, lists.
+//! The small things that can stand in the file: texts, numbers, names.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -6,9 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Cidr,
-    tree::{Node, Place, Value},
+    tree::{Node, Value},
     units::{self, Margin, Misfit},
-    walk::{Placed, Shape, Walk, scalar},
+    walk::{Shape, Walk, scalar},
 };
 use crate::model::{ListenerName, NameError, RouteName, Share, SplitName, UpstreamName};
 
@@ -49,19 +49,6 @@ impl Count<1, 65_535> {
 /// A file that holds a secret: a path, or `file:` and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SecretFile(pub PathBuf);
-
-/// One value, or a list of them.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Several<T>(pub Vec<Placed<T>>);
-
-/// A mapping from names that the user chooses.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Named<N, T> {
-    /// In the order of the file.
-    pub items: Vec<(Placed<N>, Placed<T>)>,
-    /// Every name that is written, whether or not its value could be read.
-    pub names: Vec<String>,
-}
 
 impl Shape for Text {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
@@ -305,93 +292,3 @@ macro_rules! names {
 }
 
 names!(ListenerName, RouteName, SplitName, UpstreamName);
-
-/// The items of a list. `None` if not one of several can be read: that is no empty list.
-fn items<T: Shape>(nodes: &[Node], walk: &mut Walk) -> Option<Vec<Placed<T>>> {
-    let items: Vec<Placed<T>> = nodes
-        .iter()
-        .filter_map(|node| Placed::read(node, walk))
-        .collect();
-    if items.is_empty() && !nodes.is_empty() {
-        None
-    } else {
-        Some(items)
-    }
-}
-
-impl<T: Shape> Shape for Vec<Placed<T>> {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        if let Value::List(nodes) = &node.value {
-            return items(nodes, walk);
-        }
-        walk.wrong_kind(node, "a list");
-        None
-    }
-
-    fn describe() -> Json {
-        json!({ "type": "array", "items": T::describe() })
-    }
-}
-
-impl<T: Shape> Shape for Several<T> {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        if let Value::List(nodes) = &node.value {
-            return items(nodes, walk).map(Self);
-        }
-        Placed::read(node, walk).map(|only| Self(vec![only]))
-    }
-
-    fn describe() -> Json {
-        json!({ "anyOf": [T::describe(), { "type": "array", "items": T::describe() }] })
-    }
-}
-
-impl<N: Shape, T: Shape> Shape for Named<N, T> {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            walk.wrong_kind(node, "a mapping from names");
-            return None;
-        };
-        let mut named = Self {
-            items: Vec::new(),
-            names: Vec::new(),
-        };
-        for entry in entries {
-            named.names.push(entry.key.clone());
-            warn_of_old_yaml(&entry.key, entry.plain, entry.at, walk);
-            let value = Value::Scalar {
-                text: entry.key.clone(),
-                plain: entry.plain,
-            };
-            let key = Node {
-                at: entry.at,
-                owner: entry.at,
-                value,
-            };
-            if let (Some(name), Some(item)) =
-                (Placed::read(&key, walk), Placed::read(&entry.value, walk))
-            {
-                named.items.push((name, item));
-            }
-        }
-        Some(named)
-    }
-
-    fn describe() -> Json {
-        json!({ "type": "object", "additionalProperties": T::describe() })
-    }
-}
-
-/// YAML 1.1 tools (`PyYAML`, Ansible) turn these words into booleans when they rewrite the file.
-fn warn_of_old_yaml(name: &str, plain: bool, at: Place, walk: &mut Walk) {
-    const BOOLEANS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
-    if plain && BOOLEANS.contains(&name.to_lowercase().as_str()) {
-        let message = format!("`{name}` is a boolean for tools that speak YAML 1.1");
-        walk.warn(
-            at,
-            "yaml_1_1_boolean",
-            message,
-            "choose another name, or put it in quotes",
-        );
-    }
-}

@@ -8,6 +8,7 @@
 
 mod build;
 mod check;
+mod collection;
 mod declare;
 mod endpoints;
 mod guess;

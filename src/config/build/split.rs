@@ -7,7 +7,8 @@ use crate::{
     config::{
         AbsoluteMetric, AbsoluteRule, Analysis, Cookie, HeaderMatch, Match, Override, PathMatch,
         RateMargin, Rollout, Split, SplitTimeouts, Step, Sticky,
-        leaf::{Count, Ratio, SecretFile, Several},
+        collection::Several,
+        leaf::{Count, Ratio, SecretFile},
         schema::{
             AbsoluteBlock, AnalysisBlock, CookieForm, CookieName, Fields, HeaderName, HostName,
             MatchBlock, MaxAge, Method, MetricName, Pause, RolloutBlock, SplitBlock, StepBlock,

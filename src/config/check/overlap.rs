@@ -41,7 +41,10 @@ pub(super) fn check(splits: &[(Placed<SplitName>, Placed<SplitBlock>)], walk: &m
     let mut taken = Taken::new();
     for (name, split) in splits {
         match &split.value.r#match {
-            None => claim(&mut taken, &MatchBlock::default(), name.at, walk),
+            None if walk.is_absent(split.at, "match") => {
+                claim(&mut taken, &MatchBlock::default(), name.at, walk);
+            }
+            None => {}
             Some(matches) => {
                 for block in &matches.value.0 {
                     claim(&mut taken, &block.value, block.at, walk);

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::{
     config::{
         SameSite, build,
-        leaf::{Ratio, Several},
+        collection::Several,
+        leaf::Ratio,
         schema::{
             AbsoluteBlock, CookieForm, MatchBlock, MetricName, RolloutBlock, SplitBlock, StepBlock,
             StepForm, StickyBlock,
@@ -85,9 +86,8 @@ fn versions(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
         walk.error(weight.at, "missing_canary", "a weight needs a canary", help);
     }
     if split.rollout.is_some() {
-        let message = "this weight takes the rollout out of its steps";
-        let help =
-            "remove `weight`: `set_weight` in the steps decides; write it to step in by hand";
+        let message = "the rollout's steps decide, not this weight";
+        let help = "remove it; when it is changed later, it takes the split out of its steps";
         walk.warn(weight.at, "weight_with_rollout", message, help);
     }
 }

@@ -28,12 +28,13 @@ pub(super) use self::{
 };
 use super::{
     Cidr, LogPath, Preset,
+    collection::Named,
     declare::{
         KeyInfo,
         Need::{Default, Optional, Required},
         block, describe_block, words,
     },
-    leaf::{Bytes, Count, Named, OrZero, Text},
+    leaf::{Bytes, Count, OrZero, Text},
     tree::Node,
     walk::{Placed, Shape, Walk, word},
 };

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     config::{
         AbsoluteAction, OnFailure, OnInconclusive, OnStart, OnUnhealthy, SameSite,
-        leaf::{Count, Ratio, SecretFile, Several, Text},
+        collection::Several,
+        leaf::{Count, Ratio, SecretFile, Text},
         units::Margin,
     },
     model::{RouteName, Share, UpstreamName},
