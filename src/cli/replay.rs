@@ -61,6 +61,7 @@ struct Settings {
     err_abs: Option<f64>,
     lat_margin: Option<f64>,
     lat_abs: Option<f64>,
+    lat_floor_s: Option<f64>,
     pass_err_ratio: Option<f64>,
     pass_err_abs: Option<f64>,
     pass_lat_margin: Option<f64>,
@@ -120,6 +121,8 @@ impl Settings {
     fn criteria(&self) -> anyhow::Result<Criteria> {
         let mut criteria = Criteria {
             warm_up: Duration::ZERO,
+            // The document measures without one, and traces are slow enough.
+            latency_floor: Duration::ZERO,
             ..Criteria::default()
         };
         let numbers = [
@@ -147,6 +150,7 @@ impl Settings {
             (self.fast_block_s, &mut criteria.critical_block.length),
             (self.restart_s, &mut criteria.restart),
             (self.warmup_s, &mut criteria.warm_up),
+            (self.lat_floor_s, &mut criteria.latency_floor),
         ];
         for (setting, duration) in durations {
             let Some(seconds) = setting else { continue };

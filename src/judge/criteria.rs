@@ -20,6 +20,8 @@ pub struct Criteria {
     pub errors: Margin,
     /// How much slower the canary may be: 0.10 is 10 %.
     pub latency_margin: f64,
+    /// How much slower the canary may be in any case: below it a ratio says nothing.
+    pub latency_floor: Duration,
     /// How many more of the canary's requests may be slow, as a ratio of requests.
     pub latency_absolute: f64,
     /// The error margin that a pass proves.
@@ -129,6 +131,7 @@ impl Default for Criteria {
                 absolute: 0.0005,
             },
             latency_margin: 0.10,
+            latency_floor: Duration::from_millis(1),
             latency_absolute: 0.0005,
             pass_errors: Margin {
                 ratio: 1.5,

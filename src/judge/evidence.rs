@@ -165,6 +165,8 @@ impl Evidence {
 
     fn observe(&mut self, tick: &Tick<'_>, decay: Decay) -> Observed {
         let mut observed = Observed::default();
+        let is_named = |stage| tick.strata.iter().any(|stratum| stratum.stage == stage);
+        self.stages.rest(is_named);
         for stratum in tick.strata {
             let (canary, stable) = (stratum.canary.cell, stratum.stable.cell);
             observed.stable += stable.trials;

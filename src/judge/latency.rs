@@ -59,13 +59,13 @@ impl Thresholds {
         let arms = thresholds.stable.iter_mut().zip(&mut thresholds.canary);
         for ((stable, canary), quantile) in arms.zip(QUANTILES) {
             *stable = history.quantile(quantile)?;
-            *canary = stable.mul_f64(1.0 + criteria.latency_margin);
+            let floor = *stable + criteria.latency_floor;
+            *canary = stable.mul_f64(1.0 + criteria.latency_margin).max(floor);
         }
         for (test, mark) in [PASS_P50, PASS_P99] {
-            let at = thresholds
-                .stable
-                .get(test)?
-                .mul_f64(1.0 + criteria.pass_latency_margin);
+            let from = *thresholds.stable.get(test)?;
+            let floor = from + 2 * criteria.latency_floor;
+            let at = from.mul_f64(1.0 + criteria.pass_latency_margin).max(floor);
             *thresholds.stable.get_mut(mark)? = at;
             *thresholds.canary.get_mut(mark)? = at;
         }
@@ -96,6 +96,11 @@ impl<const N: usize> Ageing<N> {
     pub(super) const fn forget(&mut self) {
         self.before = None;
         self.debt = [0; N];
+    }
+
+    /// Nothing was counted and nothing is in flight: what was has gone without an outcome.
+    pub(super) fn rest(&mut self) {
+        *self = Self::default();
     }
 
     /// Counts hits at each mark: ended above it, plus the change of those in flight beyond it. An

@@ -44,6 +44,8 @@ impl Floor {
     /// Takes a tick; what ages in flight is followed even before the rule is on duty.
     pub(super) fn absorb(&mut self, tick: &Tick<'_>, is_on_duty: bool) {
         let mut trials = Trials::default();
+        self.ages
+            .retain(|stage, _| tick.strata.iter().any(|stratum| stratum.stage == *stage));
         for stratum in tick.strata {
             trials.add(match self.rule.metric {
                 RuleMetric::ErrorRate(_) => {

@@ -126,6 +126,14 @@ impl Stages {
         self.slots.get_mut(slot)
     }
 
+    /// Nothing is in flight in the stages that a tick does not name.
+    pub(super) fn rest(&mut self, is_named: impl Fn(Stage) -> bool) {
+        for slot in self.slots.iter_mut().filter(|slot| !is_named(slot.stage)) {
+            slot.ageing.0.rest();
+            slot.ageing.1.rest();
+        }
+    }
+
     /// Forgets what was in flight, since the thresholds are new.
     pub(super) fn forget_ages(&mut self) {
         for slot in &mut self.slots {

@@ -24,25 +24,29 @@ fn share(percent: u16) -> Share {
     Share::from_basis_points(percent * 100).unwrap()
 }
 
-/// A tick of one stage, from counts: requests and failures of the canary and of stable.
-fn feed(evidence: &mut Evidence, millis: (u64, u64), canary: (u64, u64), stable: (u64, u64)) {
-    let cell = |(requests, failures): (u64, u64)| {
-        let mut latency = Latencies::new();
-        latency.record_n(Duration::from_millis(20), requests);
-        Cell {
-            assigned: requests,
-            trials: requests,
-            failures,
-            latency,
-            ..Cell::default()
-        }
-    };
-    let (canary, stable) = (cell(canary), cell(stable));
-    let arms = [&canary, &stable].map(|cell| Arm {
+fn cell(requests: u64, failures: u64) -> Cell {
+    let mut latency = Latencies::new();
+    latency.record_n(Duration::from_millis(20), requests);
+    Cell {
+        assigned: requests,
+        trials: requests,
+        failures,
+        latency,
+        ..Cell::default()
+    }
+}
+
+const fn arm(cell: &Cell) -> Arm<'_> {
+    Arm {
         cell,
         in_flight: None,
-    });
-    let [canary, stable] = arms;
+    }
+}
+
+/// A tick of one stage, from counts: requests and failures of the canary and of stable.
+fn feed(evidence: &mut Evidence, millis: (u64, u64), canary: (u64, u64), stable: (u64, u64)) {
+    let (canary, stable) = (cell(canary.0, canary.1), cell(stable.0, stable.1));
+    let (canary, stable) = (arm(&canary), arm(&stable));
     let strata = [Stratum {
         stage: Stage(1),
         share: share(10),
@@ -294,4 +298,100 @@ proptest! {
         };
         prop_assert_eq!(merged(&mut cells.iter()), merged(&mut cells.iter().rev()));
     }
+}
+
+#[test]
+fn a_canary_with_the_whole_traffic_is_still_watched() {
+    let criteria = quick();
+    let history = Baseline {
+        requests: 5_000,
+        failures: 25,
+        latency: Latencies::new(),
+    };
+    let lived = |failures| {
+        let mut evidence = Evidence::new(&criteria, &history, at(0));
+        evidence.begin_stage(Stage(1), Share::FULL, &history, at(0));
+        for now in (0..120_000).step_by(500) {
+            let canary = cell(100, if now < 60_000 { 0 } else { failures });
+            let stable = Cell::default();
+            let strata = [Stratum {
+                stage: Stage(1),
+                share: Share::FULL,
+                stable: arm(&stable),
+                canary: arm(&canary),
+            }];
+            let (from, to) = (at(now), at(now + 500));
+            evidence.absorb(&Tick {
+                from,
+                to,
+                strata: &strata,
+            });
+        }
+        evidence.failure().map(|failure| failure.at)
+    };
+    assert_eq!(lived(0), None);
+    let found = lived(100).unwrap();
+    assert!(found <= at(61_500), "{found:?}");
+}
+
+#[test]
+fn a_difference_below_the_floor_is_none() {
+    let lived = |canary_micros| {
+        let criteria = quick();
+        let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+        for now in (0..60_000).step_by(250) {
+            let (mut canary, mut stable) = (cell(25, 0), cell(225, 0));
+            canary.latency = Latencies::new();
+            stable.latency = Latencies::new();
+            canary
+                .latency
+                .record_n(Duration::from_micros(canary_micros), 25);
+            stable.latency.record_n(Duration::from_micros(300), 225);
+            let strata = [Stratum {
+                stage: Stage(1),
+                share: share(10),
+                stable: arm(&stable),
+                canary: arm(&canary),
+            }];
+            let (from, to) = (at(now), at(now + 250));
+            evidence.absorb(&Tick {
+                from,
+                to,
+                strata: &strata,
+            });
+        }
+        judge(&evidence, &criteria).verdict
+    };
+    assert_eq!(lived(600), Verdict::Pass, "twice as slow, but by 0.3 ms");
+    assert_eq!(lived(1_500), Verdict::Fail);
+}
+
+#[test]
+fn a_flight_that_ends_without_an_outcome_leaves_no_trace() {
+    let mut ages = latency::Ageing::<1>::default();
+    let marks = [Duration::from_millis(10)];
+    let mut in_flight = Latencies::new();
+    in_flight.record_n(Duration::from_millis(50), 3);
+    let nothing = Cell::default();
+    let mut count = |cell: &Cell, in_flight: Option<&Latencies>| {
+        let [slow] = ages.count(Arm { cell, in_flight }, &marks);
+        (slow.trials, slow.hits)
+    };
+    assert_eq!(count(&nothing, Some(&in_flight)), (3, 3));
+    assert_eq!(count(&nothing, Some(&in_flight)), (0, 0), "they count once");
+    let mut left = Cell::default();
+    left.abandoned.record_n(Duration::from_millis(60), 2);
+    left.latency.record(Duration::from_millis(70));
+    assert_eq!(
+        count(&left, None),
+        (0, 0),
+        "two left, one has ended: known before"
+    );
+    left.abandoned = Latencies::new();
+    left.abandoned.record(Duration::from_millis(5));
+    assert_eq!(
+        count(&left, None),
+        (1, 1),
+        "left before it was slow: no trial"
+    );
 }

@@ -128,7 +128,7 @@ fn healthy() -> Vec<Life> {
 
 #[test]
 fn healthy_canaries_are_rolled_back_no_more_often_than_promised() {
-    let runs = runs(24);
+    let runs = runs(16);
     let (mut total, mut wrong) = (0, 0);
     for life in healthy() {
         let ends: Vec<End> = (0..runs).map(|seed| life.live(seed)).collect();
@@ -256,7 +256,7 @@ fn worse() -> Vec<Bad> {
 
 #[test]
 fn bad_canaries_are_found_in_time() {
-    let runs = runs(9);
+    let runs = runs(7);
     for Bad {
         life,
         cause,
