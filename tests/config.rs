@@ -244,3 +244,28 @@ fn the_files_that_ship_mean_the_same_to_readers_of_yaml_1_1() {
         }
     }
 }
+
+#[test]
+fn short_forms_and_defaults_become_this_config() {
+    let shown = |path| {
+        format!(
+            "{:#?}",
+            Config {
+                hash: 0,
+                ..load(path)
+            }
+        )
+    };
+    insta::assert_snapshot!("minimal", shown("config/minimal.yaml"));
+    insta::assert_snapshot!("reference", shown("config/reference.yaml"));
+}
+
+#[test]
+fn what_is_not_written_is_the_judges_default() {
+    let text = "listen: \"127.0.0.1:0\"\nupstreams: { a: { static: [\"a:1\"] } }\n\
+                splits: { s: { stable: a } }\n";
+    let (config, problems) = config::load(text, "x.yaml").expect("it loads");
+    assert!(problems.is_empty(), "{problems}");
+    let analysis = &config.splits.first().expect("a split").analysis;
+    insta::assert_debug_snapshot!("judge_defaults", analysis);
+}

@@ -14,7 +14,7 @@ use super::{
     UpstreamTimeouts,
     leaf::{Count, OrZero, Text},
     schema::{
-        AdminForm, DnsForm, FileBlock, HostName, LimitsBlock, ListenerBlock, Protocol,
+        AdminForm, DnsForm, DomainName, FileBlock, LimitsBlock, ListenerBlock, Protocol,
         UpstreamBlock,
     },
     tree::Node,
@@ -153,7 +153,7 @@ fn source(block: &UpstreamBlock) -> Option<Source> {
         return Some(Source::File(path.value.clone()));
     }
     let DnsForm(dns) = &block.dns.as_ref()?.value;
-    let HostName(name) = plain(dns.name.as_ref())?;
+    let DomainName(name) = plain(dns.name.as_ref())?;
     Some(Source::Dns {
         name,
         port: u16::try_from(dns.port.as_ref()?.value.0).ok()?,

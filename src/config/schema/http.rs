@@ -17,6 +17,10 @@ pub(in crate::config) struct CookieName(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::config) struct HostName(pub String);
 
+/// A host name or address without port, lower case, that stands for itself only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::config) struct DomainName(pub String);
+
 /// A path that starts with `/` and has no query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::config) struct UrlPath(pub String);
@@ -97,6 +101,17 @@ impl HostName {
     }
 }
 
+impl DomainName {
+    fn parse(text: &str) -> Result<Self, Misfit> {
+        let HostName(name) = HostName::parse(text)?;
+        if name.starts_with('*') {
+            let message = format!("`{text}` is not one host name");
+            return Err(Misfit::new("bad_host", message, "write a name without `*`"));
+        }
+        Ok(Self(name))
+    }
+}
+
 impl UrlPath {
     fn parse(text: &str) -> Result<Self, Misfit> {
         let bad =
@@ -162,6 +177,7 @@ texts! {
     HeaderName: "the name of a header field",
     CookieName: "the name of a cookie",
     HostName: "a host name",
+    DomainName: "a host name",
     UrlPath: "a path such as `/api`",
     Method: "a method such as `GET`",
 }

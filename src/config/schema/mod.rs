@@ -16,7 +16,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
-    http::{CookieName, HeaderName, HostName, Method, UrlPath},
+    http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,
         StepForm, WarmUp,
@@ -198,7 +198,7 @@ block! {
     /// A name to resolve.
     struct DnsBlock {
         /// The name.
-        name: HostName = Required,
+        name: DomainName = Required,
         /// The port of every address.
         port: Port = Required,
         /// The shortest time between two questions, whatever the TTL.

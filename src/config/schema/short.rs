@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value as Json, json};
 
 use super::{
-    AdminBlock, CookieName, DnsBlock, EndpointBlock, HeaderName, HostName, Node, Placed, Shape,
+    AdminBlock, CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, Node, Placed, Shape,
     StepBlock, Walk,
     http::is_host,
     split::{CookieBlock, PauseBlock},
@@ -142,7 +142,7 @@ impl Shape for DnsForm {
         let (name, port) = scalar(node, walk, "a name and a port", host_and_port)?;
         // The two keys that the empty mapping lacks are the two that the short form gives.
         let mut block = DnsBlock::read(&Node::empty(node.at), &mut Walk::default())?;
-        block.name = Some(Placed::written(HostName(name), node.place()));
+        block.name = Some(Placed::written(DomainName(name), node.place()));
         let port = super::Port::of(port);
         block.port = Some(Placed::written(port, node.place()));
         Some(Self(block))

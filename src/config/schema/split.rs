@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    CookieForm, CookieName, Default, Fields, HeaderName, HostName, Key, KeyInfo, Many, MaxAge,
-    Method, Node, Optional, Pause, Placed, Required, Shape, StepForm, UrlPath, Walk, WarmUp, block,
-    describe_block, word, words,
+    CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key, KeyInfo, Many,
+    MaxAge, Method, Node, Optional, Pause, Placed, Required, Shape, StepForm, UrlPath, Walk,
+    WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -94,7 +94,7 @@ block! {
         /// Its `Path`.
         path: UrlPath = Default("/"),
         /// Its `Domain`. Without it: the host only.
-        domain: HostName = Optional,
+        domain: DomainName = Optional,
         /// Whether scripts cannot read it.
         http_only: bool = Default("true"),
         /// Whether it is sent over TLS only. Set it when clients come by https.
