@@ -302,7 +302,7 @@ fn path_attributes(source: &Source) -> Vec<String> {
     for line in source.text.lines() {
         if let Some(rest) = line.trim().strip_prefix("#[path = \"") {
             let target = rest.trim_end_matches("\"]");
-            found.push(folder.join(target).to_string_lossy().into_owned());
+            found.push(plain(&folder.join(target)));
         }
     }
     found
@@ -345,4 +345,17 @@ fn net_braces(line: &str) -> i32 {
     line.chars()
         .map(|c| i32::from(c == '{') - i32::from(c == '}'))
         .sum()
+}
+
+/// A path without `..`.
+fn plain(path: &Path) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.iter().filter_map(|part| part.to_str()) {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
 }
