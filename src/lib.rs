@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod model;
+pub mod net;
 
 pub mod config;
 pub mod plan;
@@ -20,5 +21,7 @@ pub mod control;
 
 pub mod admin;
 pub mod proxy;
+
+pub mod app;
 
 pub mod cli;

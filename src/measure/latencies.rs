@@ -3,7 +3,7 @@
 //! Two digits (0.8 % error) cost 24 KiB; three would cost 144 KiB and the judge's margins start at
 //! 5 %. Nothing is allocated until the first value.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 
@@ -14,8 +14,19 @@ const HIGHEST: u64 = 600_000_000;
 const DIGITS: u8 = 2;
 
 /// Latencies from 1 microsecond to 10 minutes; what lies outside is counted at the edge.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Latencies(Option<Box<Histogram<u64>>>);
+
+impl fmt::Debug for Latencies {
+    /// The count and a few quantiles: the buckets would fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quantiles = [0.5, 0.99, 1.0].map(|quantile| self.quantile(quantile));
+        f.debug_struct("Latencies")
+            .field("count", &self.count())
+            .field("p50_p99_max", &quantiles)
+            .finish()
+    }
+}
 
 impl Latencies {
     /// Nothing yet.

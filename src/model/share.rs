@@ -71,11 +71,7 @@ pub struct Point(u16);
 
 impl Point {
     /// The point that a hash or a random number falls on.
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "a remainder of 10,000 fits 16 bits"
-    )]
+    #[expect(clippy::as_conversions, reason = "a remainder of 10,000 fits 16 bits")]
     pub const fn from_hash(hash: u64) -> Self {
         Self((hash % 10_000) as u16)
     }

@@ -37,12 +37,11 @@ pub use self::{
     split::Why,
     version_override::Override,
 };
-use crate::{
-    config::{Listener, OnUnhealthy, UpstreamTimeouts},
-    model::{
-        Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName, Stage,
-        UpstreamId, UpstreamName, VersionName,
-    },
+/// Parts of the file that the data plane obeys as they are written.
+pub use crate::config::{AccessLog, Cidr, Listener, LogPath, OnUnhealthy, UpstreamTimeouts};
+use crate::model::{
+    Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName, Stage,
+    UpstreamId, UpstreamName, VersionName,
 };
 
 /// The whole snapshot.

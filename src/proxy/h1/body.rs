@@ -12,26 +12,35 @@ use crate::model::number::{length, long};
 /// A body that cannot be read to its end. What was sent on of it stays without an end, so that
 /// nobody takes it for whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.as_str())]
 #[non_exhaustive]
 pub enum BodyError {
     /// The line before a chunk is not a size in hexadecimal.
-    #[error("chunk size is malformed")]
     ChunkSize,
     /// A chunk extension is malformed or too long.
-    #[error("chunk extension is malformed or longer than 256 bytes")]
     ChunkExtension,
     /// A chunk is not followed by CRLF.
-    #[error("chunk does not end where its size says")]
     ChunkEnd,
     /// A trailer is not a header field.
-    #[error("trailer is malformed")]
     Trailer,
     /// There are too many trailers.
-    #[error("trailers are larger than 8 KiB or more than 32")]
     TrailersTooLarge,
     /// The sender stopped before the end.
-    #[error("body ends before its end")]
     Truncated,
+}
+
+impl BodyError {
+    /// The message, for answers that are made without allocating.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChunkSize => "chunk size is malformed",
+            Self::ChunkExtension => "chunk extension is malformed or longer than 256 bytes",
+            Self::ChunkEnd => "chunk does not end where its size says",
+            Self::Trailer => "trailer is malformed",
+            Self::TrailersTooLarge => "trailers are larger than 8 KiB or more than 32",
+            Self::Truncated => "body ends before its end",
+        }
+    }
 }
 
 /// What became of some bytes that were read. To be sent, in this order: what was appended to

@@ -10,17 +10,22 @@
 
 mod body;
 mod chunked;
+mod download;
+pub(crate) mod downstream;
 mod fields;
 mod framing;
 mod head;
+mod io;
 mod notes;
 mod opening;
+pub(crate) mod outgoing;
 mod reject;
 mod request;
 mod response;
 pub mod rewrite;
 mod span;
 mod target;
+pub(crate) mod upstream;
 
 pub use self::{
     body::{BodyError, BodyRelay, Step},

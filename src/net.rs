@@ -1,0 +1,85 @@
+//! Sockets: the only naming of `tokio::net` and `socket2` on the data path.
+//!
+//! *Owns:* how listening and connected sockets are made and split.
+//! *Does not know:* HTTP, plans.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{
+    TcpListener, TcpStream,
+    tcp::{ReadHalf, WriteHalf},
+};
+
+/// Connections that may wait to be accepted by one worker.
+const BACKLOG: i32 = 4_096;
+/// A peer that vanished without a word is noticed after about this time.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// A listening socket that is bound and not yet in a runtime.
+pub type Bound = std::net::TcpListener;
+/// A listening socket in a runtime.
+pub type Listener = TcpListener;
+/// A connected socket.
+pub type Stream = TcpStream;
+/// The half of a connected socket that is read.
+pub type Reader<'a> = ReadHalf<'a>;
+/// The half of a connected socket that is written.
+pub type Writer<'a> = WriteHalf<'a>;
+
+/// Binds one of several sockets that share an address: the kernel spreads connections over them.
+pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether an address is free: bound without sharing, and given back at once.
+pub fn is_free(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
+/// Brings a bound socket into the runtime of the calling thread.
+pub fn listen(bound: Bound) -> io::Result<Listener> {
+    Listener::from_std(bound)
+}
+
+/// Makes a connection to an endpoint, with small writes sent at once.
+pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
+    let stream = Stream::connect(address).await?;
+    settle_in(&stream);
+    Ok(stream)
+}
+
+/// Sets what every connected socket wants: small writes are sent at once, dead peers noticed.
+pub fn settle_in(stream: &Stream) {
+    let socket = SockRef::from(stream);
+    // Neither is needed for correctness; a socket that died meanwhile fails at its first use.
+    let _without_delay = socket.set_tcp_nodelay(true);
+    let _with_keepalive = socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE / 4),
+    );
+}
+
+/// Whether a connection that nobody expects data on is still quiet. It makes no system call
+/// unless the runtime has seen something happen on the socket.
+pub fn is_quiet(stream: &Stream) -> bool {
+    let mut byte = [0];
+    matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

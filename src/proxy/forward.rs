@@ -1,0 +1,278 @@
+//! From a decision to an answer: attempts at endpoints until one answers or none may be made.
+//!
+//! The rules (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1):
+//! - nothing was sent (refused, connect timeout): another endpoint of the version, once, whatever
+//!   the method; then stable, if the version is a canary and the split falls back;
+//! - a connection from the pool broke before a byte of the answer: the endpoint closed it while we
+//!   wrote. A request that may be repeated goes once over a fresh connection, as if nothing was;
+//! - a fresh connection broke before a byte of the answer: a request that may be repeated is, once
+//!   and within the retry budget;
+//! - everything else is final.
+
+use std::{rc::Rc, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    decide::Decision,
+    fault::{Fault, FaultKind},
+    h1::{
+        downstream::Client,
+        outgoing::Outgoing,
+        upstream::{self, Answered, Conversation, Deadlines},
+    },
+    pool::Lent,
+    settle::AttemptGuard,
+    worker::{Heads, Worker},
+};
+use crate::{
+    model::{EndpointKey, Reason, Role},
+    net,
+    plan::{self, OnUnhealthy, Split, Target, Upstream},
+};
+
+/// How many endpoints of one version are tried.
+const TRIES: usize = 2;
+
+/// How a request ended, as far as forwarding goes.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    /// The answer, or why there is none.
+    pub(crate) result: Result<Answered, Fault>,
+    /// Attempts made.
+    pub(crate) attempts: u8,
+}
+
+/// Where the next attempt goes, and why.
+#[derive(Debug)]
+struct Course {
+    role: Role,
+    why: Reason,
+    tried: Vec<EndpointKey>,
+    is_repeated: bool,
+    wants_fresh: bool,
+    attempts: u8,
+}
+
+/// What to do after an attempt.
+#[derive(Debug)]
+enum Then {
+    Done(Result<Answered, Fault>),
+    Again,
+}
+
+/// Forwards a request and streams the answer to the client.
+pub(crate) async fn forward(
+    client: &mut Client,
+    heads: &mut Heads,
+    decision: &Decision,
+    outgoing: &mut Outgoing,
+    deadline: Option<Instant>,
+) -> Forwarded {
+    let mut course = Course {
+        role: decision.assignment.role,
+        why: Reason::None,
+        tried: Vec::new(),
+        is_repeated: false,
+        wants_fresh: false,
+        attempts: 0,
+    };
+    client
+        .worker
+        .budget
+        .borrow_mut()
+        .deposit(decision.account.key.split);
+    let Some(split) = decision.split() else {
+        let result = Err(FaultKind::NoRoute.into());
+        return Forwarded {
+            result,
+            attempts: 0,
+        };
+    };
+    loop {
+        let then = attempt(
+            client,
+            heads,
+            (decision, split),
+            outgoing,
+            (&mut course, deadline),
+        )
+        .await;
+        if let Then::Done(result) = then {
+            return Forwarded {
+                result,
+                attempts: course.attempts,
+            };
+        }
+    }
+}
+
+/// One attempt.
+async fn attempt(
+    client: &mut Client,
+    heads: &mut Heads,
+    (decision, split): (&Decision, &Arc<Split>),
+    outgoing: &mut Outgoing,
+    (course, deadline): (&mut Course, Option<Instant>),
+) -> Then {
+    let worker = Rc::clone(&client.worker);
+    let mut guard = AttemptGuard::open(&worker, decision.account_of(course.role), course.why);
+    course.attempts = course.attempts.saturating_add(1);
+    let version = split.version(course.role);
+    let upstream = decision.plan.upstreams.get(version.upstream.index());
+    let target = upstream.and_then(|upstream| choose(&worker, upstream, &course.tried));
+    let (Some(upstream), Some(target)) = (upstream, target) else {
+        guard.failed(FaultKind::NoEndpoint, 0);
+        return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
+    };
+    guard.at(target.key);
+    let mut lent = match connection(client, upstream, target, course.wants_fresh).await {
+        Ok(lent) => lent,
+        Err(kind) => {
+            guard.failed(kind, 0);
+            course.tried.push(target.key);
+            return try_elsewhere(split, upstream, course, outgoing, kind);
+        }
+    };
+    let deadlines = Deadlines {
+        send: upstream.timeouts.body_idle,
+        head: split
+            .response_header
+            .unwrap_or(upstream.timeouts.response_header),
+        body: upstream.timeouts.body_idle,
+        client: client.settings.timeouts.body_idle,
+        total: deadline,
+    };
+    let conversation = Conversation {
+        client,
+        heads,
+        outgoing,
+        guard: &mut guard,
+        deadlines,
+    };
+    let result = upstream::converse(conversation, &mut lent.stream).await;
+    match result {
+        Ok(answered) => {
+            guard.answered(answered.status);
+            if answered.is_reusable {
+                let (now, kept) = (Instant::now(), upstream.max_idle_connections);
+                worker.pool.borrow_mut().give(target.key, lent, now, kept);
+            } else if answered.is_upgraded {
+                return Then::Done(Ok(Answered {
+                    tunnel: Some(lent.stream),
+                    ..answered
+                }));
+            }
+            Then::Done(Ok(answered))
+        }
+        Err(fault) => after_fault(
+            &worker,
+            (guard, fault),
+            (target.key, lent),
+            course,
+            outgoing,
+        ),
+    }
+}
+
+/// Decides after an attempt that has reached an endpoint and failed.
+fn after_fault(
+    worker: &Rc<Worker>,
+    (guard, fault): (AttemptGuard, Fault),
+    (endpoint, lent): (EndpointKey, Lent),
+    course: &mut Course,
+    outgoing: &Outgoing,
+) -> Then {
+    let may_repeat = fault.kind == FaultKind::Reset && outgoing.is_repeatable();
+    if may_repeat && lent.is_reused {
+        guard.withdrawn();
+        course.attempts -= 1;
+        course.wants_fresh = true;
+        return Then::Again;
+    }
+    let split = guard.split();
+    guard.failed(fault.kind, fault.status);
+    if may_repeat && !course.is_repeated && worker.budget.borrow_mut().withdraw(split) {
+        course.is_repeated = true;
+        course.wants_fresh = true;
+        course.why = Reason::Reset;
+        course.tried.push(endpoint);
+        return Then::Again;
+    }
+    Then::Done(Err(fault))
+}
+
+/// After an endpoint that could not be reached: another one of the version, then stable.
+fn try_elsewhere(
+    split: &Split,
+    upstream: &Upstream,
+    course: &mut Course,
+    outgoing: &mut Outgoing,
+    kind: FaultKind,
+) -> Then {
+    let untried = upstream
+        .endpoints
+        .iter()
+        .any(|target| !course.tried.contains(&target.key));
+    if untried && course.tried.len() < TRIES {
+        course.why = kind.reason();
+        return Then::Again;
+    }
+    fall_back(split, course, outgoing, kind)
+}
+
+/// A canary that cannot be reached costs the client nothing: stable answers.
+fn fall_back(split: &Split, course: &mut Course, outgoing: &mut Outgoing, kind: FaultKind) -> Then {
+    if course.role == Role::Stable || split.on_unhealthy == OnUnhealthy::Fail {
+        return Then::Done(Err(kind.into()));
+    }
+    course.role = Role::Stable;
+    course.why = Reason::Fallback;
+    course.tried.clear();
+    outgoing.redirect(split.version(Role::Stable).name.as_str());
+    Then::Again
+}
+
+/// An endpoint of an upstream; one that was tried only if there is no other.
+fn choose<'a>(
+    worker: &Worker,
+    upstream: &'a Upstream,
+    tried: &[EndpointKey],
+) -> Option<&'a Target> {
+    let random = worker.random.borrow_mut().u64(..);
+    let pool = worker.pool.borrow();
+    let load = |key| pool.load(key);
+    plan::choose(&upstream.endpoints, load, random, tried)
+        .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
+}
+
+/// A connection: a quiet one from the pool, or a new one.
+async fn connection(
+    client: &Client,
+    upstream: &Upstream,
+    target: &Target,
+    wants_fresh: bool,
+) -> Result<Lent, FaultKind> {
+    if !wants_fresh {
+        let kept = client
+            .worker
+            .pool
+            .borrow_mut()
+            .take(target.key, upstream.timeouts.idle);
+        if let Some(lent) = kept {
+            return Ok(lent);
+        }
+    }
+    client.slot.arm(upstream.timeouts.connect);
+    let made = client.slot.guard(net::connect(target.address)).await;
+    client.slot.disarm();
+    match made {
+        Ok(Ok(stream)) => Ok(Lent {
+            stream,
+            is_reused: false,
+            made: Instant::now(),
+        }),
+        Ok(Err(_)) => Err(FaultKind::ConnectRefused),
+        Err(_expired) => Err(FaultKind::ConnectTimeout),
+    }
+}

@@ -1,0 +1,244 @@
+//! The way of the answer: its head read strictly and written anew, its body relayed as it comes.
+
+use std::{future::poll_fn, pin::pin};
+
+use tokio::time::Instant;
+
+use super::{
+    Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version,
+    io::{self, Size},
+    outgoing::Reply,
+    rewrite::{self, ResponseEdits},
+    upstream::{Answered, COALESCED, Progress, Stage},
+};
+use crate::{
+    model::number::long,
+    net,
+    proxy::{fault::FaultKind, handle::Next, settle::AttemptGuard, worker::Worker},
+};
+
+/// Interim answers that are relayed before the final one.
+const INTERIM_MAX: u32 = 16;
+
+/// What relaying an answer works with.
+#[derive(Debug)]
+pub(super) struct Download<'a, 'c, 'u> {
+    pub(super) progress: &'a Progress<'a>,
+    pub(super) worker: &'a Worker,
+    pub(super) guard: &'a mut AttemptGuard,
+    pub(super) response: &'a mut ResponseHead,
+    pub(super) reply: &'a Reply,
+    pub(super) reader: net::Reader<'u>,
+    pub(super) writer: net::Writer<'c>,
+    pub(super) bytes_out: u64,
+}
+
+impl Download<'_, '_, '_> {
+    /// Relays the whole answer.
+    pub(super) async fn run(mut self) -> Result<Answered, FaultKind> {
+        let (buffer, head_len) = self.head().await?;
+        let status = self.response.status();
+        self.progress.status.set(status);
+        let incoming = self.response.framing();
+        let leaving = incoming.towards(self.reply.version, self.reply.keep_alive);
+        let edits = ResponseEdits {
+            client: self.reply.version,
+            outgoing: leaving,
+            lines: &self.reply.lines,
+        };
+        let mut pending = self.worker.buffers.head();
+        rewrite::response(self.response, &buffer, &edits, &mut pending);
+        let mut relay = BodyRelay::new(incoming, leaving.framing);
+        let at = self
+            .piece(&buffer, head_len, (&mut relay, &mut pending))
+            .await?;
+        if status == 101 {
+            return self.switch(buffer, head_len, pending).await;
+        }
+        let mut has_excess = at < buffer.len();
+        let mut size = Size::after(buffer.len());
+        self.worker.buffers.give(buffer);
+        while !relay.is_done() {
+            self.progress.enter(Stage::Receiving);
+            let truncated = |_| FaultKind::Truncated;
+            let reading = io::read(&mut self.reader, &self.worker.buffers, size);
+            let buffer = reading.await.map_err(truncated)?;
+            self.guard.last_byte = Some(Instant::now());
+            if buffer.is_empty() {
+                relay.end(&mut pending).map_err(|_| FaultKind::Truncated)?;
+                self.flush(&mut pending).await?;
+                break;
+            }
+            size = Size::after(buffer.len());
+            let at = self.piece(&buffer, 0, (&mut relay, &mut pending)).await?;
+            has_excess = at < buffer.len();
+            self.worker.buffers.give(buffer);
+        }
+        self.worker.buffers.give(pending);
+        Ok(Answered {
+            status,
+            // Bytes that nobody asked for would be taken for the next answer.
+            is_reusable: self.response.keep_alive()
+                && incoming != Framing::UntilClose
+                && !has_excess,
+            next: if leaving.keep_alive {
+                Next::Request
+            } else {
+                Next::Close
+            },
+            bytes_out: self.bytes_out,
+            is_upgraded: false,
+            tunnel: None,
+        })
+    }
+
+    /// Reads up to the end of the final head; interim ones go to the client on the way.
+    async fn head(&mut self) -> Result<(Vec<u8>, usize), FaultKind> {
+        let reset = |_| FaultKind::Reset;
+        let reading = io::read(&mut self.reader, &self.worker.buffers, Size::Usual);
+        let mut buffer = reading.await.map_err(reset)?;
+        if buffer.is_empty() {
+            return Err(FaultKind::Reset);
+        }
+        let now = Instant::now();
+        self.guard.first_byte = Some(now);
+        let asked = Asked {
+            head: self.reply.is_head,
+            websocket: self.reply.is_websocket,
+        };
+        self.response.clear();
+        let mut interims = 0;
+        loop {
+            let parsed = self.response.parse(&buffer, &HeadLimits::RESPONSE, asked);
+            match parsed.map_err(|malformed| FaultKind::BadResponse(malformed.reason))? {
+                Parsed::Complete(len) if self.response.is_interim() => {
+                    interims += 1;
+                    if interims > INTERIM_MAX {
+                        return Err(FaultKind::BadResponse("too many interim answers"));
+                    }
+                    self.interim(&buffer).await?;
+                    buffer.drain(..len);
+                    self.response.clear();
+                    if !buffer.is_empty() {
+                        continue;
+                    }
+                }
+                Parsed::Complete(len) => {
+                    if interims > 0 || self.guard.last_byte.is_none() {
+                        self.guard.last_byte = Some(now);
+                    }
+                    return Ok((buffer, len));
+                }
+                Parsed::Partial => {}
+            }
+            match io::read_more(&mut self.reader, &mut buffer).await {
+                Ok(1..) => self.guard.last_byte = Some(Instant::now()),
+                _ => return Err(FaultKind::BadResponse("the answer's head is cut off")),
+            }
+        }
+    }
+
+    /// Relays an interim answer to a client that can take it.
+    async fn interim(&mut self, buffer: &[u8]) -> Result<(), FaultKind> {
+        let is_wanted = match self.response.status() {
+            100 => self.reply.expects_continue,
+            102 | 103 => true,
+            _ => false,
+        };
+        if !is_wanted || self.reply.version == Version::Http10 {
+            return Ok(());
+        }
+        let mut out = self.worker.buffers.head();
+        rewrite::interim(self.response, buffer, &mut out);
+        let stage = self.progress.stage();
+        self.write(&out, b"").await?;
+        self.progress.enter(stage);
+        self.worker.buffers.give(out);
+        Ok(())
+    }
+
+    /// Relays what belongs to the body of one piece that was read, `pending` first; answers where
+    /// in it the body ends or the piece does.
+    async fn piece(
+        &mut self,
+        buffer: &[u8],
+        mut at: usize,
+        (relay, pending): (&mut BodyRelay, &mut Vec<u8>),
+    ) -> Result<usize, FaultKind> {
+        while at < buffer.len() && !relay.is_done() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            let step = relay
+                .step(rest, pending)
+                .map_err(|error| FaultKind::BadResponse(error.as_str()))?;
+            let forward = rest.get(step.forward).unwrap_or_default();
+            if forward.len() <= COALESCED {
+                pending.extend_from_slice(forward);
+            } else {
+                self.answer(pending, forward).await?;
+                pending.clear();
+            }
+            pending.extend_from_slice(step.suffix);
+            at += step.consumed;
+        }
+        self.flush(pending).await?;
+        Ok(at)
+    }
+
+    async fn flush(&mut self, pending: &mut Vec<u8>) -> Result<(), FaultKind> {
+        if !pending.is_empty() {
+            self.answer(pending, b"").await?;
+            pending.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes to the client: from here on nothing else can be answered.
+    async fn answer(&mut self, first: &[u8], second: &[u8]) -> Result<(), FaultKind> {
+        self.progress.is_answered.set(true);
+        self.write(first, second).await
+    }
+
+    /// Writes to the client; the time that it makes us wait is not the version's.
+    async fn write(&mut self, first: &[u8], second: &[u8]) -> Result<(), FaultKind> {
+        self.bytes_out += long(first.len() + second.len());
+        let mut waits_since = None;
+        let mut writing = pin!(io::write(&mut self.writer, first, second));
+        let wrote = poll_fn(|cx| {
+            let polled = writing.as_mut().poll(cx);
+            if polled.is_pending() && waits_since.is_none() {
+                waits_since = Some(Instant::now());
+                self.progress.enter(Stage::Relaying);
+            }
+            polled
+        })
+        .await;
+        if let Some(since) = waits_since {
+            self.guard.client_time += since.elapsed();
+        }
+        wrote.map_err(|_| FaultKind::ClientGone)
+    }
+
+    /// Ends the exchange with a switched protocol; what came behind the head goes along.
+    async fn switch(
+        mut self,
+        buffer: Vec<u8>,
+        head_len: usize,
+        mut pending: Vec<u8>,
+    ) -> Result<Answered, FaultKind> {
+        let early = buffer.get(head_len..).unwrap_or_default();
+        if !early.is_empty() {
+            self.write(early, b"").await?;
+        }
+        pending.clear();
+        self.worker.buffers.give(pending);
+        self.worker.buffers.give(buffer);
+        Ok(Answered {
+            status: 101,
+            is_reusable: false,
+            next: Next::Gone,
+            bytes_out: self.bytes_out,
+            is_upgraded: true,
+            tunnel: None,
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! A client's connection: heads in, one after the other, until it ends.
+
+use std::{net::IpAddr, rc::Rc, time::Duration};
+
+use tokio::io::AsyncWriteExt;
+
+use super::{HeadLimits, Parsed, io};
+use crate::{
+    net, plan,
+    proxy::{
+        accept::Open,
+        fault::{FaultKind, write_answer},
+        handle::{self, Next},
+        timer::Slot,
+        worker::{Heads, Worker},
+    },
+};
+
+/// How long and how much a client may still send after an answer that ends its connection. A
+/// socket that is closed with unread bytes resets the connection, and the answer may be lost.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes that are thrown away then.
+const LINGER_BYTES: usize = 64 * 1024;
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) stream: net::Stream,
+    pub(crate) slot: Slot,
+    pub(crate) peer: IpAddr,
+    pub(crate) peer_text: String,
+    /// The listener's settings as they were when the request began.
+    pub(crate) settings: Rc<plan::Listener>,
+    /// Bytes that came behind the last request: the next one's.
+    pub(crate) unread: Option<Vec<u8>>,
+}
+
+/// Serves a client's connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, peer: IpAddr) {
+    let mut client = Client {
+        slot: worker.wheel.slot(),
+        worker,
+        stream,
+        peer,
+        peer_text: peer.to_canonical().to_string(),
+        settings: open.listener().settings(),
+        unread: None,
+    };
+    let mut is_first = true;
+    while let Some(buffer) = client.first_bytes(is_first).await {
+        is_first = false;
+        client.settings = open.listener().settings();
+        let mut heads = client.worker.heads();
+        let next = client.request(&mut heads, buffer).await;
+        client.worker.give_heads(heads);
+        match next {
+            Next::Request => {}
+            Next::Close => return client.close().await,
+            Next::Linger => return client.linger().await,
+            Next::Gone => return,
+        }
+    }
+}
+
+impl Client {
+    /// The first bytes of the next request; `None` if there is none.
+    async fn first_bytes(&mut self, is_first: bool) -> Option<Vec<u8>> {
+        if let Some(unread) = self.unread.take() {
+            return Some(unread);
+        }
+        let limits = self.settings.timeouts;
+        let limit = if is_first {
+            limits.request_header
+        } else {
+            limits.idle
+        };
+        let is_draining = self.worker.is_draining();
+        self.slot.arm_idle(if is_draining {
+            limit.min(crate::proxy::GRACE)
+        } else {
+            limit
+        });
+        let (mut reader, _) = self.stream.split();
+        let reading = io::read(&mut reader, &self.worker.buffers, io::Size::Usual);
+        let buffer = self.slot.guard(reading).await.ok()?.ok()?;
+        (!buffer.is_empty()).then_some(buffer)
+    }
+
+    /// One request: its head is read whole, then it is handled.
+    async fn request(&mut self, heads: &mut Heads, mut buffer: Vec<u8>) -> Next {
+        let limits = self.head_limits();
+        self.slot.arm(self.settings.timeouts.request_header);
+        heads.0.clear();
+        loop {
+            match heads.0.parse(&buffer, &limits) {
+                Ok(Parsed::Complete(len)) => {
+                    self.slot.disarm();
+                    return handle::handle(self, heads, buffer, len).await;
+                }
+                Ok(Parsed::Partial) => {}
+                Err(reject) => {
+                    let kind = FaultKind::Refused(reject.status, reject.reason);
+                    return self.refuse_head(kind, buffer).await;
+                }
+            }
+            let (mut reader, _) = self.stream.split();
+            match self
+                .slot
+                .guard(io::read_more(&mut reader, &mut buffer))
+                .await
+            {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Next::Gone,
+                Err(_expired) => return self.refuse_head(FaultKind::HeadTimeout, buffer).await,
+            }
+        }
+    }
+
+    fn head_limits(&self) -> HeadLimits {
+        let limits = self.settings.limits;
+        HeadLimits {
+            max_bytes: limits.max_headers,
+            max_fields: limits.max_header_fields,
+            max_line: limits.max_header_line,
+            max_target: limits.max_target,
+        }
+    }
+
+    /// Answers a head that cannot be understood. Where the next request begins is unknown then.
+    async fn refuse_head(&mut self, kind: FaultKind, buffer: Vec<u8>) -> Next {
+        handle::note_refusal(self, kind);
+        self.worker.buffers.give(buffer);
+        self.answer(kind, false, true).await
+    }
+
+    /// Writes an answer of our own.
+    pub(crate) async fn answer(&mut self, kind: FaultKind, is_head: bool, closes: bool) -> Next {
+        let mut out = self.worker.buffers.head();
+        write_answer(kind, is_head, closes, &mut out);
+        self.slot.arm(self.settings.timeouts.body_idle);
+        let (_, mut writer) = self.stream.split();
+        let wrote = self.slot.guard(io::write(&mut writer, &out, b"")).await;
+        self.slot.disarm();
+        self.worker.buffers.give(out);
+        match wrote {
+            Ok(Ok(())) if closes => Next::Linger,
+            Ok(Ok(())) => Next::Request,
+            _ => Next::Gone,
+        }
+    }
+
+    /// Ends a connection on which everything was read.
+    async fn close(mut self) {
+        // The client may be gone already; then there is nobody to tell.
+        let _told = self.stream.shutdown().await;
+    }
+
+    /// Ends a connection on which more may be coming.
+    async fn linger(mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        self.slot.arm(LINGER);
+        let (mut reader, _) = self.stream.split();
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            let reading = io::read(&mut reader, &self.worker.buffers, io::Size::Usual);
+            let Ok(Ok(buffer)) = self.slot.guard(reading).await else {
+                return;
+            };
+            if buffer.is_empty() {
+                return;
+            }
+            left = left.saturating_sub(buffer.len());
+            self.worker.buffers.give(buffer);
+        }
+    }
+}

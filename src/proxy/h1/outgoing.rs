@@ -1,0 +1,278 @@
+//! What goes to the endpoint, made once and sent as often as attempts need it.
+
+use std::ops::Range;
+
+use super::{
+    BodyRelay, Version,
+    downstream::Client,
+    rewrite::{self, RequestEdits},
+    upstream::COALESCED,
+};
+use crate::{
+    clock,
+    model::Role,
+    proxy::{
+        buffer::Buffers,
+        decide::Decision,
+        fault::FaultKind,
+        headers,
+        worker::{Heads, Worker},
+    },
+};
+
+/// Bytes behind the version's name in a head that `rewrite` has made: the ends of two lines and
+/// the `Via` between them.
+const BEHIND_VERSION: usize = "\r\nVia: 1.1 serin\r\n\r\n".len();
+/// Room for a request's id as 32 hexadecimal digits.
+const ID: usize = 32;
+
+/// How the answer goes to the client.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one fact of the request's head"
+)]
+pub(crate) struct Reply {
+    /// The client's version.
+    pub(crate) version: Version,
+    /// The method was HEAD.
+    pub(crate) is_head: bool,
+    /// A WebSocket was asked for.
+    pub(crate) is_websocket: bool,
+    /// The client waits for `100 Continue`.
+    pub(crate) expects_continue: bool,
+    /// The client's connection may stay open.
+    pub(crate) keep_alive: bool,
+    /// Whole lines for the head: `Set-Cookie`.
+    pub(crate) lines: Vec<u8>,
+}
+
+impl Reply {
+    /// What the head and the decision say about the answer.
+    pub(crate) fn prepare(worker: &Worker, heads: &Heads, decision: &Decision) -> Self {
+        let head = &heads.0;
+        let mut lines = Vec::new();
+        if let Some(remember) = decision.assignment.remember
+            && let Some(affinity) = decision.split().and_then(|split| split.affinity.as_ref())
+        {
+            affinity.write_cookie(remember, &mut lines);
+        }
+        Self {
+            version: head.version(),
+            is_head: head.is_head(),
+            is_websocket: head.wants_websocket(),
+            expects_continue: head.expects_continue(),
+            keep_alive: head.keep_alive() && !worker.is_draining(),
+            lines,
+        }
+    }
+}
+
+/// A request as it goes to an endpoint.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The head, and a short first piece of the body.
+    bytes: Vec<u8>,
+    /// A long first piece of the body, where it was read.
+    tail: Option<(Vec<u8>, Range<usize>)>,
+    /// Where the version's name lies in `bytes`.
+    version: Range<usize>,
+    /// What is still to come from the client.
+    relay: BodyRelay,
+    /// Whether repeating it does no harm (RFC 9110, section 9.2.2).
+    is_idempotent: bool,
+    /// Whether nothing was read for it but the first piece, which is still here.
+    is_untouched: bool,
+    /// How the answer goes to the client.
+    pub(crate) reply: Reply,
+}
+
+/// What the sending side of an exchange needs.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) head: &'a [u8],
+    pub(crate) tail: &'a [u8],
+    pub(crate) relay: &'a mut BodyRelay,
+    pub(crate) is_untouched: &'a mut bool,
+    pub(crate) max_body: u64,
+}
+
+/// The buffer that a request was read into.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The head, and what came behind it.
+    pub(crate) buffer: Vec<u8>,
+    /// Where the head ends.
+    pub(crate) head_len: usize,
+    /// Whether the peer's `X-Forwarded-*` is believed.
+    pub(crate) is_peer_trusted: bool,
+}
+
+impl Outgoing {
+    /// Makes the head, takes the piece of the body that came with it, and leaves what belongs to
+    /// the next request with the client.
+    pub(crate) fn prepare(
+        client: &mut Client,
+        heads: &Heads,
+        received: Received,
+        decision: &Decision,
+        reply: Reply,
+    ) -> Result<Self, FaultKind> {
+        let Received {
+            buffer,
+            head_len,
+            is_peer_trusted,
+        } = received;
+        let head = &heads.0;
+        let mut bytes = client.worker.buffers.head();
+        let name_len = write_head(
+            client,
+            heads,
+            (&buffer, is_peer_trusted),
+            decision,
+            &mut bytes,
+        );
+        let name_end = bytes.len().saturating_sub(BEHIND_VERSION);
+        let framing = head.framing();
+        let method = head.method(&buffer);
+        let mut outgoing = Self {
+            version: name_end.saturating_sub(name_len)..name_end,
+            bytes,
+            tail: None,
+            relay: BodyRelay::new(framing, framing),
+            is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
+            is_untouched: true,
+            reply,
+        };
+        outgoing.take_body(client, buffer, head_len)?;
+        let max_body = client.settings.limits.max_body.unwrap_or(u64::MAX);
+        if outgoing.relay.received() > max_body {
+            return Err(FaultKind::BodyTooLarge);
+        }
+        Ok(outgoing)
+    }
+
+    /// Takes the piece of the body that was read with the head.
+    fn take_body(
+        &mut self,
+        client: &mut Client,
+        buffer: Vec<u8>,
+        head_len: usize,
+    ) -> Result<(), FaultKind> {
+        let mut at = head_len;
+        while at < buffer.len() && !self.relay.is_done() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            let before = self.bytes.len();
+            let step = self.relay.step(rest, &mut self.bytes).map_err(malformed)?;
+            let forward = at + step.forward.start..at + step.forward.end;
+            let is_plain = self.bytes.len() == before && step.suffix.is_empty();
+            if is_plain && forward.len() > COALESCED && at + step.consumed == buffer.len() {
+                self.tail = Some((buffer, forward));
+                return Ok(());
+            }
+            self.bytes
+                .extend_from_slice(buffer.get(forward).unwrap_or_default());
+            self.bytes.extend_from_slice(step.suffix);
+            at += step.consumed;
+        }
+        if at < buffer.len() {
+            let mut unread = client.worker.buffers.read();
+            unread.extend_from_slice(buffer.get(at..).unwrap_or_default());
+            client.unread = Some(unread);
+        }
+        client.worker.buffers.give(buffer);
+        Ok(())
+    }
+
+    /// What an exchange needs: the sending side's part and the receiving side's.
+    pub(crate) fn parts(&mut self, max_body: u64) -> (Request<'_>, &Reply) {
+        let tail = self.tail.as_ref();
+        let tail = tail
+            .and_then(|(buffer, range)| buffer.get(range.clone()))
+            .unwrap_or_default();
+        let request = Request {
+            head: &self.bytes,
+            tail,
+            relay: &mut self.relay,
+            is_untouched: &mut self.is_untouched,
+            max_body,
+        };
+        (request, &self.reply)
+    }
+
+    /// Whether all of it can be sent once more, and that does no harm.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.is_idempotent && self.is_untouched
+    }
+
+    /// Whether the whole body has come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.relay.is_done()
+    }
+
+    /// Whether the client's connection can carry another request after an answer of ours.
+    pub(crate) fn keeps_client(&self) -> bool {
+        self.reply.keep_alive && self.is_complete()
+    }
+
+    /// Bytes of body that came from the client.
+    pub(crate) fn bytes_in(&self) -> u64 {
+        self.relay.received()
+    }
+
+    /// Tells the endpoint that it answers as another version.
+    pub(crate) fn redirect(&mut self, version: &str) {
+        let end = self.version.start + version.len();
+        self.bytes.splice(self.version.clone(), version.bytes());
+        self.version.end = end;
+    }
+
+    /// Gives the buffers back.
+    pub(crate) fn recycle(self, buffers: &Buffers) {
+        buffers.give(self.bytes);
+        if let Some((buffer, _)) = self.tail {
+            buffers.give(buffer);
+        }
+    }
+}
+
+/// A body that is not what its framing says is the client's fault.
+pub(super) fn malformed(error: super::BodyError) -> FaultKind {
+    FaultKind::BodyMalformed(error.as_str())
+}
+
+/// Appends the head for the endpoint; answers the length of the version's name in it.
+fn write_head(
+    client: &Client,
+    heads: &Heads,
+    (buffer, trusted): (&[u8], bool),
+    decision: &Decision,
+    out: &mut Vec<u8>,
+) -> usize {
+    let mut id = [0; ID];
+    headers::hex_into(
+        client.worker.id_prefix(),
+        decision.account.request_id,
+        &mut id,
+    );
+    let role = if decision.assignment.role == Role::Canary {
+        Role::Canary
+    } else {
+        Role::Stable
+    };
+    let name = decision
+        .split()
+        .map_or("", |split| split.version(role).name.as_str());
+    let edits = RequestEdits {
+        client: &client.peer_text,
+        proto: "http",
+        trusted,
+        request_id: str::from_utf8(&id).unwrap_or_default(),
+        request_start: clock::now().micros(),
+        version_name: name,
+        default_host: "localhost",
+        upgrade: heads.0.wants_websocket() && client.settings.websocket,
+    };
+    rewrite::request(&heads.0, buffer, &edits, out);
+    name.len()
+}

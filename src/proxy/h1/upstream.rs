@@ -1,0 +1,359 @@
+//! One exchange with an endpoint: the request goes out, the answer comes back, at the same time.
+//!
+//! Both directions run in the client's task. The request's body is still being sent when an early
+//! answer comes; the answer is then relayed at once. One timer slot serves the whole exchange: each
+//! step that makes progress sets it anew, and [`Stage`] says whose fault it is when it runs out.
+
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{io::ReadBuf, time::Instant};
+
+use super::{
+    BodyError, BodyRelay,
+    download::Download,
+    downstream::Client,
+    io::{self, Size},
+    outgoing::{self, Outgoing, Request},
+};
+use crate::{
+    net,
+    proxy::{
+        fault::{Fault, FaultKind},
+        handle::Next,
+        settle::AttemptGuard,
+        timer::Slot,
+        worker::{Heads, Worker},
+    },
+};
+
+/// How long an answer is waited for when the client sends no more.
+const LEAVING: Duration = Duration::from_millis(200);
+/// A first piece of a body that is copied behind its head, to be written with it.
+pub(super) const COALESCED: usize = 8 * 1024;
+
+/// The limits in time of one exchange.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// Between two pieces of the request that the endpoint takes.
+    pub(crate) send: Duration,
+    /// From the end of the request to the end of the answer's head.
+    pub(crate) head: Duration,
+    /// Between two pieces of the answer's body.
+    pub(crate) body: Duration,
+    /// Between two pieces that the client sends or takes.
+    pub(crate) client: Duration,
+    /// When everything must be over.
+    pub(crate) total: Option<Instant>,
+}
+
+/// What one exchange works with.
+#[derive(Debug)]
+pub(crate) struct Conversation<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) heads: &'a mut Heads,
+    pub(crate) outgoing: &'a mut Outgoing,
+    pub(crate) guard: &'a mut AttemptGuard,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// An answer that has been relayed.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// Its status.
+    pub(crate) status: u16,
+    /// Whether the endpoint's connection can carry another exchange.
+    pub(crate) is_reusable: bool,
+    /// What becomes of the client's connection.
+    pub(crate) next: Next,
+    /// Bytes written to the client.
+    pub(crate) bytes_out: u64,
+    /// Whether the protocol was switched.
+    pub(crate) is_upgraded: bool,
+    /// The endpoint's connection, if the protocol was switched.
+    pub(crate) tunnel: Option<net::Stream>,
+}
+
+/// Who is being waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The endpoint, to take the request.
+    Sending,
+    /// The client, to send its body.
+    Uploading,
+    /// The endpoint, to send its answer's head.
+    Waiting,
+    /// The endpoint, to send its answer's body.
+    Receiving,
+    /// The client, to take the answer.
+    Relaying,
+    /// The endpoint, for a moment, although the client sends no more: it may have closed one
+    /// direction only, or it may be gone.
+    Leaving,
+}
+
+/// How far the exchange has come; shared by its two directions.
+#[derive(Debug)]
+pub(super) struct Progress<'a> {
+    slot: &'a Slot,
+    deadlines: Deadlines,
+    stage: Cell<Stage>,
+    pub(super) status: Cell<u16>,
+    pub(super) is_answered: Cell<bool>,
+    is_sent: Cell<bool>,
+}
+
+impl Progress<'_> {
+    /// Begins to wait for someone, with the time limit that goes with it.
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        let limit = match stage {
+            Stage::Sending => self.deadlines.send,
+            Stage::Waiting => self.deadlines.head,
+            Stage::Receiving => self.deadlines.body,
+            Stage::Uploading | Stage::Relaying => self.deadlines.client,
+            Stage::Leaving => LEAVING,
+        };
+        match self.deadlines.total {
+            Some(total) => self
+                .slot
+                .arm(limit.min(total.duration_since(Instant::now()))),
+            None => self.slot.arm(limit),
+        }
+    }
+
+    /// Who is being waited for.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    /// What it means that the time is over.
+    fn expired(&self) -> FaultKind {
+        if self
+            .deadlines
+            .total
+            .is_some_and(|total| total <= Instant::now())
+        {
+            return FaultKind::TotalTimeout;
+        }
+        match self.stage.get() {
+            Stage::Sending => FaultKind::SendTimeout,
+            Stage::Uploading => FaultKind::BodyTimeout,
+            Stage::Waiting => FaultKind::ResponseTimeout,
+            Stage::Receiving => FaultKind::ResponseStalled,
+            Stage::Relaying => FaultKind::ClientStalled,
+            Stage::Leaving => FaultKind::ClientGone,
+        }
+    }
+
+    fn fault(&self, kind: FaultKind) -> Fault {
+        Fault {
+            kind,
+            is_answered: self.is_answered.get(),
+            status: self.status.get(),
+        }
+    }
+}
+
+/// Sends a request and relays the answer.
+pub(crate) async fn converse(
+    conversation: Conversation<'_>,
+    upstream: &mut net::Stream,
+) -> Result<Answered, Fault> {
+    let Conversation {
+        client,
+        heads,
+        outgoing,
+        guard,
+        deadlines,
+    } = conversation;
+    let Client {
+        stream,
+        slot,
+        worker,
+        unread,
+        settings,
+        ..
+    } = client;
+    let progress = Progress {
+        slot,
+        deadlines,
+        stage: Cell::new(Stage::Sending),
+        status: Cell::new(0),
+        is_answered: Cell::new(false),
+        is_sent: Cell::new(false),
+    };
+    let (client_reader, client_writer) = stream.split();
+    let (upstream_reader, upstream_writer) = upstream.split();
+    let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
+    let (request, reply) = outgoing.parts(max_body);
+    let upload = Upload {
+        progress: &progress,
+        worker,
+        unread,
+        reader: client_reader,
+    };
+    let download = Download {
+        progress: &progress,
+        worker,
+        guard,
+        response: &mut heads.1,
+        reply,
+        reader: upstream_reader,
+        writer: client_writer,
+        bytes_out: 0,
+    };
+
+    progress.enter(Stage::Sending);
+    let result = both(
+        &progress,
+        upload.run(request, upstream_writer),
+        download.run(),
+    )
+    .await;
+    slot.disarm();
+    let is_uploaded = progress.is_sent.get() && outgoing.is_complete();
+    match result {
+        Ok(answered) if is_uploaded => Ok(answered),
+        Ok(answered) => Ok(Answered {
+            is_reusable: false,
+            next: Next::Linger,
+            ..answered
+        }),
+        Err(kind) => Err(progress.fault(kind)),
+    }
+}
+
+/// Runs both directions until the answer is relayed or something fails.
+async fn both<'a, U, D>(
+    progress: &Progress<'_>,
+    upload: U,
+    download: D,
+) -> Result<Answered, FaultKind>
+where
+    U: Future<Output = Result<Option<net::Reader<'a>>, FaultKind>>,
+    D: Future<Output = Result<Answered, FaultKind>>,
+{
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
+    let mut uploading = true;
+    let mut watched = None;
+    poll_fn(|cx| {
+        if uploading && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
+            uploading = false;
+            match sent {
+                Ok(reader) => watched = reader,
+                // What the endpoint has said before it stopped listening is still to be read.
+                Err(FaultKind::Reset) => {}
+                Err(kind) => return Poll::Ready(Err(kind)),
+            }
+            if progress.status.get() == 0 {
+                progress.enter(Stage::Waiting);
+            }
+        }
+        if let Poll::Ready(result) = download.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        if let Some(reader) = &mut watched
+            && let Poll::Ready(has_left) = poll_left(reader, cx)
+        {
+            watched = None;
+            if has_left {
+                progress.enter(Stage::Leaving);
+            }
+        }
+        progress
+            .slot
+            .poll_expired(cx)
+            .map(|_expired| Err(progress.expired()))
+    })
+    .await
+}
+
+/// Ready once the client has said something: `true` if that it will send no more, `false` if it
+/// sends its next request already.
+fn poll_left(reader: &mut net::Reader<'_>, cx: &mut Context<'_>) -> Poll<bool> {
+    let mut byte = [0];
+    reader
+        .poll_peek(cx, &mut ReadBuf::new(&mut byte))
+        .map(|peeked| !matches!(peeked, Ok(1..)))
+}
+
+/// The way of the request.
+#[derive(Debug)]
+struct Upload<'a, 'c> {
+    progress: &'a Progress<'a>,
+    worker: &'a Worker,
+    unread: &'a mut Option<Vec<u8>>,
+    reader: net::Reader<'c>,
+}
+
+impl<'c> Upload<'_, 'c> {
+    /// Sends all of the request. Gives the client's half back if there is nothing on it to read.
+    async fn run(
+        mut self,
+        request: Request<'_>,
+        mut writer: net::Writer<'_>,
+    ) -> Result<Option<net::Reader<'c>>, FaultKind> {
+        let reset = |_| FaultKind::Reset;
+        io::write(&mut writer, request.head, request.tail)
+            .await
+            .map_err(reset)?;
+        let mut size = Size::Usual;
+        while !request.relay.is_done() {
+            *request.is_untouched = false;
+            self.progress.enter(Stage::Uploading);
+            let reading = io::read(&mut self.reader, &self.worker.buffers, size);
+            let buffer = reading.await.map_err(|_| FaultKind::ClientGone)?;
+            if buffer.is_empty() {
+                return Err(outgoing::malformed(BodyError::Truncated));
+            }
+            size = Size::after(buffer.len());
+            self.progress.enter(Stage::Sending);
+            self.piece(&buffer, request.relay, &mut writer).await?;
+            self.worker.buffers.give(buffer);
+            if request.relay.received() > request.max_body {
+                return Err(FaultKind::BodyTooLarge);
+            }
+        }
+        self.progress.is_sent.set(true);
+        Ok(self.unread.is_none().then_some(self.reader))
+    }
+
+    /// Sends what belongs to the body of one piece that was read, and keeps the rest.
+    async fn piece(
+        &mut self,
+        buffer: &[u8],
+        relay: &mut BodyRelay,
+        writer: &mut net::Writer<'_>,
+    ) -> Result<(), FaultKind> {
+        let mut at = 0;
+        let mut rebuilt = Vec::new();
+        while at < buffer.len() && !relay.is_done() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            let step = relay
+                .step(rest, &mut rebuilt)
+                .map_err(outgoing::malformed)?;
+            let forward = rest.get(step.forward).unwrap_or_default();
+            io::write(writer, &rebuilt, forward)
+                .await
+                .map_err(|_| FaultKind::Reset)?;
+            rebuilt.clear();
+            rebuilt.extend_from_slice(step.suffix);
+            at += step.consumed;
+        }
+        io::write(writer, &rebuilt, b"")
+            .await
+            .map_err(|_| FaultKind::Reset)?;
+        if at < buffer.len() {
+            let mut unread = self.worker.buffers.read();
+            unread.extend_from_slice(buffer.get(at..).unwrap_or_default());
+            *self.unread = Some(unread);
+        }
+        Ok(())
+    }
+}

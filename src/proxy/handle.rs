@@ -1,0 +1,323 @@
+//! The life of a request, from its head to its record. docs/life-of-a-request.md tells it in words.
+//!
+//! head -> decision -> outgoing head -> attempts -> answer -> record. Whatever happens on the way
+//! ends in `settle`, once.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::{
+    access_log::{Line, Routed},
+    decide::{Decision, View, decide},
+    fault::FaultKind,
+    forward::{self, Forwarded},
+    h1::{
+        Framing,
+        downstream::Client,
+        outgoing::{Outgoing, Received, Reply},
+    },
+    settle::RequestGuard,
+    upgrade,
+    worker::{Heads, Worker},
+};
+use crate::{
+    measure::RequestLabel,
+    model::{CodeClass, Outcome},
+};
+
+/// What becomes of a client's connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It takes another request.
+    Request,
+    /// It ends; everything was read.
+    Close,
+    /// It ends; the client may still be sending.
+    Linger,
+    /// It is gone, or must be cut off.
+    Gone,
+}
+
+/// What the access log will say, copied while the head is there.
+#[derive(Debug)]
+struct Story {
+    bytes: Vec<u8>,
+    method: usize,
+    host: usize,
+    began: Instant,
+    request_id: u64,
+}
+
+/// Handles the request whose head is parsed in `heads` and lies at the start of `buffer`.
+pub(crate) async fn handle(
+    client: &mut Client,
+    heads: &mut Heads,
+    buffer: Vec<u8>,
+    head_len: usize,
+) -> Next {
+    let began = Instant::now();
+    let worker = Rc::clone(&client.worker);
+    let request_id = worker.next_id();
+    let story = Story::copy(&worker, heads, &buffer, (began, request_id));
+    let is_head = heads.0.is_head();
+    let settings = Rc::clone(&client.settings);
+    let view = View {
+        head: &heads.0,
+        bytes: &buffer,
+        peer: client.peer,
+        trusted: &settings.trusted_proxies,
+    };
+    let decision = match decide(&worker, &view, request_id) {
+        Ok(decision) => decision,
+        Err(kind) => return refuse(client, (heads, buffer, head_len), story, kind).await,
+    };
+    let is_peer_trusted = view.is_peer_trusted();
+    let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
+    if matches!(heads.0.framing(), Framing::Length(length) if length > max_body) {
+        return refuse(
+            client,
+            (heads, buffer, head_len),
+            story,
+            FaultKind::BodyTooLarge,
+        )
+        .await;
+    }
+    let mut request = RequestGuard::open(&worker, decision.account, began);
+    let reply = Reply::prepare(&worker, heads, &decision);
+    let received = Received {
+        buffer,
+        head_len,
+        is_peer_trusted,
+    };
+    let prepared = Outgoing::prepare(client, heads, received, &decision, reply);
+    let mut outgoing = match prepared {
+        Ok(outgoing) => outgoing,
+        Err(kind) => {
+            let duration = request.settle(kind.status(), kind.outcome(), Instant::now());
+            tell(
+                &worker,
+                story,
+                client,
+                &Ended::refused(kind, duration),
+                Some(&decision),
+            );
+            return client.answer(kind, is_head, true).await;
+        }
+    };
+    let total = decision.split().and_then(|split| split.total);
+    let deadline = total.map(|total| began + total);
+    let forwarded = forward::forward(client, heads, &decision, &mut outgoing, deadline).await;
+    finish(client, (request, decision, outgoing), forwarded, story).await
+}
+
+/// The last phase: what the client still gets, the record, and what becomes of its connection.
+async fn finish(
+    client: &mut Client,
+    (mut request, decision, outgoing): (RequestGuard, Decision, Outgoing),
+    forwarded: Forwarded,
+    story: Option<Story>,
+) -> Next {
+    let worker = Rc::clone(&client.worker);
+    let Forwarded { result, attempts } = forwarded;
+    let mut ended = Ended {
+        attempts,
+        bytes_in: outgoing.bytes_in(),
+        ..Ended::default()
+    };
+    let mut tunnel = None;
+    let next = match result {
+        Ok(answered) => {
+            ended.status = answered.status;
+            let is_failure = answered.status >= 500;
+            ended.outcome = if is_failure {
+                Outcome::Failure
+            } else {
+                Outcome::Success
+            };
+            ended.bytes_out = answered.bytes_out;
+            tunnel = answered.tunnel;
+            answered.next
+        }
+        Err(fault) => {
+            ended.status = if fault.is_answered {
+                fault.status
+            } else {
+                fault.kind.status()
+            };
+            ended.outcome = fault.kind.outcome();
+            ended.cause = fault.kind.reason().as_str();
+            let gone = matches!(fault.kind, FaultKind::ClientGone | FaultKind::ClientStalled);
+            if fault.is_answered || gone {
+                Next::Gone
+            } else {
+                let closes = !outgoing.keeps_client();
+                client
+                    .answer(fault.kind, outgoing.reply.is_head, closes)
+                    .await
+            }
+        }
+    };
+    ended.duration = request.settle(ended.status, ended.outcome, Instant::now());
+    tell(&worker, story, client, &ended, Some(&decision));
+    outgoing.recycle(&worker.buffers);
+    if let Some(upstream) = tunnel {
+        // The plan is let go: a tunnel may live for days.
+        drop((request, decision));
+        upgrade::relay(client, upstream).await;
+        return Next::Gone;
+    }
+    next
+}
+
+/// Answers a request that goes to no version.
+async fn refuse(
+    client: &mut Client,
+    (heads, mut buffer, head_len): (&Heads, Vec<u8>, usize),
+    story: Option<Story>,
+    kind: FaultKind,
+) -> Next {
+    let worker = Rc::clone(&client.worker);
+    note_refusal(client, kind);
+    let now = Instant::now();
+    let duration = story
+        .as_ref()
+        .map_or_else(Default::default, |s| now.duration_since(s.began));
+    tell(
+        &worker,
+        story,
+        client,
+        &Ended::refused(kind, duration),
+        None,
+    );
+    // With no body to come, the next request begins right behind the head.
+    let keeps = heads.0.framing().is_empty() && heads.0.keep_alive() && !worker.is_draining();
+    let next = client.answer(kind, heads.0.is_head(), !keeps).await;
+    buffer.drain(..head_len.min(buffer.len()));
+    if next == Next::Request && !buffer.is_empty() {
+        client.unread = Some(buffer);
+    } else {
+        worker.buffers.give(buffer);
+    }
+    next
+}
+
+/// Counts a request that goes to no version.
+pub(crate) fn note_refusal(client: &Client, kind: FaultKind) {
+    let label = RequestLabel {
+        code_class: CodeClass::of(kind.status()),
+        outcome: Outcome::Rejected,
+    };
+    client.worker.recorder.borrow_mut().refuse(label);
+}
+
+/// How a request ended, for the access log.
+#[derive(Debug)]
+struct Ended {
+    status: u16,
+    outcome: Outcome,
+    cause: &'static str,
+    duration: std::time::Duration,
+    attempts: u8,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self {
+            status: 0,
+            outcome: Outcome::Ignored,
+            cause: "",
+            duration: std::time::Duration::ZERO,
+            attempts: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+}
+
+impl Ended {
+    fn refused(kind: FaultKind, duration: std::time::Duration) -> Self {
+        Self {
+            status: kind.status(),
+            outcome: Outcome::Rejected,
+            cause: kind.reason().as_str(),
+            duration,
+            ..Self::default()
+        }
+    }
+}
+
+impl Story {
+    fn copy(
+        worker: &Worker,
+        heads: &Heads,
+        buffer: &[u8],
+        (began, request_id): (Instant, u64),
+    ) -> Option<Self> {
+        if !worker.log.is_on() {
+            return None;
+        }
+        let mut bytes = worker.buffers.head();
+        bytes.extend_from_slice(heads.0.method(buffer).as_bytes());
+        let method = bytes.len();
+        bytes.extend_from_slice(heads.0.host(buffer).as_bytes());
+        let host = bytes.len();
+        bytes.extend_from_slice(heads.0.target(buffer).as_bytes());
+        Some(Self {
+            bytes,
+            method,
+            host,
+            began,
+            request_id,
+        })
+    }
+}
+
+/// Writes the access log's line, if one is wanted.
+fn tell(
+    worker: &Worker,
+    story: Option<Story>,
+    client: &Client,
+    ended: &Ended,
+    decision: Option<&Decision>,
+) {
+    let Some(story) = story else { return };
+    if worker.log.wants(ended.outcome) {
+        let (method, rest) = story
+            .bytes
+            .split_at_checked(story.method)
+            .unwrap_or_default();
+        let (host, target) = rest
+            .split_at_checked(story.host - story.method)
+            .unwrap_or_default();
+        let routed = decision.and_then(|decision| {
+            let split = decision.split()?;
+            let role = decision.assignment.role;
+            Some(Routed {
+                split: &split.name,
+                route: split.routes.get(decision.route.index())?,
+                version: &split.version(role).name,
+                role,
+            })
+        });
+        worker.log.write(&Line {
+            at: worker.wall(story.began),
+            request_id: story.request_id,
+            client: client.peer,
+            method,
+            host,
+            target,
+            status: ended.status,
+            outcome: ended.outcome,
+            cause: ended.cause,
+            duration: ended.duration,
+            attempts: ended.attempts,
+            bytes_in: ended.bytes_in,
+            bytes_out: ended.bytes_out,
+            routed,
+        });
+    }
+    worker.buffers.give(story.bytes);
+}

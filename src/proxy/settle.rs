@@ -1,0 +1,198 @@
+//! The last phase that every attempt and every request reaches: recorded once, by any cause.
+//!
+//! A guard is opened when an attempt or a request begins. Settling it records how it ended; a
+//! guard that is dropped unsettled (the worker stops, the client's task ends) records that.
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{fault::FaultKind, worker::Worker};
+use crate::{
+    measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
+    model::{CodeClass, EndpointKey, Outcome, Reason, SplitKey},
+};
+
+/// What an attempt or a request belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account {
+    /// The cell it is counted in.
+    pub(crate) key: CellKey,
+    /// Whether the judge may see it at all (an override is not judged).
+    pub(crate) is_judged: bool,
+    /// The client, in sticky splits.
+    pub(crate) user: Option<u64>,
+    /// The request's number.
+    pub(crate) request_id: u64,
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(crate) struct AttemptGuard {
+    worker: Rc<Worker>,
+    account: Account,
+    why: Reason,
+    endpoint: Option<EndpointKey>,
+    flight: Option<Flight>,
+    began: Instant,
+    is_settled: bool,
+    /// First byte of the answer.
+    pub(crate) first_byte: Option<Instant>,
+    /// Last byte of the answer.
+    pub(crate) last_byte: Option<Instant>,
+    /// Time in which the answer waited for a slow client: not the version's.
+    pub(crate) client_time: Duration,
+}
+
+impl AttemptGuard {
+    /// An attempt begins. `why` is `Reason::None` for a client request's first attempt, the only
+    /// one that the judge sees, and says for any other why it is made.
+    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason) -> Self {
+        let began = Instant::now();
+        let is_judged = account.is_judged && why == Reason::None;
+        let account = Account {
+            is_judged,
+            ..account
+        };
+        let moment = worker.moment(began);
+        let flight = account
+            .is_judged
+            .then(|| worker.recorder.borrow_mut().launch(account.key, moment));
+        Self {
+            worker: Rc::clone(worker),
+            account,
+            why,
+            endpoint: None,
+            flight,
+            began,
+            is_settled: false,
+            first_byte: None,
+            last_byte: None,
+            client_time: Duration::ZERO,
+        }
+    }
+
+    /// The attempt goes to this endpoint.
+    pub(crate) fn at(&mut self, endpoint: EndpointKey) {
+        self.worker.pool.borrow_mut().begin(endpoint);
+        self.endpoint = Some(endpoint);
+    }
+
+    /// The attempt has ended with an answer of this status.
+    pub(crate) fn answered(mut self, status: u16) {
+        let outcome = if status >= 500 {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        };
+        let code_class = CodeClass::of(status);
+        self.record(AttemptLabel {
+            code_class,
+            outcome,
+            reason: self.why,
+        });
+    }
+
+    /// The attempt has ended with a fault.
+    pub(crate) fn failed(mut self, kind: FaultKind, status: u16) {
+        self.record_fault(kind, status, kind.reason());
+    }
+
+    /// The split that the attempt belongs to.
+    pub(crate) const fn split(&self) -> SplitKey {
+        self.account.key.split
+    }
+
+    /// The attempt was on a connection that had gone stale: it never reached the endpoint's
+    /// program, so it is no evidence of anything.
+    pub(crate) fn withdrawn(mut self) {
+        self.is_settled = true;
+    }
+
+    fn record_fault(&mut self, kind: FaultKind, status: u16, reason: Reason) {
+        let code_class = CodeClass::of(status);
+        self.record(AttemptLabel {
+            code_class,
+            outcome: kind.outcome(),
+            reason,
+        });
+    }
+
+    fn record(&mut self, label: AttemptLabel) {
+        self.is_settled = true;
+        let end = self.last_byte.unwrap_or_else(Instant::now);
+        let attempt = Attempt {
+            key: self.account.key,
+            label,
+            first_byte: self.first_byte.map(|at| at.duration_since(self.began)),
+            total: end
+                .duration_since(self.began)
+                .saturating_sub(self.client_time),
+            judged: self.account.is_judged,
+            user: self.account.user,
+            request_id: self.account.request_id,
+        };
+        self.worker.recorder.borrow_mut().attempt(&attempt);
+    }
+}
+
+impl Drop for AttemptGuard {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.worker.recorder.borrow_mut().land(&flight);
+        }
+        if let Some(endpoint) = self.endpoint.take() {
+            self.worker.pool.borrow_mut().end(endpoint);
+        }
+        if !self.is_settled {
+            self.record_fault(FaultKind::Stopped, 0, Reason::Drain);
+        }
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(crate) struct RequestGuard {
+    worker: Rc<Worker>,
+    account: Account,
+    began: Instant,
+    is_settled: bool,
+}
+
+impl RequestGuard {
+    /// A request was assigned.
+    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Instant) -> Self {
+        if account.is_judged {
+            worker.recorder.borrow_mut().assign(account.key);
+        }
+        Self {
+            worker: Rc::clone(worker),
+            account,
+            began,
+            is_settled: false,
+        }
+    }
+
+    /// The request has ended for the client, `at` this time.
+    pub(crate) fn settle(&mut self, status: u16, outcome: Outcome, at: Instant) -> Duration {
+        self.is_settled = true;
+        let duration = at.duration_since(self.began);
+        self.worker.recorder.borrow_mut().request(&Request {
+            key: self.account.key,
+            label: RequestLabel {
+                code_class: CodeClass::of(status),
+                outcome,
+            },
+            duration,
+        });
+        duration
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.settle(0, Outcome::ClientAbort, Instant::now());
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One thread, one runtime, one of everything: a worker shares only a pointer (the plan, in) and a
+//! channel (samples, out).
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustc_hash::FxHashMap;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{
+    accept::Listeners,
+    access_log::Log,
+    budget::Budget,
+    buffer::Buffers,
+    h1::{RequestHead, ResponseHead},
+    pool::Pool,
+    timer::{TICK, Wheel},
+};
+use crate::{
+    clock,
+    measure::{Recorder, Sample},
+    model::{
+        Moment, SplitKey, Stage,
+        number::{micros, millis, real},
+    },
+    plan::{Plan, Reader, Rotation},
+};
+
+/// How often a worker hands its sample over.
+const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// How often a worker looks for connections that waited too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything a worker owns.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    number: u16,
+    started: Instant,
+    started_at: Moment,
+    id_prefix: u64,
+    reader: RefCell<Reader>,
+    held: RefCell<Rc<Held>>,
+    samples: mpsc::Sender<Box<Sample>>,
+    next_id: Cell<u64>,
+    is_draining: Cell<bool>,
+    busy: Cell<(Instant, Duration)>,
+    heads: RefCell<Vec<Heads>>,
+    /// Read and write buffers.
+    pub(crate) buffers: Buffers,
+    /// The timer wheel.
+    pub(crate) wheel: Rc<Wheel>,
+    /// Counters.
+    pub(crate) recorder: RefCell<Recorder>,
+    /// Connections to endpoints.
+    pub(crate) pool: RefCell<Pool>,
+    /// Retries that may still be made.
+    pub(crate) budget: RefCell<Budget>,
+    /// Where the next request of a split falls.
+    pub(crate) rotation: RefCell<Rotation>,
+    /// Chance.
+    pub(crate) random: RefCell<fastrand::Rng>,
+    /// The access log.
+    pub(crate) log: Log,
+}
+
+/// A plan in the hands of one worker: its requests share it by a count that no other thread
+/// touches (I6).
+#[derive(Debug)]
+pub(crate) struct Held(Arc<Plan>);
+
+impl std::ops::Deref for Held {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// Room for the heads of one exchange, used again and again.
+pub(crate) type Heads = Box<(RequestHead, ResponseHead)>;
+
+impl Worker {
+    pub(crate) fn new(
+        number: u16,
+        mut reader: Reader,
+        samples: mpsc::Sender<Box<Sample>>,
+        log: Log,
+    ) -> Rc<Self> {
+        let held = Rc::new(Held(Arc::clone(reader.current())));
+        let mut random = fastrand::Rng::new();
+        let started = Instant::now();
+        Rc::new(Self {
+            number,
+            started,
+            started_at: clock::now(),
+            id_prefix: random.u64(..),
+            reader: RefCell::new(reader),
+            held: RefCell::new(held),
+            samples,
+            next_id: Cell::new(random.u64(..)),
+            is_draining: Cell::new(false),
+            busy: Cell::new((started, Duration::ZERO)),
+            heads: RefCell::default(),
+            buffers: Buffers::default(),
+            wheel: Wheel::new(),
+            recorder: RefCell::new(Recorder::new()),
+            pool: RefCell::default(),
+            budget: RefCell::default(),
+            rotation: RefCell::new(Rotation::new(random.u64(..))),
+            random: RefCell::new(random),
+            log,
+        })
+    }
+
+    /// The plan in force. A request asks once and keeps what it got (I5); no count that other
+    /// threads touch is written unless the plan is new (I6).
+    pub(crate) fn plan(&self) -> Rc<Held> {
+        let mut reader = self.reader.borrow_mut();
+        let current = reader.current();
+        let mut held = self.held.borrow_mut();
+        if !Arc::ptr_eq(&held.0, current) {
+            *held = Rc::new(Held(Arc::clone(current)));
+        }
+        Rc::clone(&held)
+    }
+
+    /// A number for a request: unique in this worker, unlike any other worker's.
+    pub(crate) fn next_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id.wrapping_add(1));
+        id
+    }
+
+    /// The first half of every request's id from this worker.
+    pub(crate) const fn id_prefix(&self) -> u64 {
+        self.id_prefix
+    }
+
+    /// An instant on the wall clock.
+    pub(crate) fn wall(&self, at: Instant) -> Moment {
+        self.started_at + at.duration_since(self.started)
+    }
+
+    /// Room for the heads of one exchange.
+    pub(crate) fn heads(&self) -> Heads {
+        let kept = self.heads.borrow_mut().pop();
+        kept.unwrap_or_else(|| Box::new((RequestHead::new(), ResponseHead::new())))
+    }
+
+    /// Gives the room back.
+    pub(crate) fn give_heads(&self, heads: Heads) {
+        self.heads.borrow_mut().push(heads);
+    }
+
+    /// An instant as the recorder counts time: since this worker started.
+    pub(crate) fn moment(&self, at: Instant) -> Moment {
+        Moment::from_micros(micros(at.duration_since(self.started)))
+    }
+
+    /// Whether new requests on a connection are no longer wanted.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// From now on connections end after their next answer.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+    }
+
+    /// Ends connections that wait for a request.
+    pub(crate) fn end_idle(&self) {
+        self.wheel.expire_idle();
+        self.pool.borrow_mut().clear();
+    }
+
+    /// Turns the wheel, hands samples over, follows listeners; ends with the runtime.
+    pub(crate) async fn tick(self: Rc<Self>, listeners: Rc<Listeners>) {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (mut sampled, mut swept) = (self.started, self.started);
+        let mut stages = FxHashMap::default();
+        loop {
+            let now = interval.tick().await;
+            self.wheel
+                .advance(millis(now.duration_since(self.started)) / millis(TICK));
+            if now.duration_since(sampled) >= SAMPLE_EVERY {
+                sampled = now;
+                self.hand_over(&listeners, now);
+                listeners.follow(&self, &self.plan().listeners);
+            }
+            if now.duration_since(swept) >= SWEEP_EVERY {
+                swept = now;
+                self.sweep(&mut stages, now);
+                listeners.retry(&self, &self.plan().listeners);
+            }
+        }
+    }
+
+    /// Hands over what was counted; what cannot be handed over is kept and merged.
+    pub(crate) fn hand_over(&self, listeners: &Listeners, now: Instant) {
+        self.log.flush();
+        let mut recorder = self.recorder.borrow_mut();
+        let mut sample = recorder.take(self.number, self.moment(now));
+        sample.gauges.listeners = listeners.gauges();
+        sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.busy = self.busy(now);
+        if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
+            let (mpsc::error::TrySendError::Full(sample)
+            | mpsc::error::TrySendError::Closed(sample)) = unsent;
+            recorder.put_back(&sample);
+        }
+    }
+
+    fn busy(&self, now: Instant) -> f64 {
+        let total = tokio::runtime::Handle::current()
+            .metrics()
+            .worker_total_busy_duration(0);
+        let (since, before) = self.busy.replace((now, total));
+        let wall = micros(now.duration_since(since)).max(1);
+        (real(micros(total.saturating_sub(before))) / real(wall)).min(1.0)
+    }
+
+    /// Forgets what belongs to stages and endpoints that are over.
+    fn sweep(&self, stages: &mut FxHashMap<SplitKey, Stage>, now: Instant) {
+        let plan = self.plan();
+        self.pool.borrow_mut().sweep(&plan, now);
+        let mut recorder = self.recorder.borrow_mut();
+        for split in &plan.splits {
+            if stages.insert(split.key, split.stage) != Some(split.stage) {
+                recorder.forget(split.key, split.stage);
+            }
+        }
+    }
+}

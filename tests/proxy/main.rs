@@ -1,0 +1,14 @@
+//! The data plane over real sockets, a file a feature.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where it stands, its helpers too"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod drain;
+mod faults;
+mod forwarding;
+mod limits;
+mod split;

@@ -1,0 +1,16 @@
+//! What tests over real sockets are told with: an origin, a client, a proxy.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "each test crate uses a part of this, and a test stops where it stands"
+)]
+
+pub mod client;
+pub mod origin;
+pub mod proxy;

@@ -1,0 +1,201 @@
+//! A data plane in this process: real workers, real sockets, a plan that the test changes.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use serin::{
+    config::Config,
+    measure::{Cell, Sample},
+    model::{Endpoint, Epoch, Generation, Nonce, Role, Share, SplitName, Stage, UpstreamName},
+    plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
+    proxy::{Setup, Workers},
+};
+use tokio::{sync::mpsc, time::Instant};
+
+/// Longer than anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a plan is made of.
+#[derive(Debug)]
+pub struct World {
+    pub config: Config,
+    pub endpoints: HashMap<UpstreamName, Arc<[Endpoint]>>,
+    pub shifts: HashMap<SplitName, Shift>,
+    secrets: Secrets,
+    keys: Keys,
+    generation: Generation,
+}
+
+/// A running data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    pub world: World,
+    pub address: SocketAddr,
+    publisher: Publisher,
+    reader: Reader,
+    workers: Option<Workers>,
+    samples: mpsc::Receiver<Box<Sample>>,
+    totals: HashMap<Role, Cell>,
+    pub refused: u64,
+}
+
+/// A file that listens on a port of the system's choice and sends everything to one split `shop`
+/// with the versions `old` and `new`; `more` is added to the split.
+pub fn file(more: &str) -> String {
+    format!(
+        "listen: \"127.0.0.1:0\"\n\
+         upstreams:\n\
+         \x20 old: {{ static: [\"127.0.0.1:1\"] }}\n\
+         \x20 new: {{ static: [\"127.0.0.1:2\"] }}\n\
+         splits:\n\
+         \x20 shop:\n\
+         \x20   stable: old\n\
+         \x20   canary: new\n{more}"
+    )
+}
+
+/// A data plane with two versions, each with the endpoints given.
+pub fn proxy(stable: &[SocketAddr], canary: &[SocketAddr], percent: u16, more: &str) -> Proxy {
+    let text = file(more);
+    let loaded = serin::config::load(&text, "test.yaml");
+    let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    Proxy::start(config, stable, canary, percent)
+}
+
+impl Proxy {
+    pub fn start(
+        config: Config,
+        stable: &[SocketAddr],
+        canary: &[SocketAddr],
+        percent: u16,
+    ) -> Self {
+        let list = |addresses: &[SocketAddr]| -> Arc<[Endpoint]> {
+            addresses
+                .iter()
+                .map(|address| Endpoint::new(*address))
+                .collect()
+        };
+        let mut world = World {
+            endpoints: HashMap::from([
+                (UpstreamName::new("old").unwrap(), list(stable)),
+                (UpstreamName::new("new").unwrap(), list(canary)),
+            ]),
+            shifts: HashMap::new(),
+            secrets: Secrets {
+                default: b"a secret for tests".to_vec(),
+                ..Secrets::default()
+            },
+            keys: Keys::default(),
+            generation: Generation(0),
+            config,
+        };
+        world.shift(percent, 1);
+        let (publisher, reader) = plan::channel(world.plan(None));
+        let (tell, samples) = mpsc::channel(64);
+        let setup = Setup {
+            workers: 2,
+            reader: reader.clone(),
+            samples: tell,
+            access_log: None,
+        };
+        let workers = Workers::start(setup).unwrap();
+        let address = workers.addresses()[0].1;
+        Self {
+            world,
+            address,
+            publisher,
+            reader,
+            workers: Some(workers),
+            samples,
+            totals: HashMap::new(),
+            refused: 0,
+        }
+    }
+
+    /// Changes what the plan is made of and puts the new plan in force.
+    pub fn change(&mut self, change: impl FnOnce(&mut World)) {
+        change(&mut self.world);
+        let previous = Arc::clone(self.reader.current());
+        let plan = self.world.plan(Some(&previous));
+        assert!(self.publisher.publish(plan), "generations rise");
+    }
+
+    /// Waits until what was counted for a role is as wanted.
+    pub async fn counted(&mut self, role: Role, is_enough: impl Fn(&Cell) -> bool) -> Cell {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let cell = self.totals.entry(role).or_default();
+            if is_enough(cell) {
+                return cell.clone();
+            }
+            assert!(Instant::now() < until, "counted only {cell:?}");
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    /// Waits until so many requests were refused before they reached a split.
+    pub async fn refused(&mut self, count: u64) {
+        while self.refused < count {
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    fn take(&mut self, sample: &Sample) {
+        for (key, cell) in &sample.cells {
+            self.totals.entry(key.role).or_default().merge(cell);
+        }
+        self.refused += sample.refused.sum(|_| true);
+    }
+
+    /// Begins to go down.
+    pub fn drain(&self, timeout: Duration) {
+        self.workers.as_ref().unwrap().drain(timeout);
+    }
+
+    /// Whether every worker has ended.
+    pub fn is_finished(&self) -> bool {
+        self.workers.as_ref().unwrap().is_finished()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(workers) = self.workers.take() {
+            workers.drain(Duration::ZERO);
+            workers.join();
+        }
+    }
+}
+
+impl World {
+    /// Gives the canary this share, as the rollout of this epoch.
+    pub fn shift(&mut self, percent: u16, epoch: u64) {
+        let name = SplitName::new("shop").unwrap();
+        let stage = self
+            .shifts
+            .get(&name)
+            .map_or(Stage(1), |shift| shift.stage.next());
+        let share = Share::from_basis_points(percent * 100).unwrap();
+        let shift = Shift {
+            epoch: Epoch(epoch),
+            nonce: Nonce(7),
+            stage,
+            share,
+        };
+        self.shifts.insert(name, shift);
+    }
+
+    fn plan(&mut self, previous: Option<&plan::Plan>) -> plan::Plan {
+        self.generation = self.generation.next();
+        let inputs = Inputs {
+            config: &self.config,
+            endpoints: &self.endpoints,
+            shifts: &self.shifts,
+            secrets: &self.secrets,
+            previous,
+            generation: self.generation,
+        };
+        compile(&inputs, &mut self.keys)
+    }
+}
