@@ -46,6 +46,8 @@ pub(super) enum Here {
     Override(Override),
     /// Tell what the judge would have said of a recorded rollout
     Replay(Replay),
+    /// Watch a canary break and be rolled back, with nothing to install
+    Demo(super::demo::Arguments),
 }
 
 /// `validate`

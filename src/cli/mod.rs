@@ -9,6 +9,7 @@
 mod acts;
 mod args;
 mod client;
+mod demo;
 mod offline;
 pub mod replay;
 pub mod schema;
@@ -56,6 +57,7 @@ fn dispatch(verb: Verb) -> Result<u8, Trouble> {
             return Ok(validate::validate(&it.files, it.json, &mut screen));
         }
         Verb::Here(Here::Schema) => return Ok(schema::schema(&mut screen)),
+        Verb::Here(Here::Demo(it)) => return demo::run(&it).map_err(Trouble::from),
         Verb::Here(Here::Replay(it)) => {
             return replay::replay(&it.trace, &it.settings, &mut screen).map_err(Trouble::from);
         }
