@@ -147,25 +147,25 @@ fn every_odd_response_is_refused_or_read_in_one_way() {
         };
         let mut out = Vec::new();
         serin::proxy::h1::rewrite::response(&head, &stream, &edits, &mut out);
-        let text = String::from_utf8_lossy(&out).to_lowercase();
-        let lengths = text.matches("\r\ncontent-length:").count();
-        let codings = text.matches("\r\ntransfer-encoding:").count();
-        assert!(lengths + codings <= 1, "{}: {text}", vector.id);
-        assert!(text.starts_with("http/1.1 "), "{}: {text}", vector.id);
-        assert_eq!(
-            canon::find(&out, b"\r\n\r\n"),
-            Some(out.len() - 4),
-            "{}",
-            vector.id
-        );
         let mut relay = BodyRelay::new(head.framing(), outgoing.framing);
         let mut body = &stream[len..];
         while let Ok(step) = relay.step(body, &mut out) {
+            out.extend_from_slice(&body[step.forward]);
+            out.extend_from_slice(step.suffix);
             body = &body[step.consumed..];
             if step.consumed == 0 || step.done {
                 break;
             }
         }
+        let whole = relay.end(&mut out).is_ok();
+        let answers = canon::answers(&out, &[]).expect(&vector.id);
+        assert_eq!(answers.len(), 1, "{}", vector.id);
+        assert_eq!(
+            (answers[0].whole, answers[0].status),
+            (whole, head.status()),
+            "{}",
+            vector.id
+        );
     }
 }
 

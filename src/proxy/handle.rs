@@ -84,7 +84,7 @@ pub(crate) async fn handle(
         .await;
     }
     let mut request = RequestGuard::open(&worker, decision.account, began);
-    let reply = Reply::prepare(&worker, heads, &decision);
+    let reply = Reply::prepare(client, heads, &decision);
     let received = Received {
         buffer,
         head_len,

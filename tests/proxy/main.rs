@@ -1,5 +1,6 @@
 //! The data plane over real sockets, a file a feature.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test stops where it stands, its helpers too"
 )]
@@ -7,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conformance;
 mod drain;
 mod faults;
 mod forwarding;

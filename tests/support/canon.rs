@@ -249,3 +249,84 @@ fn is_token(bytes: &[u8]) -> bool {
 pub fn show(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(60)].escape_ascii().to_string()
 }
+
+/// One answer that a client got.
+#[derive(Debug)]
+pub struct CanonAnswer {
+    pub status: u16,
+    /// The end of the body came.
+    pub whole: bool,
+}
+
+/// Reads all that a client got: answers to requests of these methods and nothing else. Strict: the
+/// sender is the proxy, whose answers must never need leniency.
+pub fn answers(mut rest: &[u8], methods: &[Vec<u8>]) -> Result<Vec<CanonAnswer>, String> {
+    let mut answers: Vec<CanonAnswer> = Vec::new();
+    let mut methods = methods.iter();
+    while !rest.is_empty() {
+        let end = find(rest, b"\r\n\r\n").ok_or_else(|| format!("no head: {}", show(rest)))?;
+        let mut canon = Canon::default();
+        let mut lines = split(&rest[..end], b"\r\n").into_iter();
+        let status = status(lines.next().unwrap_or_default())?;
+        let fields = lines.filter_map(|line| canon.field(line)).collect();
+        rest = &rest[end + 4..];
+        let mut read = CanonRequest {
+            fields,
+            ..CanonRequest::default()
+        };
+        let framings = read.values("content-length").len() + read.values("transfer-encoding").len();
+        if framings > 1 || !canon.crit.is_empty() || !canon.minor.is_empty() {
+            return Err(format!(
+                "{framings} framings, {:?} {:?}",
+                canon.crit, canon.minor
+            ));
+        }
+        if status < 200 {
+            answers.push(CanonAnswer {
+                status,
+                whole: true,
+            });
+            continue;
+        }
+        let head = methods.next().is_some_and(|method| method == b"HEAD");
+        if head || status == 204 || status == 304 {
+            answers.push(CanonAnswer {
+                status,
+                whole: true,
+            });
+            continue;
+        }
+        if framings == 0 {
+            answers.push(CanonAnswer {
+                status,
+                whole: true,
+            });
+            return Ok(answers);
+        }
+        read.method.clear();
+        let left = canon.body(read, rest);
+        if !canon.crit.is_empty() {
+            return Err(format!("body: {:?}", canon.crit));
+        }
+        answers.push(CanonAnswer {
+            status,
+            whole: left.is_some(),
+        });
+        rest = left.unwrap_or_default();
+    }
+    Ok(answers)
+}
+
+fn status(line: &[u8]) -> Result<u16, String> {
+    let text = line
+        .strip_prefix(b"HTTP/1.1 ")
+        .ok_or_else(|| format!("line {}", show(line)))?;
+    let (digits, after) = text.split_at_checked(3).unwrap_or_default();
+    let text = std::str::from_utf8(digits).map_err(|error| error.to_string())?;
+    let status = text.parse::<u16>().map_err(|error| error.to_string())?;
+    if after.starts_with(b" ") && (100..600).contains(&status) {
+        Ok(status)
+    } else {
+        Err(format!("status line {}", show(line)))
+    }
+}

@@ -11,6 +11,8 @@
     reason = "each test crate uses a part of this, and a test stops where it stands"
 )]
 
+pub mod canon;
 pub mod client;
+pub mod corpus;
 pub mod origin;
 pub mod proxy;

@@ -101,7 +101,7 @@ impl Client {
                 Ok(Parsed::Partial) => {}
                 Err(reject) => {
                     let kind = FaultKind::Refused(reject.status, reject.reason);
-                    return self.refuse_head(kind, buffer).await;
+                    return self.refuse_head(kind, heads, buffer).await;
                 }
             }
             let (mut reader, _) = self.stream.split();
@@ -112,7 +112,11 @@ impl Client {
             {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return Next::Gone,
-                Err(_expired) => return self.refuse_head(FaultKind::HeadTimeout, buffer).await,
+                Err(_expired) => {
+                    return self
+                        .refuse_head(FaultKind::HeadTimeout, heads, buffer)
+                        .await;
+                }
             }
         }
     }
@@ -128,10 +132,10 @@ impl Client {
     }
 
     /// Answers a head that cannot be understood. Where the next request begins is unknown then.
-    async fn refuse_head(&mut self, kind: FaultKind, buffer: Vec<u8>) -> Next {
+    async fn refuse_head(&mut self, kind: FaultKind, heads: &Heads, buffer: Vec<u8>) -> Next {
         handle::note_refusal(self, kind);
         self.worker.buffers.give(buffer);
-        self.answer(kind, false, true).await
+        self.answer(kind, heads.0.is_head(), true).await
     }
 
     /// Writes an answer of our own.

@@ -11,13 +11,7 @@ use super::{
 use crate::{
     clock,
     model::Role,
-    proxy::{
-        buffer::Buffers,
-        decide::Decision,
-        fault::FaultKind,
-        headers,
-        worker::{Heads, Worker},
-    },
+    proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
 
 /// Bytes behind the version's name in a head that `rewrite` has made: the ends of two lines and
@@ -49,7 +43,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// What the head and the decision say about the answer.
-    pub(crate) fn prepare(worker: &Worker, heads: &Heads, decision: &Decision) -> Self {
+    pub(crate) fn prepare(client: &Client, heads: &Heads, decision: &Decision) -> Self {
         let head = &heads.0;
         let mut lines = Vec::new();
         if let Some(remember) = decision.assignment.remember
@@ -60,9 +54,9 @@ impl Reply {
         Self {
             version: head.version(),
             is_head: head.is_head(),
-            is_websocket: head.wants_websocket(),
+            is_websocket: head.wants_websocket() && client.settings.websocket,
             expects_continue: head.expects_continue(),
-            keep_alive: head.keep_alive() && !worker.is_draining(),
+            keep_alive: head.keep_alive() && !client.worker.is_draining(),
             lines,
         }
     }
