@@ -1,0 +1,426 @@
+//! One life: what happens, drawn from a seed, and what is seen of it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use serin::{
+    control::{Command, Control, Event, Handle, Opened, Setup},
+    discover::{DiscoverError, Discovered},
+    measure::{Cell, CellKey, Sample},
+    model::{Endpoint, Moment, Role, RouteId, Share, SplitName, UpstreamName},
+    plan::Reader,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::{
+    checks::{Step, View},
+    file::{Course, File},
+};
+
+/// What happened in a life, to know that things do happen.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) rollbacks: u64,
+    pub(crate) passes: u64,
+    pub(crate) promotions: u64,
+    pub(crate) restarts: u64,
+    pub(crate) states_lost: u64,
+    pub(crate) rises: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rollbacks += other.rollbacks;
+        self.passes += other.passes;
+        self.promotions += other.promotions;
+        self.restarts += other.restarts;
+        self.states_lost += other.states_lost;
+        self.rises += other.rises;
+    }
+}
+
+/// What is true and nobody in the process knows: how often each version fails, in 1/1000.
+#[derive(Debug, Clone, Copy)]
+struct Truth {
+    stable: u32,
+    canary: u32,
+}
+
+/// A process, its surroundings, and what they are up to.
+pub(crate) struct World {
+    pub(crate) seen: Seen,
+    chance: fastrand::Rng,
+    now: Moment,
+    directory: TempDir,
+    file: File,
+    truth: Truth,
+    control: Control,
+    handle: Handle,
+    reader: Reader,
+    late: VecDeque<Box<Sample>>,
+    view: View,
+    seed: u64,
+    is_told: bool,
+}
+
+fn open(directory: &TempDir, file: &File, now: Moment) -> Opened {
+    let state_dir = Some(directory.path().join("state"));
+    let setup = Setup {
+        path: None,
+        loaded: file.loaded(),
+        state_dir,
+        start_rollouts: false,
+    };
+    Control::open_at(setup, now)
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, is_told: bool) -> Self {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let directory = tempfile::tempdir().unwrap();
+        let file = File {
+            canary: Some(2),
+            course: Course::Weight(chance.u16(1..30)),
+            has_neighbour: false,
+            is_sticky: chance.u8(0..4) == 0,
+        };
+        let now = Moment::from_millis(1_700_000_000_000);
+        let Opened {
+            control,
+            handle,
+            mut reader,
+            ..
+        } = open(&directory, &file, now);
+        let view = View::of(&handle, &mut reader);
+        let truth = Truth {
+            stable: 2,
+            canary: 2,
+        };
+        let late = VecDeque::new();
+        Self {
+            seen: Seen::default(),
+            chance,
+            now,
+            directory,
+            file,
+            truth,
+            control,
+            handle,
+            reader,
+            late,
+            view,
+            seed,
+            is_told,
+        }
+    }
+
+    /// A new version of which the file says how to bring it out.
+    pub(crate) fn begin(&mut self, list: usize) {
+        let before = self.file;
+        self.file.course = Course::Steps(list);
+        self.file.canary = Some(3);
+        let loaded = Box::new(self.file.loaded());
+        self.on(Event::Configured(loaded), Step::Saved(before, self.file));
+    }
+
+    /// Nothing happens to a new version but traffic, until the judge has seen enough.
+    pub(crate) fn calm(&mut self) {
+        self.file.is_sticky = false;
+        self.begin(0);
+        for _ in 0..60 {
+            self.traffic();
+        }
+    }
+
+    /// One thing happens, and the invariants hold after it.
+    pub(crate) fn step(&mut self) {
+        match self.chance.u32(0..1_000) {
+            0..=899 => self.traffic(),
+            900..=919 => self.person(),
+            920..=939 => self.save(),
+            940..=959 => self.source(),
+            960..=974 => self.restart(),
+            975..=979 => self.lose_state(),
+            980..=987 => self.jump(),
+            _ => self.fate(),
+        }
+    }
+
+    /// Whatever a life was like: a canary that breaks for good is taken to 0 in the end.
+    pub(crate) fn end(&mut self) {
+        self.truth = Truth {
+            stable: 2,
+            canary: 1_000,
+        };
+        for _ in 0..60 {
+            self.traffic();
+        }
+        let View { phase, share, .. } = &self.view;
+        let is_judged = matches!(*phase, "progressing" | "paused");
+        assert!(
+            !is_judged || *share == Share::ZERO,
+            "{}: {phase} at {share}",
+            self.life()
+        );
+    }
+
+    fn traffic(&mut self) {
+        let ticks = self.chance.u32(1..10);
+        for _ in 0..ticks {
+            self.now = self.now + Duration::from_millis(self.chance.u64(50..100));
+            for worker in 0..2 {
+                let sample = Box::new(self.sample(worker));
+                self.hand_over(sample);
+            }
+            self.on(Event::Tick, Step::Passing);
+        }
+    }
+
+    /// Samples may be lost, late or doubled.
+    fn hand_over(&mut self, sample: Box<Sample>) {
+        match self.chance.u32(0..100) {
+            0 => {}
+            1..=3 => self.late.push_back(sample),
+            4 => {
+                self.on(Event::Sampled(sample.clone()), Step::Passing);
+                self.on(Event::Sampled(sample), Step::Passing);
+            }
+            _ => self.on(Event::Sampled(sample), Step::Passing),
+        }
+        if self.chance.u32(0..100) < 10
+            && let Some(late) = self.late.pop_front()
+        {
+            self.on(Event::Sampled(late), Step::Passing);
+        }
+    }
+
+    fn sample(&mut self, worker: u16) -> Sample {
+        let mut sample = Sample {
+            worker,
+            ..Sample::default()
+        };
+        let split = &self.reader.current().splits[0];
+        let (key, stage, share) = (split.key, split.stage, split.share);
+        let requests = self.chance.u32(200..500);
+        let canary = self.about(requests, share.ratio());
+        let counts = [
+            (Role::Stable, requests - canary, self.truth.stable),
+            (Role::Canary, canary, self.truth.canary),
+        ];
+        for (role, count, per_mille) in counts {
+            let failures = self.about(count, f64::from(per_mille) / 1_000.0);
+            let cell = self.cell(u64::from(count), u64::from(failures), worker);
+            sample.cells.insert(
+                CellKey {
+                    split: key,
+                    stage,
+                    role,
+                    route: RouteId(0),
+                },
+                cell,
+            );
+        }
+        sample
+    }
+
+    /// As many as expected, give or take one.
+    fn about(&mut self, count: u32, ratio: f64) -> u32 {
+        let whole = (1..=count)
+            .filter(|nth| f64::from(*nth) <= f64::from(count) * ratio)
+            .count();
+        let whole = u32::try_from(whole).unwrap();
+        let rest = f64::from(count) * ratio - f64::from(whole);
+        whole + u32::from(self.chance.f64() < rest)
+    }
+
+    fn cell(&mut self, count: u64, failures: u64, worker: u16) -> Cell {
+        let mut cell = Cell {
+            assigned: count,
+            trials: count,
+            failures,
+            ..Cell::default()
+        };
+        // Histograms are what takes the time of this test: one worker has them.
+        if worker == 0 {
+            for millis in 4..8 {
+                cell.latency
+                    .record_n(Duration::from_millis(millis), count / 4);
+            }
+        }
+        if self.file.is_sticky {
+            cell.at_risk = count;
+            cell.failed_users = (0..failures).map(|_| self.chance.u64(..)).collect();
+        }
+        cell
+    }
+
+    fn person(&mut self) {
+        let percent = self.chance.u16(0..=100);
+        let weight = Share::from_basis_points(percent * 100).unwrap();
+        let command = match self.chance.u32(0..12) {
+            0..=1 => Command::SetWeight(weight),
+            2..=4 => Command::Promote { full: false },
+            5 => Command::Promote { full: true },
+            6 => Command::Pause,
+            7..=8 => Command::Resume,
+            9 => Command::Abort,
+            _ => Command::Retry,
+        };
+        let (answer, mut answered) = oneshot::channel();
+        let ask = serin::control::Ask {
+            split: SplitName::new("shop").unwrap(),
+            command,
+            if_epoch: None,
+            reason: None,
+            actor: "ann".to_owned(),
+            answer,
+        };
+        self.on(Event::Asked(ask), Step::Asked(command));
+        let answer = answered.try_recv().expect("every act is answered at once");
+        self.tell(&format!("{command:?}: {answer:?}"));
+    }
+
+    fn save(&mut self) {
+        let before = self.file;
+        match self.chance.u32(0..10) {
+            0..=1 => self.file.has_neighbour = !before.has_neighbour,
+            2..=4 => self.file.course = Course::Weight(self.chance.u16(0..=100)),
+            5..=7 => self.file.course = Course::Steps(self.chance.usize(0..3)),
+            8 => self.file.canary = Some(self.chance.u8(2..=4)),
+            _ => self.file.canary = None,
+        }
+        if before.canary.is_none() {
+            self.file.canary = Some(self.chance.u8(2..=4));
+        }
+        if self.chance.u32(0..10) == 0 {
+            self.file = before;
+            let broken = before.text().replace("stable: v1", "stable: v9");
+            let problems = serin::config::load(&broken, "serin.yaml").unwrap_err();
+            self.on(Event::Rejected(problems), Step::Rejected);
+            return;
+        }
+        self.tell(&format!("save {:?}", self.file));
+        let loaded = Box::new(self.file.loaded());
+        self.on(Event::Configured(loaded), Step::Saved(before, self.file));
+    }
+
+    fn source(&mut self) {
+        let upstream = UpstreamName::new(&format!("v{}", self.chance.u8(1..=4))).unwrap();
+        let count = self.chance.u16(0..5);
+        let endpoints = (1..=count).map(|port| Endpoint::new(([127, 0, 0, 1], port).into()));
+        let result = if self.chance.u32(0..4) == 0 {
+            Err(DiscoverError::Unreachable("no answer".to_owned()))
+        } else {
+            Ok(endpoints.collect())
+        };
+        self.on(
+            Event::Discovered(Discovered {
+                upstream,
+                as_of: self.now,
+                result,
+            }),
+            Step::Other,
+        );
+    }
+
+    fn restart(&mut self) {
+        self.tell("restart");
+        self.seen.restarts += 1;
+        if self.chance.bool() {
+            // The wall clock may stand earlier when we come back.
+            let back = Duration::from_secs(self.chance.u64(0..600));
+            let back = u64::try_from(back.as_micros()).unwrap();
+            self.now = Moment::from_micros(self.now.micros() - back);
+        }
+        self.reopen(Step::Restarted);
+    }
+
+    fn lose_state(&mut self) {
+        self.tell("the state is lost");
+        self.seen.states_lost += 1;
+        self.directory = tempfile::tempdir().unwrap();
+        self.reopen(Step::StateLost(self.file));
+    }
+
+    fn reopen(&mut self, step: Step) {
+        self.late.clear();
+        // The old process ends (and writes what it has) before the new one begins.
+        let empty = tempfile::tempdir().unwrap();
+        self.control = open(&empty, &self.file, self.now).control;
+        let Opened {
+            control,
+            handle,
+            reader,
+            ..
+        } = open(&self.directory, &self.file, self.now);
+        (self.control, self.handle, self.reader) = (control, handle, reader);
+        self.check(step);
+    }
+
+    fn jump(&mut self) {
+        self.now = self.now + Duration::from_secs(self.chance.u64(1..900));
+        self.on(Event::Tick, Step::Passing);
+    }
+
+    /// The versions become other than they were.
+    fn fate(&mut self) {
+        self.truth = match self.chance.u32(0..9) {
+            0..=5 => Truth {
+                stable: 2,
+                canary: 2,
+            },
+            6 => Truth {
+                stable: 2,
+                canary: 1_000,
+            },
+            7 => Truth {
+                stable: 2,
+                canary: 60,
+            },
+            _ => Truth {
+                stable: 700,
+                canary: 700,
+            },
+        };
+        self.tell(&format!("{:?}", self.truth));
+    }
+
+    fn on(&mut self, event: Event, step: Step) {
+        self.control.on(event, self.now);
+        self.check(step);
+    }
+
+    fn check(&mut self, step: Step) {
+        let view = View::of(&self.handle, &mut self.reader);
+        let before = std::mem::replace(&mut self.view, view);
+        let after = &self.view;
+        if before.share != after.share || before.phase != after.phase {
+            self.tell(&format!("{} {} {:?}", after.phase, after.share, after.last));
+            self.seen.rises += u64::from(before.share < after.share);
+            self.seen.rollbacks += u64::from(after.phase == "rolled_back");
+            self.seen.promotions += u64::from(after.phase == "promoted");
+        }
+        let is_new = before.last != after.last;
+        let is_pass = after
+            .last
+            .as_ref()
+            .is_some_and(|entry| entry.what == "stepped" && entry.by == "judge");
+        self.seen.passes += u64::from(is_new && is_pass);
+        if let Err(broken) = after.follows(&before, step) {
+            panic!(
+                "{}: {broken}\nbefore {before:#?}\nafter {after:#?}\n{step:?}",
+                self.life()
+            );
+        }
+    }
+
+    fn life(&self) -> String {
+        format!("SEED={}", self.seed)
+    }
+
+    fn tell(&self, what: &str) {
+        if self.is_told {
+            println!("{:>12} {what}", self.now.millis() % 1_000_000_000);
+        }
+    }
+}
