@@ -22,6 +22,8 @@ pub struct Criteria {
     pub latency_margin: f64,
     /// How much slower the canary may be in any case: below it a ratio says nothing.
     pub latency_floor: Duration,
+    /// Whether the evidence of slow requests is divided by how clumped stable's are.
+    pub tempers_latency: bool,
     /// How many more of the canary's requests may be slow, as a ratio of requests.
     pub latency_absolute: f64,
     /// The error margin that a pass proves.
@@ -132,6 +134,7 @@ impl Default for Criteria {
             },
             latency_margin: 0.10,
             latency_floor: Duration::from_millis(1),
+            tempers_latency: true,
             latency_absolute: 0.0005,
             pass_errors: Margin {
                 ratio: 1.5,

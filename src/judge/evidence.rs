@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     measure::{Cell, Latencies},
-    model::{Moment, Share, Stage},
+    model::{Moment, Share, Stage, number::real_len},
 };
 
 /// How often stakes are chosen anew.
@@ -81,6 +81,8 @@ pub struct Evidence {
     users: FailedUsers,
     /// Latencies of stable, until they suffice for thresholds.
     history: Latencies,
+    /// How many times stable's endpoints are the canary's: a pause of one endpoint makes clumps.
+    clumps: f64,
     is_warm: bool,
     restarts: u32,
     next_restart: Moment,
@@ -108,6 +110,7 @@ impl Evidence {
             weighed: Weighed::new(at),
             users: FailedUsers::default(),
             history: Latencies::new(),
+            clumps: 1.0,
             is_warm: false,
             restarts: 0,
             next_restart: at,
@@ -134,6 +137,11 @@ impl Evidence {
         self.weighed.begin_stage();
     }
 
+    /// Tells how many endpoints share each version's requests; one each until told.
+    pub fn tell_endpoints(&mut self, canary: usize, stable: usize) {
+        self.clumps = real_len(stable.max(1)) / real_len(canary.max(1));
+    }
+
     /// Takes a tick.
     pub fn absorb(&mut self, tick: &Tick<'_>) {
         let elapsed = tick.to.since(tick.from);
@@ -154,7 +162,8 @@ impl Evidence {
         let failure = self.accuse(tick.to);
         self.weighed.settle(failure, self.is_worse());
         self.errors.learn(&observed.errors, decay);
-        self.latency.learn(&observed.latency, decay);
+        let ends = (tick.from, tick.to);
+        self.latency.learn(ends, &observed.latency, decay);
         self.remember_stable(tick);
     }
 
@@ -238,6 +247,9 @@ impl Evidence {
         self.last_fit = Some((now, trials));
         self.errors.refit(slot, share);
         self.latency.refit(slot, share);
+        if let Some(share) = share.filter(|_| self.criteria.tempers_latency) {
+            self.latency.temper(self.clumps * share / (1.0 - share));
+        }
         for guard in &mut self.guards {
             let Some(share) = share else {
                 guard.rest(slot);
@@ -286,7 +298,7 @@ impl Evidence {
             match guard.watched {
                 Watched::Errors => {
                     for (slot, counts) in &observed.errors {
-                        guard.absorb(*slot, counts.units);
+                        guard.absorb(*slot, counts.units, self.criteria.dispersion.max(1.0));
                     }
                 }
                 Watched::Latency(test, mark) => {
@@ -299,7 +311,7 @@ impl Evidence {
                             canary: canary.canary,
                             stable: stable.stable,
                         };
-                        guard.absorb(*slot, counts);
+                        guard.absorb(*slot, counts, self.latency.divisor(test));
                     }
                 }
             }

@@ -14,6 +14,7 @@ use super::{
     estimate::{Decay, Guess},
     evidence::Arm,
     mixture::{Alignment, Mixture, Null},
+    scatter::Scatter,
 };
 use crate::{
     measure::Latencies,
@@ -141,6 +142,8 @@ pub(super) struct LatencyTests {
     tests: [Mixture; TESTS],
     guesses: [Guess; TESTS],
     beyond: [Guess; 2],
+    scatters: [Scatter; TESTS],
+    divisors: [f64; TESTS],
     totals: [Counts; TESTS],
     thresholds: Option<Thresholds>,
 }
@@ -154,6 +157,8 @@ impl LatencyTests {
             tests: std::array::from_fn(|_| test.clone()),
             guesses: [Guess::new(0.0, 1.0); TESTS],
             beyond: [Guess::new(0.0, 1.0); 2],
+            scatters: [Scatter::default(); TESTS],
+            divisors: [1.0; TESTS],
             totals: [Counts::default(); TESTS],
             thresholds: None,
         }
@@ -173,6 +178,7 @@ impl LatencyTests {
         for (guess, above) in self.beyond.iter_mut().zip(pass) {
             *guess = Guess::new(above.max(0.3) / all, HISTORY_MAX);
         }
+        self.scatters.iter_mut().for_each(Scatter::cut);
         self.totals = [Counts::default(); TESTS];
         self.thresholds = Some(thresholds);
         true
@@ -215,6 +221,21 @@ impl LatencyTests {
         }
     }
 
+    /// Divides the evidence from now on by stable's clumps, those of the canary being `size` times
+    /// as large.
+    pub(super) fn temper(&mut self, size: f64) {
+        let each = self.tests.iter_mut().zip(&self.scatters);
+        for ((test, scatter), divisor) in each.zip(&mut self.divisors) {
+            *divisor = scatter.divisor(size);
+            test.disperse(*divisor);
+        }
+    }
+
+    /// What the evidence of a test is divided by.
+    pub(super) fn divisor(&self, test: usize) -> f64 {
+        self.divisors.get(test).copied().unwrap_or(1.0)
+    }
+
     /// Takes a tick, by slot.
     pub(super) fn absorb(&mut self, from: Moment, fresh: f64, ticks: &[(usize, [Counts; MARKS])]) {
         let mut counts = Vec::with_capacity(ticks.len());
@@ -236,7 +257,12 @@ impl LatencyTests {
     }
 
     /// Learns from a tick, after the tick was judged.
-    pub(super) fn learn(&mut self, ticks: &[(usize, [Counts; MARKS])], decay: Decay) {
+    pub(super) fn learn(
+        &mut self,
+        ends: (Moment, Moment),
+        ticks: &[(usize, [Counts; MARKS])],
+        decay: Decay,
+    ) {
         let mut sums = [Counts::default(); MARKS];
         for (_, counts) in ticks {
             sums.iter_mut()
@@ -244,8 +270,10 @@ impl LatencyTests {
                 .for_each(|(sum, counts)| sum.add(*counts));
         }
         let (tests, pass) = sums.split_at(TESTS);
-        for (guess, sum) in self.guesses.iter_mut().zip(tests) {
+        let guesses = self.guesses.iter_mut().zip(&mut self.scatters);
+        for ((guess, scatter), sum) in guesses.zip(tests) {
             guess.learn(sum.stable, decay);
+            scatter.learn(ends, sum.stable, decay);
         }
         for (guess, sum) in self.beyond.iter_mut().zip(pass) {
             guess.learn(sum.stable, decay);

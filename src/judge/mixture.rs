@@ -96,6 +96,11 @@ impl Mixture {
         self
     }
 
+    /// From now on the evidence is divided by this.
+    pub(super) const fn disperse(&mut self, dispersion: f64) {
+        self.dispersion = dispersion.max(1.0);
+    }
+
     /// Begins.
     pub(super) const fn start(&mut self) {
         self.is_started = true;

@@ -17,6 +17,7 @@ mod latency;
 mod mixture;
 mod rules;
 mod safety;
+mod scatter;
 mod stages;
 mod stats;
 mod units;

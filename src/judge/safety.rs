@@ -98,13 +98,13 @@ impl Guard {
         self.growth = 0.0;
     }
 
-    /// Takes the counts of a tick in a slot.
-    pub(super) fn absorb(&mut self, slot: usize, counts: Counts) {
+    /// Takes the counts of a tick in a slot, as evidence that is divided by `divisor`.
+    pub(super) fn absorb(&mut self, slot: usize, counts: Counts, divisor: f64) {
         let Some(bets) = self.bets.get(slot) else {
             return;
         };
         for (capital, bet) in self.capital.iter_mut().zip(bets) {
-            *capital += bet.of(counts);
+            *capital += bet.of(counts) / divisor;
         }
     }
 

@@ -29,7 +29,12 @@ pub(crate) struct Life {
     pub(crate) tick_ms: u32,
     pub(crate) errors: Errors,
     pub(crate) latency: Option<Latency>,
+    /// Each version's only process pauses for 20 ms on average, once in five seconds.
+    pub(crate) pauses: bool,
 }
+
+/// From when to when the processes pause: stable's and the canary's.
+type Pauses = [Vec<(f64, f64)>; 2];
 
 /// How it ended.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +68,8 @@ impl Life {
             warm_up: Duration::ZERO,
             ..Criteria::default()
         };
-        let baseline = self.history(&mut random);
+        let pauses = self.pauses(&mut random);
+        let baseline = self.history(&mut random, &pauses);
         let mut evidence = Evidence::new(&criteria, &baseline, Moment::ZERO);
         let mut end = End::default();
         let mut late: Option<(usize, [Cell; 2])> = None;
@@ -82,7 +88,7 @@ impl Life {
                 let at = Moment::from_millis(from);
                 evidence.begin_stage(Stage(stage as u64), self.share(stage), &baseline, at);
             }
-            let [mut now, later] = [0, 1].map(|_| self.cells(&mut random, second, stage));
+            let [mut now, later] = [0, 1].map(|_| self.cells(&mut random, second, stage, &pauses));
             let mut cells = Vec::new();
             match late.replace((stage, later)) {
                 Some((before, outcomes)) if before == stage => {
@@ -134,11 +140,24 @@ impl Life {
         }
     }
 
-    fn history(&self, random: &mut fastrand::Rng) -> Baseline {
+    fn pauses(&self, random: &mut fastrand::Rng) -> Pauses {
+        let mut exponential = |mean: f64| -mean * random.f64().max(1e-9).ln();
+        [0, 1].map(|_| {
+            let (mut pauses, mut now) = (Vec::new(), -HISTORY);
+            while self.pauses && now < f64::from(self.seconds) {
+                now += exponential(5.0);
+                pauses.push((now, now + exponential(0.02)));
+            }
+            pauses
+        })
+    }
+
+    fn history(&self, random: &mut fastrand::Rng, pauses: &Pauses) -> Baseline {
         let requests = poisson(random, self.rate * HISTORY).min(20_000);
         let mut cell = Cell::default();
         for _ in 0..requests {
-            self.request(random, 0.0, false, &mut cell);
+            let second = -HISTORY * random.f64();
+            self.request(random, second, pauses, (false, &mut cell));
         }
         Baseline {
             requests,
@@ -148,30 +167,43 @@ impl Life {
     }
 
     /// Half of a tick's outcomes: stable's and the canary's.
-    fn cells(&self, random: &mut fastrand::Rng, second: f64, stage: usize) -> [Cell; 2] {
+    fn cells(
+        &self,
+        random: &mut fastrand::Rng,
+        second: f64,
+        stage: usize,
+        pauses: &Pauses,
+    ) -> [Cell; 2] {
         let share = self.share(stage).ratio();
         let mut cells = [Cell::default(), Cell::default()];
         let expected = self.rate * f64::from(self.tick_ms) / 2_000.0;
         for _ in 0..poisson(random, expected) {
             let is_canary = random.f64() < share;
-            self.request(
-                random,
-                second,
-                is_canary,
-                &mut cells[usize::from(is_canary)],
-            );
+            let second = second + random.f64() * f64::from(self.tick_ms) / 1_000.0;
+            let cell = &mut cells[usize::from(is_canary)];
+            self.request(random, second, pauses, (is_canary, cell));
         }
         cells
     }
 
-    fn request(&self, random: &mut fastrand::Rng, second: f64, is_canary: bool, cell: &mut Cell) {
+    fn request(
+        &self,
+        random: &mut fastrand::Rng,
+        second: f64,
+        pauses: &Pauses,
+        (is_canary, cell): (bool, &mut Cell),
+    ) {
         let (stable, canary) = (self.errors)(second);
         let rate = if is_canary { canary } else { stable };
         cell.assigned += 1;
         cell.trials += 1;
         cell.failures += u64::from(random.f64() < rate);
         if let Some(latency) = self.latency {
-            let millis = latency(random.f64(), second, is_canary);
+            let pauses = &pauses[usize::from(is_canary)];
+            let begun = pauses.partition_point(|(begin, _)| *begin <= second);
+            let last = begun.checked_sub(1).map_or(second, |last| pauses[last].1);
+            let paused = (last - second).max(0.0) * 1_000.0;
+            let millis = paused + latency(random.f64(), second, is_canary);
             cell.latency
                 .record(Duration::from_secs_f64(millis / 1_000.0));
         }
@@ -209,6 +241,7 @@ impl Life {
             tick_ms: 250,
             errors: |_| (0.005, 0.005),
             latency: None,
+            pauses: false,
         }
     }
 }

@@ -39,6 +39,11 @@ fn plain(place: f64, _: f64, _: bool) -> f64 {
     lognormal(place)
 }
 
+/// Half a millisecond, as on one machine.
+fn quick(place: f64, _: f64, _: bool) -> f64 {
+    lognormal(place) / 100.0
+}
+
 fn on_the_margin(place: f64, _: f64, is_canary: bool) -> f64 {
     lognormal(place) * if is_canary { 1.104 } else { 1.0 }
 }
@@ -109,6 +114,15 @@ fn healthy() -> Vec<Life> {
             tick_ms: 50,
             rate: 1_000.0,
             seconds: 40,
+            ..tenth
+        },
+        Life {
+            name: "pauses of each process",
+            latency: Some(quick),
+            pauses: true,
+            tick_ms: 50,
+            rate: 1_000.0,
+            seconds: 30,
             ..tenth
         },
         Life {
