@@ -60,6 +60,11 @@ impl Analysis {
         self.evidence.begin_stage(stage, share, baseline, now);
     }
 
+    /// Tells how many endpoints share each version's requests.
+    pub(super) fn tell_endpoints(&mut self, canary: usize, stable: usize) {
+        self.evidence.tell_endpoints(canary, stable);
+    }
+
     /// Takes what a worker has counted for one version in one stage.
     pub(super) fn add(&mut self, stage: Stage, share: Share, role: Role, cell: &Cell) {
         let pending = self.pending.entry(stage).or_default();

@@ -8,7 +8,10 @@ use crate::{
     config::Split,
     judge::{Baseline, Judgement},
     measure::{Cell, Sum, Window},
-    model::{Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, VersionName, number::real},
+    model::{
+        Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
+        number::real,
+    },
     plan::Shift,
     rollout::{Decisions, Event, Rollout},
 };
@@ -209,6 +212,15 @@ impl Course {
     /// Whether the judge may look again.
     pub(super) fn is_due(&self, now: Moment) -> bool {
         now.since(self.looked) >= LOOK_EVERY
+    }
+
+    /// Tells the judge how many endpoints share each version's requests.
+    pub(super) fn tell_endpoints(&mut self, usable: impl Fn(&UpstreamName) -> usize) {
+        let current = self.stretches.back().map(|(_, stretch)| stretch);
+        if let (Some(analysis), Some(stretch)) = (&mut self.analysis, current) {
+            let count = |role| usable(&UpstreamName::from(stretch.version(role)));
+            analysis.tell_endpoints(count(Role::Canary), count(Role::Stable));
+        }
     }
 
     /// Lets the judge look, and the rollout hear what the judge says.

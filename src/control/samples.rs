@@ -80,6 +80,8 @@ impl Control {
                 phase: course.rollout.phase(),
                 epoch: course.rollout.epoch(),
             };
+            let endpoints = &self.in_force.endpoints;
+            course.tell_endpoints(|upstream| endpoints.counts(upstream).0);
             let decisions = course.look(&in_flight, now);
             self.decided(&name, &before, decisions, turn);
         }

@@ -202,8 +202,8 @@ impl Life {
             let pauses = &pauses[usize::from(is_canary)];
             let begun = pauses.partition_point(|(begin, _)| *begin <= second);
             let last = begun.checked_sub(1).map_or(second, |last| pauses[last].1);
-            let paused = (last - second).max(0.0) * 1_000.0;
-            let millis = paused + latency(random.f64(), second, is_canary);
+            let rest = (last - second).max(0.0) * 1_000.0;
+            let millis = rest + latency(random.f64(), second, is_canary);
             cell.latency
                 .record(Duration::from_secs_f64(millis / 1_000.0));
         }
