@@ -54,12 +54,19 @@ impl Names {
         }
     }
 
-    /// Reads files: to be called where blocking is allowed.
-    fn read(&self) -> Result<(Hosts, TokioResolver), NetError> {
+    /// What the hosts file says; nothing if it cannot be read. Reads a file: may block.
+    fn hosts(&self) -> Hosts {
         let mut hosts = Hosts::default();
-        if let Ok(file) = std::fs::File::open(&self.hosts) {
-            hosts.read_hosts_conf(file)?;
+        let read = std::fs::File::open(&self.hosts)
+            .map(|file| hosts.read_hosts_conf(std::io::BufReader::new(file)));
+        match read {
+            Ok(Ok(())) => hosts,
+            Ok(Err(_)) | Err(_) => Hosts::default(),
         }
+    }
+
+    /// A way to ask the name servers. Reads a file: may block.
+    fn resolver(&self) -> Result<TokioResolver, NetError> {
         let mut builder = match self.server {
             None => TokioResolver::builder_tokio()?,
             Some(server) => {
@@ -68,7 +75,7 @@ impl Names {
             }
         };
         tune(builder.options_mut());
-        Ok((hosts, builder.build()?))
+        builder.build()
     }
 }
 
@@ -131,15 +138,13 @@ impl Host {
             DiscoverError::Malformed(format!("`{}` is not a host name: {error}", self.name))
         })?;
         let names = names.clone();
-        let read = tokio::task::spawn_blocking(move || names.read()).await;
-        let (hosts, resolver) = match read {
-            Ok(Ok(read)) => read,
-            Ok(Err(error)) => return Err(self.unreachable(&error)),
-            Err(error) => return Err(self.unreachable(&error)),
-        };
+        let read = tokio::task::spawn_blocking(move || (names.hosts(), names.resolver())).await;
+        let (hosts, resolver) = read.map_err(|error| self.unreachable(&error))?;
         if self.found_in(&hosts, &name) {
             return Ok(HOSTS_TTL);
         }
+        // A machine without name servers still has its hosts file.
+        let resolver = resolver.map_err(|error| self.unreachable(&error))?;
         let (v4, v6) = tokio::join!(
             resolver.lookup(name.clone(), RecordType::A),
             resolver.lookup(name, RecordType::AAAA)
