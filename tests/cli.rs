@@ -73,6 +73,9 @@ fn shown(output: &Output) -> String {
 #[tokio::test]
 async fn help_of_every_verb() {
     let verbs = [
+        "run",
+        "validate",
+        "schema",
         "status",
         "why",
         "events",

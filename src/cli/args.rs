@@ -36,6 +36,8 @@ pub(super) enum Verb {
 /// Verbs that this process does.
 #[derive(Debug, Subcommand)]
 pub(super) enum Here {
+    /// Serve traffic as a file says, until SIGTERM or Ctrl-C
+    Run(Run),
     /// Check config files: all problems at once, with line, column and what to write instead
     Validate(Validate),
     /// Print the JSON Schema of the config file, for completion in editors
@@ -204,6 +206,33 @@ pub(super) struct Override {
     /// The file whose `override: { signed_by: ... }` names the secret
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+/// `serin run`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The file; it is watched, and a save is in force at once
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Where rollouts are kept over a restart, instead of the file's `state_dir`
+    #[arg(long, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Begin rollouts of which nothing is known, instead of waiting for a person
+    #[arg(long)]
+    pub(super) start_rollouts: bool,
+    /// How to log on standard error; `SERIN_LOG` chooses the level, such as `debug`
+    #[arg(long, value_enum, value_name = "text|json", default_value_t = LogFormat::Text)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub(super) log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// `serin replay`.

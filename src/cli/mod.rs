@@ -10,8 +10,10 @@ mod acts;
 mod args;
 mod client;
 mod demo;
+mod logs;
 mod offline;
 pub mod replay;
+mod run;
 pub mod schema;
 mod screen;
 mod status;
@@ -49,26 +51,34 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(verb: Verb) -> Result<u8, Trouble> {
-    let mut screen = Screen::open();
     match verb {
-        Verb::Here(Here::Override(wanted)) => offline::sign(&mut screen, &wanted)?,
-        Verb::Here(Here::Explain(wanted)) => offline::explain(&mut screen, &wanted)?,
-        Verb::Here(Here::Validate(it)) => {
-            return Ok(validate::validate(&it.files, it.json, &mut screen));
-        }
-        Verb::Here(Here::Schema) => return Ok(schema::schema(&mut screen)),
-        Verb::Here(Here::Demo(it)) => return demo::run(&it).map_err(Trouble::from),
-        Verb::Here(Here::Replay(it)) => {
-            return replay::replay(&it.trace, &it.settings, &mut screen).map_err(Trouble::from);
-        }
+        Verb::Here(verb) => here(verb),
         Verb::There(verb) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(ask(&mut screen, verb))?;
+            runtime.block_on(ask(&mut Screen::open(), verb))?;
+            Ok(0)
         }
     }
-    Ok(0)
+}
+
+/// Verbs that this process does. `run` may write its access log to standard output, so no screen
+/// is open while it runs.
+fn here(verb: Here) -> Result<u8, Trouble> {
+    match verb {
+        Here::Run(it) => run::run(it),
+        Here::Override(it) => offline::sign(&mut Screen::open(), &it).map(|()| 0),
+        Here::Explain(it) => offline::explain(&mut Screen::open(), &it).map(|()| 0),
+        Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
+        Here::Schema => Ok(schema::schema(&mut Screen::open())),
+        Here::Demo(it) => Ok(demo::run(&it)?),
+        Here::Replay(it) => Ok(replay::replay(
+            &it.trace,
+            &it.settings,
+            &mut Screen::open(),
+        )?),
+    }
 }
 
 /// Verbs that ask a running proxy.
