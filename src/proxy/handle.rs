@@ -62,6 +62,9 @@ pub(crate) async fn handle(
     let story = Story::copy(&worker, heads, &buffer, (began, request_id));
     let is_head = heads.0.is_head();
     let settings = Rc::clone(&client.settings);
+    if heads.0.max_forwards() == Some(0) {
+        return last_hop(client, heads, (buffer, head_len)).await;
+    }
     let view = View {
         head: &heads.0,
         bytes: &buffer,
@@ -170,10 +173,30 @@ async fn finish(
     next
 }
 
+/// Answers an OPTIONS that was to go no further than here (RFC 9110, section 7.6.2).
+async fn last_hop(client: &mut Client, heads: &Heads, request: (Vec<u8>, usize)) -> Next {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n\r\n";
+    let keeps = keeps_after(client, heads);
+    let next = client.write(ANSWER).await;
+    client.keep_rest(request, next == Next::Request && keeps);
+    if next == Next::Request && !keeps {
+        Next::Linger
+    } else {
+        next
+    }
+}
+
+/// Whether another request can follow one that goes to no version: with no body to come, it
+/// begins right behind the head.
+fn keeps_after(client: &Client, heads: &Heads) -> bool {
+    heads.0.framing().is_empty() && heads.0.keep_alive() && !client.worker.is_draining()
+}
+
 /// Answers a request that goes to no version.
 async fn refuse(
     client: &mut Client,
-    (heads, mut buffer, head_len): (&Heads, Vec<u8>, usize),
+    (heads, buffer, head_len): (&Heads, Vec<u8>, usize),
     story: Option<Story>,
     kind: FaultKind,
 ) -> Next {
@@ -190,15 +213,9 @@ async fn refuse(
         &Ended::refused(kind, duration),
         None,
     );
-    // With no body to come, the next request begins right behind the head.
-    let keeps = heads.0.framing().is_empty() && heads.0.keep_alive() && !worker.is_draining();
+    let keeps = keeps_after(client, heads);
     let next = client.answer(kind, heads.0.is_head(), !keeps).await;
-    buffer.drain(..head_len.min(buffer.len()));
-    if next == Next::Request && !buffer.is_empty() {
-        client.unread = Some(buffer);
-    } else {
-        worker.buffers.give(buffer);
-    }
+    client.keep_rest((buffer, head_len), next == Next::Request);
     next
 }
 

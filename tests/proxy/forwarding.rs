@@ -308,3 +308,20 @@ async fn a_host_that_no_split_takes_is_not_found() {
     assert_eq!(client.answer().await.status, 200);
     proxy.refused(1).await;
 }
+
+#[tokio::test]
+async fn an_options_that_may_go_no_further_is_answered_here() {
+    let mut origin = Origin::saying("x").await;
+    let proxy = proxy(&[origin.address], &[], 0, "");
+    let mut client = Client::connect(proxy.address).await;
+    let options =
+        |hops| format!("OPTIONS / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: {hops}\r\n\r\n");
+    client.send(options(0)).await;
+    let here = client.answer().await;
+    assert_eq!(here.status, 204);
+    assert!(here.field("allow").is_some());
+    assert!(origin.try_next().is_none());
+    client.send(options(3)).await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(origin.next().await.field("max-forwards"), Some("2"));
+}

@@ -138,19 +138,39 @@ impl Client {
         self.answer(kind, heads.0.is_head(), true).await
     }
 
-    /// Writes an answer of our own.
+    /// Answers a fault.
     pub(crate) async fn answer(&mut self, kind: FaultKind, is_head: bool, closes: bool) -> Next {
         let mut out = self.worker.buffers.head();
         write_answer(kind, is_head, closes, &mut out);
+        let next = self.write(&out).await;
+        self.worker.buffers.give(out);
+        if next == Next::Request && closes {
+            Next::Linger
+        } else {
+            next
+        }
+    }
+
+    /// Writes an answer of our own.
+    pub(crate) async fn write(&mut self, answer: &[u8]) -> Next {
         self.slot.arm(self.settings.timeouts.body_idle);
         let (_, mut writer) = self.stream.split();
-        let wrote = self.slot.guard(io::write(&mut writer, &out, b"")).await;
+        let wrote = self.slot.guard(io::write(&mut writer, answer, b"")).await;
         self.slot.disarm();
-        self.worker.buffers.give(out);
-        match wrote {
-            Ok(Ok(())) if closes => Next::Linger,
-            Ok(Ok(())) => Next::Request,
-            _ => Next::Gone,
+        if matches!(wrote, Ok(Ok(()))) {
+            Next::Request
+        } else {
+            Next::Gone
+        }
+    }
+
+    /// Keeps what came behind a head that had no body, if there is to be a next request.
+    pub(crate) fn keep_rest(&mut self, (mut buffer, head_len): (Vec<u8>, usize), keeps: bool) {
+        buffer.drain(..head_len.min(buffer.len()));
+        if keeps && !buffer.is_empty() {
+            self.unread = Some(buffer);
+        } else {
+            self.worker.buffers.give(buffer);
         }
     }
 
