@@ -61,8 +61,34 @@ fn names_stand_only_where_an_invariant_lets_them() {
     report(&problems);
 }
 
+#[test]
+fn a_request_reads_the_plan_in_one_place() {
+    let all = repository();
+    let is_path = |path: &str| {
+        let is_rim = path.ends_with("/worker.rs") || path.ends_with("/mod.rs");
+        path.starts_with("src/proxy/") && !is_rim
+    };
+    let reads: Vec<&str> = all
+        .iter()
+        .filter(|source| is_path(&source.path))
+        .flat_map(|source| {
+            let count = source.product().matches(".plan()").count();
+            std::iter::repeat_n(&*source.path, count)
+        })
+        .collect();
+    assert_eq!(
+        reads,
+        ["src/proxy/decide.rs"],
+        "a request keeps the plan of its start (I5); pass it on instead of asking again"
+    );
+}
+
 /// Documents whose backticks name files and tests of this repository.
-const TRUE: &[&str] = &["docs/ARCHITECTURE.md"];
+const TRUE: &[&str] = &[
+    "docs/ARCHITECTURE.md",
+    "docs/life-of-a-request.md",
+    "docs/testing.md",
+];
 
 #[test]
 fn documents_name_files_and_tests_that_exist() {

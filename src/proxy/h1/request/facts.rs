@@ -1,0 +1,153 @@
+//! What others may ask of a request's head that was read.
+
+use super::RequestHead;
+use crate::proxy::h1::{
+    fields::{Field, FieldKind},
+    framing::Framing,
+    head::Version,
+    span::Span,
+};
+
+impl RequestHead {
+    /// How many bytes the head has, leading empty lines included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was parsed yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The method, as sent.
+    pub fn method<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.method, buf)
+    }
+
+    /// Whether the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.head
+    }
+
+    /// Whether the method is OPTIONS.
+    pub fn is_options(&self) -> bool {
+        self.options
+    }
+
+    /// The target in the form it is forwarded in: path and query, or `*`.
+    pub fn target<'b>(&self, buf: &'b [u8]) -> &'b str {
+        let target = text(
+            Span::new(self.target.path.start(), self.target.query.end()),
+            buf,
+        );
+        if target.is_empty() {
+            self.root()
+        } else {
+            target
+        }
+    }
+
+    /// The path, as sent and without its query; `/` if an absolute target has none.
+    pub fn path<'b>(&self, buf: &'b [u8]) -> &'b str {
+        if self.target.path.is_empty() {
+            self.root()
+        } else {
+            text(self.target.path, buf)
+        }
+    }
+
+    /// What follows the path: empty, or `?` and the query.
+    pub fn query<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.target.query, buf)
+    }
+
+    /// The authority: Host or, if the target is absolute, the target's; `None` only in HTTP/1.0.
+    pub fn authority<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
+        self.host.map(|host| text(host, buf))
+    }
+
+    /// The authority without its port, as sent (upper case is possible); empty if there is none.
+    pub fn host<'b>(&self, buf: &'b [u8]) -> &'b str {
+        text(self.host_name, buf)
+    }
+
+    /// The version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How the body's end is known: never [`Framing::UntilClose`].
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the client lets the connection stay open after the answer.
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Whether the client asks for a WebSocket, cleanly: GET without a body, one Upgrade field
+    /// that says `websocket`, and Connection naming it. Any other Upgrade is dropped.
+    pub fn wants_websocket(&self) -> bool {
+        self.upgrade
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub fn expects_continue(&self) -> bool {
+        self.expect_continue
+    }
+
+    /// `Max-Forwards` of OPTIONS; at 0 the proxy answers itself (RFC 9110, section 7.6.2).
+    pub fn max_forwards(&self) -> Option<u64> {
+        self.max_forwards
+    }
+
+    /// The client's X-Request-Id, if it sent exactly one that is short and plain.
+    pub fn request_id<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
+        self.request_id.map(|id| text(id, buf))
+    }
+
+    pub(in crate::proxy::h1) fn has_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
+    /// All fields, in order.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The first value of a field; the name is lower case.
+    pub fn field<'b>(&self, buf: &'b [u8], name: &str) -> Option<&'b [u8]> {
+        self.values(buf, name).next()
+    }
+
+    /// Every value of a field, in order; the name is lower case.
+    pub fn values<'b>(&self, buf: &'b [u8], name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()))
+            .map(move |field| field.value.of(buf))
+    }
+
+    /// The value of every Cookie field, in order.
+    pub fn cookies<'b>(&self, buf: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(|field| field.kind == FieldKind::Cookie)
+            .map(move |field| field.value.of(buf))
+    }
+
+    /// What an absolute target without a path asks for (RFC 9112, section 3.2.4).
+    fn root(&self) -> &'static str {
+        if self.options && self.target.query.is_empty() {
+            "*"
+        } else {
+            "/"
+        }
+    }
+}
+
+/// Bytes that were seen to be ASCII, as text.
+fn text(span: Span, buf: &[u8]) -> &str {
+    std::str::from_utf8(span.of(buf)).unwrap_or_default()
+}
