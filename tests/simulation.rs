@@ -17,6 +17,8 @@
 mod checks;
 #[path = "simulation/file.rs"]
 mod file;
+#[path = "simulation/traffic.rs"]
+mod traffic;
 #[path = "simulation/world.rs"]
 mod world;
 

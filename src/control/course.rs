@@ -209,9 +209,9 @@ impl Course {
         }
     }
 
-    /// Whether the judge may look again.
+    /// Whether there is something to judge, and the judge may look again.
     pub(super) fn is_due(&self, now: Moment) -> bool {
-        now.since(self.looked) >= LOOK_EVERY
+        self.rollout.is_judged() && now.since(self.looked) >= LOOK_EVERY
     }
 
     /// Tells the judge how many endpoints share each version's requests.
@@ -226,9 +226,6 @@ impl Course {
     /// Lets the judge look, and the rollout hear what the judge says.
     pub(super) fn look(&mut self, in_flight: &InFlight, now: Moment) -> Decisions {
         self.looked = now;
-        if !self.rollout.is_judged() {
-            return Decisions::default();
-        }
         if let Some(analysis) = &mut self.analysis {
             let shares: Vec<(Stage, Share)> = self
                 .stretches

@@ -52,6 +52,8 @@ pub(super) struct Known {
     /// What is wrong, in words.
     pub(super) problem: Option<Arc<str>>,
     pending: Option<Pending>,
+    /// The source has said something, be it that it knows nothing.
+    is_heard: bool,
     /// The source is new: its first answer is what a person wants.
     is_fresh: bool,
 }
@@ -84,6 +86,7 @@ impl Endpoints {
                 answered: None,
                 problem: None,
                 pending: None,
+                is_heard: false,
                 is_fresh: true,
             });
             self.known.insert(upstream.name.clone(), known);
@@ -113,9 +116,16 @@ impl Endpoints {
         has_answered || self.counts(upstream).0 > 0
     }
 
+    /// Whether the upstream has endpoints, or its source has said anything at all.
+    pub(super) fn is_heard(&self, upstream: &UpstreamName) -> bool {
+        let is_heard = self.known.get(upstream).is_some_and(|known| known.is_heard);
+        is_heard || self.counts(upstream).0 > 0
+    }
+
     /// A source has answered, or failed to. `None`: nobody asked for it any more.
     pub(super) fn discovered(&mut self, found: &Discovered) -> Option<Belief> {
         let known = self.known.get_mut(&found.upstream)?;
+        known.is_heard = true;
         let endpoints = match &found.result {
             Ok(endpoints) => endpoints,
             Err(error) => {

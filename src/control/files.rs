@@ -96,6 +96,7 @@ impl Control {
             let origin = kept.map_or(Origin::New, |record| Origin::Kept(Box::new(record)));
             let (rollout, decisions) = Rollout::new(split, origin, nonce(), now);
             let course = Course::new(self.in_force.key(name), rollout, now);
+            self.names.insert(course.key, name.clone());
             self.courses.insert(name.clone(), course);
             (
                 Before {

@@ -53,7 +53,7 @@ use crate::{
     config::Config,
     discover::{self, Discovered},
     measure::Sample,
-    model::{Moment, SplitName},
+    model::{Moment, SplitKey, SplitName},
     plan,
     rollout::Record,
 };
@@ -93,6 +93,8 @@ pub struct Opened {
 pub struct Control {
     in_force: InForce,
     courses: HashMap<SplitName, Course>,
+    /// Of every split that ever was in the file of this process.
+    names: HashMap<SplitKey, SplitName>,
     /// What is kept of splits that the file does not have now.
     dormant: HashMap<SplitName, Record>,
     book: Book,

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, OnStart, Split},
     discover,
     measure::Sample,
-    model::{Epoch, Generation, Moment, Nonce, SplitName},
+    model::{Epoch, Generation, Moment, Nonce, SplitKey, SplitName},
     plan::{Keys, Secrets, Shift},
     rollout::{Act, Command, Decisions, Event as RolloutEvent, Origin, Phase, Rollout, Standing},
 };
@@ -66,6 +66,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
+        names: names(&first.courses),
         courses: first.courses,
         dormant: kept.records,
         book: Book::default(),
@@ -116,6 +117,13 @@ fn begin(config: &Config, kept: &mut Kept, start_rollouts: bool, now: Moment) ->
         beginning.decisions.push((name.clone(), decisions));
     }
     beginning
+}
+
+fn names(courses: &HashMap<SplitName, Course>) -> HashMap<SplitKey, SplitName> {
+    courses
+        .iter()
+        .map(|(name, course)| (course.key, name.clone()))
+        .collect()
 }
 
 fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels {

@@ -16,14 +16,16 @@ use crate::{
 pub(super) const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 impl Control {
-    /// Whether a load balancer may send requests here.
+    /// Whether a load balancer may send requests here. A canary whose source fails is no reason
+    /// to send none: stable answers for it.
     fn is_ready(&self) -> bool {
-        let splits = &self.in_force.config.splits;
-        let mut used = splits
-            .iter()
-            .flat_map(|split| std::iter::once(&split.stable).chain(split.canary.as_ref()));
         let endpoints = &self.in_force.endpoints;
-        self.is_listening && !self.is_draining && used.all(|name| endpoints.is_ready(name))
+        let mut splits = self.in_force.config.splits.iter();
+        let are_known = splits.all(|split| {
+            let mut canary = split.canary.iter();
+            endpoints.is_ready(&split.stable) && canary.all(|name| endpoints.is_heard(name))
+        });
+        self.is_listening && !self.is_draining && are_known
     }
 
     /// Replaces the snapshot.

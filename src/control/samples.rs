@@ -40,12 +40,11 @@ impl Control {
     fn count(&mut self, sample: &Sample, now: Moment) {
         let lines_max = self.in_force.config.metrics.max_series;
         for (key, cell) in &sample.cells {
-            let found = self
-                .courses
-                .iter_mut()
-                .find(|(_, course)| course.key == key.split);
             // A split that has left the file since is counted no more.
-            let Some((split, course)) = found else {
+            let Some(split) = self.names.get(&key.split) else {
+                continue;
+            };
+            let Some(course) = self.courses.get_mut(split) else {
                 continue;
             };
             course.count(key.stage, key.role, cell, now);

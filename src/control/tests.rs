@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    config::{OnFailure, OnInconclusive, OnStart, Problems, Rollout, Split, Step},
+    config::{self, OnFailure, OnInconclusive, OnStart, Problems, Rollout, Split, Step},
     measure::{AttemptLabel, Cell, CellKey},
     model::{CodeClass, Endpoint, Epoch, Outcome, Reason, Role, RouteId, Share, SplitKey, Stage},
     rollout::fixture,
@@ -293,7 +293,7 @@ fn series_carry_the_version_and_route_of_assignment() {
 fn a_bad_file_changes_nothing_and_is_told() {
     let mut desk = Desk::of(shop(10), None, false);
     let generation = desk.reader.current().generation;
-    let problems = crate::config::load("version: 1\nsplits: {", "serin.yaml").unwrap_err();
+    let problems = config::load("version: 1\nsplits: {", "serin.yaml").unwrap_err();
     desk.on(Event::Rejected(problems));
     let status = desk.handle.status();
     assert_eq!(status.config.reloads, (0, 1));
@@ -478,5 +478,54 @@ fn a_restart_between_publication_and_writing_is_no_worse_than_a_lost_second() {
         again.phase(),
         ("rolled_back", Share::ZERO),
         "and found again"
+    );
+}
+
+#[test]
+fn a_canary_whose_source_fails_is_no_reason_to_be_unready() {
+    let dns = |name: &str| config::Source::Dns {
+        name: name.to_owned(),
+        port: 80,
+        min_ttl: Duration::from_secs(1),
+        max_ttl: Duration::from_mins(1),
+    };
+    let mut loaded = loaded(1, vec![shop(10)]);
+    for upstream in &mut loaded.config.upstreams {
+        upstream.source = dns(upstream.name.as_str());
+    }
+    let setup = Setup {
+        path: None,
+        loaded,
+        state_dir: None,
+        start_rollouts: false,
+    };
+    let Opened {
+        mut control,
+        handle,
+        ..
+    } = Control::open_at(setup, at(0));
+    control.on(Event::Listening, at(1));
+    let error = discover::DiscoverError::Unreachable("no answer".to_owned());
+    let mut said = |name: &str, result| {
+        let upstream = fixture::upstream_name(name);
+        control.on(
+            Event::Discovered(Discovered {
+                upstream,
+                as_of: at(2),
+                result,
+            }),
+            at(2),
+        );
+        handle.status().is_ready
+    };
+    assert!(
+        !said("v2", Err(error.clone())),
+        "nothing is known of stable"
+    );
+    assert!(!said("v1", Err(error)), "nothing can answer");
+    let found = [Endpoint::new(([127, 0, 0, 1], 1).into())];
+    assert!(
+        said("v1", Ok(found.to_vec().into())),
+        "stable answers for both"
     );
 }

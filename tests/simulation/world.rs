@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use serin::{
     control::{Command, Control, Event, Handle, Opened, Setup},
     discover::{DiscoverError, Discovered},
-    measure::{Cell, CellKey, Sample},
-    model::{Endpoint, Moment, Role, RouteId, Share, SplitName, UpstreamName},
+    measure::Sample,
+    model::{Endpoint, Moment, Share, SplitName, UpstreamName},
     plan::Reader,
 };
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     checks::{Step, View},
     file::{Course, File},
+    traffic::{Traffic, Truth},
 };
 
 /// What happened in a life, to know that things do happen.
@@ -37,13 +38,6 @@ impl Seen {
         self.states_lost += other.states_lost;
         self.rises += other.rises;
     }
-}
-
-/// What is true and nobody in the process knows: how often each version fails, in 1/1000.
-#[derive(Debug, Clone, Copy)]
-struct Truth {
-    stable: u32,
-    canary: u32,
 }
 
 /// A process, its surroundings, and what they are up to.
@@ -195,63 +189,12 @@ impl World {
     }
 
     fn sample(&mut self, worker: u16) -> Sample {
-        let mut sample = Sample {
-            worker,
-            ..Sample::default()
+        let mut traffic = Traffic {
+            chance: &mut self.chance,
+            truth: self.truth,
+            is_sticky: self.file.is_sticky,
         };
-        let split = &self.reader.current().splits[0];
-        let (key, stage, share) = (split.key, split.stage, split.share);
-        let requests = self.chance.u32(200..500);
-        let canary = self.about(requests, share.ratio());
-        let counts = [
-            (Role::Stable, requests - canary, self.truth.stable),
-            (Role::Canary, canary, self.truth.canary),
-        ];
-        for (role, count, per_mille) in counts {
-            let failures = self.about(count, f64::from(per_mille) / 1_000.0);
-            let cell = self.cell(u64::from(count), u64::from(failures), worker);
-            sample.cells.insert(
-                CellKey {
-                    split: key,
-                    stage,
-                    role,
-                    route: RouteId(0),
-                },
-                cell,
-            );
-        }
-        sample
-    }
-
-    /// As many as expected, give or take one.
-    fn about(&mut self, count: u32, ratio: f64) -> u32 {
-        let whole = (1..=count)
-            .filter(|nth| f64::from(*nth) <= f64::from(count) * ratio)
-            .count();
-        let whole = u32::try_from(whole).unwrap();
-        let rest = f64::from(count) * ratio - f64::from(whole);
-        whole + u32::from(self.chance.f64() < rest)
-    }
-
-    fn cell(&mut self, count: u64, failures: u64, worker: u16) -> Cell {
-        let mut cell = Cell {
-            assigned: count,
-            trials: count,
-            failures,
-            ..Cell::default()
-        };
-        // Histograms are what takes the time of this test: one worker has them.
-        if worker == 0 {
-            for millis in 4..8 {
-                cell.latency
-                    .record_n(Duration::from_millis(millis), count / 4);
-            }
-        }
-        if self.file.is_sticky {
-            cell.at_risk = count;
-            cell.failed_users = (0..failures).map(|_| self.chance.u64(..)).collect();
-        }
-        cell
+        traffic.sample(&self.reader.current().splits[0], worker)
     }
 
     fn person(&mut self) {
