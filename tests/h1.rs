@@ -18,7 +18,7 @@ mod corpus;
 #[path = "support/relay.rs"]
 mod relay;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use serin::proxy::h1::{Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version};
 
 use relay::{Relayed, relay};
@@ -244,11 +244,18 @@ fn change() -> impl Strategy<Value = (prop::sample::Index, u8, u8)> {
     (any::<prop::sample::Index>(), 0..4_u8, any::<u8>())
 }
 
+/// The same cases at every run, unless the environment asks for others (`PROPTEST_CASES`,
+/// `PROPTEST_RNG_SEED`).
 fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        fixed @ RngSeed::Fixed(_) => fixed,
+    };
     ProptestConfig {
-        cases: 400,
+        rng_seed,
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..config
     }
 }
 

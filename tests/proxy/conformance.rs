@@ -113,10 +113,10 @@ fn answer_to(request: &CanonRequest) -> Vec<u8> {
     }
 }
 
-/// Sends a vector, ends the sending direction, and reads all that comes.
-async fn exchange(proxy: &Proxy, vector: &Vector) -> Vec<u8> {
+/// Sends a vector in pieces, ends the sending direction, and reads all that comes.
+async fn exchange(proxy: &Proxy, vector: &Vector, piece: usize) -> Vec<u8> {
     let mut client = Client::connect(proxy.address).await;
-    for part in &vector.parts {
+    for part in vector.parts.iter().flat_map(|part| part.chunks(piece)) {
         // The proxy may have refused the first part and closed already.
         if !client.try_send(part).await {
             break;
@@ -141,8 +141,9 @@ fn methods(stream: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Everything that must hold between what a client got and what the origin was asked.
-fn check(bytes: &[u8], methods: &[Vec<u8>], served: usize) -> Result<(), String> {
+/// Everything that must hold between what a client got and what the origin was asked. Answers how
+/// many final answers there were.
+fn check(bytes: &[u8], methods: &[Vec<u8>], served: usize) -> Result<usize, String> {
     let answers = canon::answers(bytes, methods)?;
     let finals = answers.iter().filter(|answer| answer.status >= 200).count();
     if served > finals {
@@ -150,36 +151,37 @@ fn check(bytes: &[u8], methods: &[Vec<u8>], served: usize) -> Result<(), String>
             "the origin served {served}, the client got {finals}"
         ));
     }
-    let strange = answers
-        .iter()
-        .find(|answer| !matches!(answer.status, 100 | 200 | 400..=599));
-    if let Some(answer) = strange {
-        return Err(format!("answered {}", answer.status));
+    let proper = |status| matches!(status, 100 | 200 | 400..=499 | 501 | 505);
+    match answers.iter().find(|answer| !proper(answer.status)) {
+        Some(answer) => Err(format!("answered {}", answer.status)),
+        None => Ok(finals),
     }
-    if let Some(answer) = answers.iter().find(|answer| answer.status >= 500) {
-        let ours = matches!(answer.status, 501 | 505);
-        return if ours {
-            Ok(())
-        } else {
-            Err(format!("answered {}", answer.status))
-        };
-    }
-    Ok(())
 }
 
 #[tokio::test]
 async fn every_hostile_request_is_refused_or_reaches_the_origin_unambiguously() {
+    check_all(usize::MAX).await;
+}
+
+#[tokio::test]
+async fn every_hostile_request_fares_so_byte_by_byte() {
+    check_all(1).await;
+}
+
+/// Sends every vector in pieces of this size; after each comes a request that what was left behind
+/// anywhere would spoil.
+async fn check_all(piece: usize) {
     let mut origin = Recorder::start().await;
     let proxy = proxy(&[origin.address], &[], 0, "");
     let mut failures = Vec::new();
-    let mut victims = 0;
+    let (mut victims, mut finals) = (0, 0);
     for vector in corpus::requests() {
-        let bytes = exchange(&proxy, &vector).await;
+        let bytes = exchange(&proxy, &vector, piece).await;
         let served = origin.listen();
-        if let Err(why) = check(&bytes, &methods(&vector.stream()), served) {
-            failures.push(format!("{}: {why}; {}", vector.id, canon::show(&bytes)));
+        match check(&bytes, &methods(&vector.stream()), served) {
+            Ok(answers) => finals += answers,
+            Err(why) => failures.push(format!("{}: {why}; {}", vector.id, canon::show(&bytes))),
         }
-        // Whatever was left behind anywhere would spoil this request or its answer.
         victims += 1;
         let path = format!("/victim-{victims}");
         let answer = Client::connect(proxy.address).await.get(&path, "").await;
@@ -196,6 +198,11 @@ async fn every_hostile_request_is_refused_or_reaches_the_origin_unambiguously() 
     }
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(origin.served > victims, "nothing but victims was served");
+    assert!(
+        origin.served <= victims + finals,
+        "{} served for {finals}",
+        origin.served
+    );
 }
 
 #[tokio::test]
@@ -258,8 +265,15 @@ async fn a_refused_head_gets_an_answer_without_a_body() {
     assert!(client.is_closed().await);
 }
 
-/// An origin that answers `/N` with the bytes of vector N and closes, and all else properly.
-async fn reciting(vectors: Vec<Vec<u8>>) -> Origin {
+/// What an origin does when it has said its piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Close,
+    Wait,
+}
+
+/// An origin that answers `/N` with the bytes of vector N, and all else properly.
+async fn reciting(vectors: Vec<Vec<u8>>, then: Then) -> Origin {
     let vectors = std::sync::Arc::new(vectors);
     Origin::doing(move |mut stream| {
         let vectors = std::sync::Arc::clone(&vectors);
@@ -270,7 +284,7 @@ async fn reciting(vectors: Vec<Vec<u8>>) -> Origin {
                 let vector = number.and_then(|number| vectors.get(number));
                 let proper = origin::ok("proper");
                 let sent = stream.write_all(vector.unwrap_or(&proper)).await;
-                if vector.is_some() || sent.is_err() {
+                if sent.is_err() || (vector.is_some() && then == Then::Close) {
                     return;
                 }
             }
@@ -279,34 +293,52 @@ async fn reciting(vectors: Vec<Vec<u8>>) -> Origin {
     .await
 }
 
+/// Asks for vector `number`, and for a proper answer after it.
+async fn ask(proxy: std::net::SocketAddr, number: usize) -> Result<(), String> {
+    let mut client = Client::connect(proxy).await;
+    let fields = "Host: a\r\nConnection: close\r\n\r\n";
+    client
+        .send(format!("GET /{number} HTTP/1.1\r\n{fields}"))
+        .await;
+    let bytes = client.rest().await;
+    let answers = canon::answers(&bytes, &[b"GET".to_vec()])?;
+    if answers.len() != 1 {
+        return Err(format!("{} answers", answers.len()));
+    }
+    if find(&bytes, b"Via: ").is_none() && !matches!(answers[0].status, 502 | 504) {
+        return Err(format!(
+            "neither relayed nor refused: {}",
+            canon::show(&bytes)
+        ));
+    }
+    let next = Client::connect(proxy).await.get("/proper", "").await;
+    if (next.status, next.text()) == (200, "proper") {
+        Ok(())
+    } else {
+        Err(format!("the next one got {next:?}"))
+    }
+}
+
 #[tokio::test]
 async fn every_odd_answer_is_relayed_cleanly_or_is_a_502() {
     let vectors = corpus::responses();
-    let origin = reciting(vectors.iter().map(Vector::stream).collect()).await;
-    let proxy = proxy(&[origin.address], &[], 0, "");
-    let mut failures = Vec::new();
-    for (number, vector) in vectors.iter().enumerate() {
-        let mut client = Client::connect(proxy.address).await;
-        let fields = "Host: a.test\r\nConnection: close\r\n\r\n";
-        client
-            .send(format!("GET /{number} HTTP/1.1\r\n{fields}"))
-            .await;
-        let bytes = client.rest().await;
-        match canon::answers(&bytes, &[b"GET".to_vec()]) {
-            Ok(answers) if answers.len() == 1 => {}
-            Ok(answers) => failures.push(format!("{}: {} answers", vector.id, answers.len())),
-            Err(why) => failures.push(format!("{}: {why}", vector.id)),
+    for then in [Then::Close, Then::Wait] {
+        let origin = reciting(vectors.iter().map(Vector::stream).collect(), then).await;
+        let proxy = proxy(
+            &[origin.address],
+            &[],
+            0,
+            "    timeouts: { total: 500ms }\n",
+        );
+        let address = proxy.address;
+        let asking = (0..vectors.len()).map(|number| tokio::spawn(ask(address, number)));
+        let asking: Vec<_> = asking.collect();
+        let mut failures = Vec::new();
+        for (vector, asked) in vectors.iter().zip(asking) {
+            if let Err(why) = asked.await.unwrap() {
+                failures.push(format!("{}, {then:?}: {why}", vector.id));
+            }
         }
-        if find(&bytes, b"Via: ").is_none() && !bytes.starts_with(b"HTTP/1.1 502 ") {
-            failures.push(format!("{}: {}", vector.id, canon::show(&bytes)));
-        }
-        let next = Client::connect(proxy.address)
-            .await
-            .get("/proper", "")
-            .await;
-        if (next.status, next.text()) != (200, "proper") {
-            failures.push(format!("{}: the next one got {next:?}", vector.id));
-        }
+        assert!(failures.is_empty(), "{failures:#?}");
     }
-    assert!(failures.is_empty(), "{failures:#?}");
 }
