@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+// Without transparent huge pages (its feature `no_thp`): each thread would hold megabytes of which
+// it uses kilobytes.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
