@@ -19,3 +19,5 @@ mod life;
 mod rates;
 #[path = "judge/traces.rs"]
 mod traces;
+#[path = "judge/users.rs"]
+mod users;

@@ -3,7 +3,7 @@
 use super::life::{End, Life, lognormal};
 
 /// How often each rollout is lived.
-fn runs(least: u64) -> u64 {
+pub(crate) fn runs(least: u64) -> u64 {
     let asked = std::env::var("SERIN_SIM_RUNS")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -149,7 +149,7 @@ fn tolerable() -> Vec<Life> {
 
 #[test]
 fn healthy_canaries_are_rolled_back_no_more_often_than_promised() {
-    let runs = runs(16);
+    let runs = runs(12);
     let (mut total, mut wrong) = (0, 0);
     for life in healthy().into_iter().chain(tolerable()) {
         let ends: Vec<End> = (0..runs).map(|seed| life.live(seed)).collect();
@@ -356,4 +356,26 @@ fn healthy_canaries_are_proven_in_time() {
         );
         assert!(median <= limit, "{}: {median} s", life.name);
     }
+}
+
+#[test]
+fn a_canary_beyond_the_margin_to_prove_hardly_ever_passes() {
+    let runs = runs(20);
+    let tenth = Life::errors_only("", 200.0, TENTH);
+    // 1.5 x 0.5 % + 0.25 points is the edge.
+    let life = Life {
+        errors: |_| (0.005, 0.01),
+        latency: Some(plain),
+        seconds: 200,
+        ..tenth
+    };
+    let life = Life {
+        tick_ms: 1_000,
+        ..life
+    };
+    let passed = (0..runs)
+        .filter(|seed| life.live(*seed).passed.is_some())
+        .count() as u64;
+    println!("{passed} of {runs} pass on the edge of the margin to prove");
+    assert!(passed * 20 <= runs, "{passed} of {runs}: alpha_pass is 5 %");
 }
