@@ -122,10 +122,6 @@ pub(crate) fn decide(
     view: &View<'_>,
     request_id: u64,
 ) -> Result<Decision, FaultKind> {
-    // The client asks whoever is at this place of the chain (RFC 9110, section 7.6.2).
-    if view.head.max_forwards() == Some(0) {
-        return Err(FaultKind::LastHop);
-    }
     let plan = worker.plan();
     let (id, route) = plan.find(view).ok_or(FaultKind::NoRoute)?;
     let split = plan.splits.get(id.index()).ok_or(FaultKind::NoRoute)?;

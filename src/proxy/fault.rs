@@ -24,8 +24,6 @@ pub(crate) enum FaultKind {
     ClientStalled,
     /// No split takes the request.
     NoRoute,
-    /// OPTIONS may be forwarded no further: the proxy itself is asked.
-    LastHop,
     /// The version has no endpoint that may be chosen.
     NoEndpoint,
     /// The endpoint refused the connection, or there is no way to it.
@@ -92,7 +90,7 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
-            Self::NoRoute | Self::LastHop | Self::Stopped => Side::Proxy,
+            Self::NoRoute | Self::Stopped => Side::Proxy,
         }
     }
 
@@ -128,8 +126,7 @@ impl FaultKind {
             | Self::BodyTimeout
             | Self::ClientGone
             | Self::ClientStalled
-            | Self::NoRoute
-            | Self::LastHop => Reason::Other,
+            | Self::NoRoute => Reason::Other,
         }
     }
 
@@ -142,7 +139,6 @@ impl FaultKind {
             Self::BodyTooLarge => 413,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
-            Self::LastHop => 200,
             Self::NoEndpoint | Self::Stopped => 503,
             Self::ConnectRefused | Self::Reset | Self::Truncated | Self::BadResponse(_) => 502,
             Self::ConnectTimeout
@@ -158,9 +154,7 @@ impl FaultKind {
         match self {
             Self::Refused(..) | Self::BodyMalformed(_) | Self::BodyTooLarge => "http_request_error",
             Self::HeadTimeout | Self::BodyTimeout => "http_request_error; details=timeout",
-            Self::ClientGone | Self::ClientStalled | Self::Stopped | Self::LastHop => {
-                "proxy_internal_response"
-            }
+            Self::ClientGone | Self::ClientStalled | Self::Stopped => "proxy_internal_response",
             Self::NoRoute => "destination_not_found",
             Self::NoEndpoint => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
@@ -186,7 +180,6 @@ impl FaultKind {
             Self::ClientGone => "the client left",
             Self::ClientStalled => "the client stopped reading",
             Self::NoRoute => "no split takes this request",
-            Self::LastHop => "Max-Forwards is 0: the proxy answers itself",
             Self::NoEndpoint => "no endpoint is available",
             Self::ConnectRefused => "the endpoint refused the connection",
             Self::ConnectTimeout => "the endpoint did not take the connection in time",
@@ -216,7 +209,7 @@ pub(crate) fn write_answer(kind: FaultKind, is_head: bool, closes: bool, out: &m
     if status == 503 {
         out.extend_from_slice(b"\r\nRetry-After: 1");
     }
-    if matches!(status, 200 | 405) {
+    if status == 405 {
         out.extend_from_slice(b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
     if closes {
@@ -231,7 +224,6 @@ pub(crate) fn write_answer(kind: FaultKind, is_head: bool, closes: bool, out: &m
 
 const fn phrase(status: u16) -> &'static str {
     match status {
-        200 => "OK",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
@@ -265,7 +257,6 @@ mod tests {
             FaultKind::ClientGone,
             FaultKind::ClientStalled,
             FaultKind::NoRoute,
-            FaultKind::LastHop,
             FaultKind::Stopped,
         ];
         for kind in clients {

@@ -237,22 +237,6 @@ async fn a_refused_request_reaches_no_origin_and_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn the_last_hop_is_the_proxy_itself() {
-    let mut origin = Recorder::start().await;
-    let proxy = proxy(&[origin.address], &[], 0, "");
-    let mut client = Client::connect(proxy.address).await;
-    let options = |hops| format!("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: {hops}\r\n\r\n");
-    client.send(options(0)).await;
-    let answer = client.answer().await;
-    assert!(answer.status == 200 && answer.field("allow").is_some());
-    assert_eq!(origin.listen(), 0);
-    client.send(options(1)).await;
-    assert_eq!(client.answer().await.text(), "OPTIONS *");
-    origin.listen();
-    assert!(find(&origin.streams[0], b"Max-Forwards: 0\r\n").is_some());
-}
-
-#[tokio::test]
 async fn a_refused_head_gets_an_answer_without_a_body() {
     let origin = Origin::saying("x").await;
     let proxy = proxy(&[origin.address], &[], 0, "");
