@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// One file of the repository.
@@ -61,8 +62,13 @@ fn is_test_name(part: &str) -> bool {
     part == "tests.rs" || part == "tests" || part.ends_with("_tests.rs")
 }
 
-/// Every text file of the repository, sorted by path.
-pub(crate) fn repository() -> Vec<Source> {
+/// Every text file of the repository, sorted by path; read once.
+pub(crate) fn repository() -> &'static [Source] {
+    static ALL: OnceLock<Vec<Source>> = OnceLock::new();
+    ALL.get_or_init(read_all)
+}
+
+fn read_all() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     let mut folders = vec![root.to_path_buf()];
@@ -245,7 +251,7 @@ fn tree(tokens: &[Token<'_>], at: usize, prefix: &str, found: &mut Vec<(usize, S
 }
 
 /// The files that `mod name;` lines of these roots reach, the roots among them.
-pub(crate) fn reachable(sources: &[Source], roots: &[&str]) -> Vec<String> {
+pub(crate) fn reachable(sources: &[&Source], roots: &[&str]) -> Vec<String> {
     let mut reached: Vec<String> = Vec::new();
     let mut open: Vec<String> = roots.iter().map(|&root| root.to_owned()).collect();
     while let Some(path) = open.pop() {

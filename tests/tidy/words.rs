@@ -38,7 +38,7 @@ const MACHINE: &[&str] = &[
 #[test]
 fn nothing_is_left_unfinished_or_asleep() {
     let mut problems = Vec::new();
-    for source in &repository() {
+    for source in repository() {
         for (line, text) in (1..).zip(source.text.lines()) {
             for (word, mend) in UNFINISHED.iter().filter(|(word, _)| text.contains(word)) {
                 problems.push(format!("{}:{line}: `{word}`; {mend}", source.path));
