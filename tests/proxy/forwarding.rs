@@ -325,3 +325,13 @@ async fn an_options_that_may_go_no_further_is_answered_here() {
     assert_eq!(client.answer().await.status, 200);
     assert_eq!(origin.next().await.field("max-forwards"), Some("2"));
 }
+
+#[tokio::test]
+async fn an_upgrade_that_the_listener_does_not_offer_is_an_ordinary_request() {
+    let mut origin = Origin::saying("plain").await;
+    let proxy = crate::limits::strict("protocols: [h1]", &origin);
+    let mut client = Client::connect(proxy.address).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n";
+    assert_eq!(client.get("/", upgrade).await.text(), "plain");
+    assert_eq!(origin.next().await.field("upgrade"), None);
+}

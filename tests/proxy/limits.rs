@@ -6,7 +6,7 @@ use crate::support::{
     proxy::{Proxy, file, proxy},
 };
 
-fn strict(limits: &str, origin: &Origin) -> Proxy {
+pub(crate) fn strict(limits: &str, origin: &Origin) -> Proxy {
     let listeners =
         format!("listeners:\n  - name: edge\n    address: \"127.0.0.1:0\"\n    {limits}\n");
     let text = file("").replace("listen: \"127.0.0.1:0\"\n", &listeners);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use tokio::time::Instant;
+
 use super::{
     BodyRelay, Version,
     downstream::Client,
@@ -9,7 +11,6 @@ use super::{
     upstream::COALESCED,
 };
 use crate::{
-    clock,
     model::Role,
     proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
@@ -100,6 +101,8 @@ pub(crate) struct Received {
     pub(crate) head_len: usize,
     /// Whether the peer's `X-Forwarded-*` is believed.
     pub(crate) is_peer_trusted: bool,
+    /// When its head was whole.
+    pub(crate) at: Instant,
 }
 
 impl Outgoing {
@@ -116,13 +119,14 @@ impl Outgoing {
             buffer,
             head_len,
             is_peer_trusted,
+            at,
         } = received;
         let head = &heads.0;
         let mut bytes = client.worker.buffers.head();
         let name_len = write_head(
             client,
             heads,
-            (&buffer, is_peer_trusted),
+            (&buffer, is_peer_trusted, at, reply.is_websocket),
             decision,
             &mut bytes,
         );
@@ -239,7 +243,7 @@ pub(super) fn malformed(error: super::BodyError) -> FaultKind {
 fn write_head(
     client: &Client,
     heads: &Heads,
-    (buffer, trusted): (&[u8], bool),
+    (buffer, trusted, at, upgrade): (&[u8], bool, Instant, bool),
     decision: &Decision,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -262,10 +266,10 @@ fn write_head(
         proto: "http",
         trusted,
         request_id: str::from_utf8(&id).unwrap_or_default(),
-        request_start: clock::now().micros(),
+        request_start: client.worker.wall(at).micros(),
         version_name: name,
         default_host: "localhost",
-        upgrade: heads.0.wants_websocket() && client.settings.websocket,
+        upgrade,
     };
     rewrite::request(&heads.0, buffer, &edits, out);
     name.len()
