@@ -92,6 +92,7 @@ pub(crate) async fn handle(
         buffer,
         head_len,
         is_peer_trusted,
+        at: began,
     };
     let prepared = Outgoing::prepare(client, heads, received, &decision, reply);
     let mut outgoing = match prepared {
