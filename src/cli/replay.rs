@@ -16,7 +16,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::{
-    judge::{self, Arm, Baseline, Criteria, Evidence, Judgement, Stratum, Tick, Verdict},
+    judge::{self, Arm, Baseline, Block, Criteria, Evidence, Judgement, Stratum, Tick, Verdict},
     measure::{Cell, Latencies},
     model::{Moment, Share, Stage, number::whole},
 };
@@ -121,9 +121,14 @@ impl Settings {
     fn criteria(&self) -> anyhow::Result<Criteria> {
         let mut criteria = Criteria {
             warm_up: Duration::ZERO,
-            // Traces are to be judged as by the reference, which has neither.
+            // Traces are to be judged as by the reference, which has none of these.
             latency_floor: Duration::ZERO,
             tempers_latency: false,
+            critical_restart: Duration::from_secs(5),
+            critical_block: Block {
+                length: Duration::from_millis(250),
+                cap: 4.5,
+            },
             ..Criteria::default()
         };
         let numbers = [

@@ -46,6 +46,8 @@ pub struct Criteria {
     pub critical_block: Block,
     /// How often "the harm began here" is considered.
     pub restart: Duration,
+    /// The same for the fast test, whose capital for harm that has not begun is soon lost.
+    pub critical_restart: Duration,
     /// How slowly the prior of late change points falls.
     pub restart_horizon: f64,
     /// How long slow tests leave a canary alone after its first request.
@@ -152,9 +154,10 @@ impl Default for Criteria {
             },
             critical_block: Block {
                 length: Duration::from_millis(250),
-                cap: 4.5,
+                cap: 6.6,
             },
             restart: Duration::from_secs(5),
+            critical_restart: Duration::from_millis(250),
             restart_horizon: 60.0,
             warm_up: Duration::from_secs(30),
             dispersion: 1.0,

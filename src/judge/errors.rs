@@ -102,17 +102,26 @@ impl ErrorTests {
         }
     }
 
-    /// Takes a tick, by slot.
-    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, ticks: &[(usize, ErrorCounts)]) {
+    /// Takes a tick, by slot: the fast test.
+    pub(super) fn absorb_critical(
+        &mut self,
+        from: Moment,
+        fresh: f64,
+        ticks: &[(usize, ErrorCounts)],
+    ) {
         let requests: Vec<_> = ticks
             .iter()
             .map(|(slot, counts)| (*slot, counts.requests))
             .collect();
+        self.critical.absorb(from, fresh, &requests);
+    }
+
+    /// Takes a tick, by slot: the slow tests.
+    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, ticks: &[(usize, ErrorCounts)]) {
         let units: Vec<_> = ticks
             .iter()
             .map(|(slot, counts)| (*slot, counts.units))
             .collect();
-        self.critical.absorb(from, fresh, &requests);
         self.errors.absorb(from, fresh, &units);
         self.worse.absorb(from, fresh, &units);
         if let Some(slo) = &mut self.slo {

@@ -8,6 +8,7 @@ use super::{
     errors::{ErrorCounts, ErrorTests},
     estimate::Decay,
     latency::{LatencyTests, MARKS},
+    restarts::Restarts,
     rules::Floor,
     safety::{Guard, Watched},
     stages::Stages,
@@ -84,8 +85,8 @@ pub struct Evidence {
     /// How many times stable's endpoints are the canary's: a pause of one endpoint makes clumps.
     clumps: f64,
     is_warm: bool,
-    restarts: u32,
-    next_restart: Moment,
+    restarts: Restarts,
+    critical_restarts: Restarts,
     last_fit: Option<(Moment, f64)>,
 }
 
@@ -101,6 +102,7 @@ struct Observed {
 impl Evidence {
     /// Nothing seen yet of a rollout that begins at `at`.
     pub fn new(criteria: &Criteria, baseline: &Baseline, at: Moment) -> Self {
+        let times = criteria.restart.as_secs_f64() / criteria.critical_restart.as_secs_f64();
         let mut evidence = Self {
             errors: ErrorTests::new(criteria, baseline, at),
             latency: LatencyTests::new(criteria, at),
@@ -112,8 +114,12 @@ impl Evidence {
             history: Latencies::new(),
             clumps: 1.0,
             is_warm: false,
-            restarts: 0,
-            next_restart: at,
+            restarts: Restarts::new(criteria.restart, criteria.restart_horizon, at),
+            critical_restarts: Restarts::new(
+                criteria.critical_restart,
+                criteria.restart_horizon * times,
+                at,
+            ),
             last_fit: None,
             criteria: criteria.clone(),
         };
@@ -132,7 +138,8 @@ impl Evidence {
             self.history = Latencies::new();
             self.remember(&baseline.latency);
         }
-        self.next_restart = at;
+        self.restarts.force(at);
+        self.critical_restarts.force(at);
         self.last_fit = None;
         self.weighed.begin_stage();
     }
@@ -150,7 +157,10 @@ impl Evidence {
         self.weighed.count(tick, observed.canary, observed.stable);
         self.refit_if_due(tick.to);
         self.warm_up(tick.to);
-        let fresh = self.fresh_capital(tick.from);
+        let fresh = self.restarts.due(tick.from);
+        let critical = self.critical_restarts.due(tick.from);
+        self.errors
+            .absorb_critical(tick.from, critical, &observed.errors);
         self.errors.absorb(tick.from, fresh, &observed.errors);
         self.latency.absorb(tick.from, fresh, &observed.latency);
         if self.is_warm {
@@ -279,18 +289,6 @@ impl Evidence {
             self.errors.start();
             self.latency.start();
         }
-    }
-
-    /// The part of the capital that is kept for harm beginning now; the parts sum to the half
-    /// that was not staked at once.
-    fn fresh_capital(&mut self, from: Moment) -> f64 {
-        if from < self.next_restart {
-            return 0.0;
-        }
-        let (horizon, restarts) = (self.criteria.restart_horizon, f64::from(self.restarts));
-        self.restarts = self.restarts.saturating_add(1);
-        self.next_restart = from + self.criteria.restart;
-        0.5 * horizon / ((horizon + restarts) * (horizon + restarts + 1.0))
     }
 
     fn absorb_guards(&mut self, observed: &Observed) {

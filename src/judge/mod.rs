@@ -15,6 +15,7 @@ mod evidence;
 mod forecast;
 mod latency;
 mod mixture;
+mod restarts;
 mod rules;
 mod safety;
 mod scatter;

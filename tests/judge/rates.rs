@@ -228,7 +228,14 @@ fn broken() -> Vec<Bad> {
         seconds: 320,
         ..tenth
     };
+    let later = Life {
+        name: "all fail after 30 s, 1000 rps, 50 ms",
+        errors: |second| (0.001, if second < 30.0 { 0.001 } else { 1.0 }),
+        tick_ms: 50,
+        ..total
+    };
     vec![
+        case(later, "", (30.6, 30.75)),
         case(total, CRITICAL, (0.5, 0.75)),
         case(quick, CRITICAL, (0.35, 0.4)),
         case(thin, "", (4.5, 10.0)),
