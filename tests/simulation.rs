@@ -17,12 +17,15 @@
 mod checks;
 #[path = "simulation/file.rs"]
 mod file;
+#[path = "simulation/seen.rs"]
+mod seen;
 #[path = "simulation/traffic.rs"]
 mod traffic;
 #[path = "simulation/world.rs"]
 mod world;
 
-use world::{Seen, World};
+use seen::Seen;
+use world::World;
 
 /// How many lives the suite lives.
 const LIVES: u64 = 32;

@@ -14,12 +14,15 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
 };
 
-use self::store::Store;
+use tokio::sync::oneshot;
+
+use self::store::{JournalError, Store};
+use super::{Done, Refusal};
 use crate::{
     judge::Judgement,
     model::{Epoch, Moment, SplitName},
@@ -48,12 +51,16 @@ pub(super) struct Audit {
     pub(super) result: String,
 }
 
-/// What is written.
+/// What a person is told.
+type Answer = Result<Done, Refusal>;
+
+/// What is written, and who waits for it.
 #[derive(Debug)]
 enum Write {
     State(SplitName, Moment, Box<Record>),
     Decision(Box<Decision>),
     Audit(Box<Audit>),
+    Answer(oneshot::Sender<Answer>, Answer),
     Flush(SyncSender<()>),
 }
 
@@ -135,6 +142,18 @@ impl Journal {
         self.send(Write::Audit(Box::new(audit)));
     }
 
+    /// Tells a person what came of an act, when it is written: what was answered outlives a kill.
+    pub(super) fn answer(&self, to: oneshot::Sender<Answer>, answer: Answer) {
+        let write = Write::Answer(to, answer);
+        let unsent = match &self.writes {
+            Some(writes) => writes.try_send(write).err(),
+            None => Some(TrySendError::Disconnected(write)),
+        };
+        if let Some(TrySendError::Full(write) | TrySendError::Disconnected(write)) = unsent {
+            write.release();
+        }
+    }
+
     /// Waits until everything before is written.
     pub(super) fn flush(&self) {
         let (done, written) = sync_channel(1);
@@ -167,23 +186,55 @@ impl Drop for Journal {
     }
 }
 
-fn write_all(store: &mut Store, queue: &Receiver<Write>, failures: &AtomicU64) {
-    for write in queue {
-        let written = match write {
-            Write::State(split, at, record) => store.keep(&split, at, &record),
-            Write::Decision(decision) => store.decided(&decision),
-            Write::Audit(audit) => store.asked(&audit),
-            Write::Flush(done) => {
-                // Whoever waited may be gone.
-                let _gone = done.send(());
-                Ok(())
-            }
-        };
-        if let Err(error) = written {
-            alarm(failures, &store.path, &error);
-            store.forget();
+impl Write {
+    /// Whether it is for the disk.
+    const fn is_kept(&self) -> bool {
+        matches!(self, Self::State(..) | Self::Decision(_) | Self::Audit(_))
+    }
+
+    /// Lets go who waits for what was written before.
+    fn release(self) {
+        match self {
+            // Whoever waited may be gone.
+            Self::Answer(to, answer) => drop(to.send(answer)),
+            Self::Flush(done) => drop(done.send(())),
+            Self::State(..) | Self::Decision(_) | Self::Audit(_) => {}
         }
     }
+}
+
+/// Writes what has come together: one wait for the disk, however much it is.
+fn write_all(store: &mut Store, queue: &Receiver<Write>, failures: &AtomicU64) {
+    while let Ok(first) = queue.recv() {
+        let batch: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).collect();
+        if batch.iter().any(Write::is_kept) && check(store.begin(), store, failures) {
+            for write in &batch {
+                let written = write_one(store, write);
+                check(written, store, failures);
+            }
+            check(store.commit(), store, failures);
+        }
+        batch.into_iter().for_each(Write::release);
+    }
+}
+
+fn write_one(store: &mut Store, write: &Write) -> Result<(), JournalError> {
+    match write {
+        Write::State(split, at, record) => store.keep(split, *at, record),
+        Write::Decision(decision) => store.decided(decision),
+        Write::Audit(audit) => store.asked(audit),
+        Write::Answer(..) | Write::Flush(_) => Ok(()),
+    }
+}
+
+/// Whether it went well; if not, that is told, and the file is opened anew.
+fn check(written: Result<(), JournalError>, store: &mut Store, failures: &AtomicU64) -> bool {
+    let error = written.err();
+    if let Some(error) = &error {
+        alarm(failures, &store.path, error);
+        store.forget(error);
+    }
+    error.is_none()
 }
 
 fn alarm(failures: &AtomicU64, path: &Path, error: &dyn std::error::Error) {

@@ -92,7 +92,7 @@ impl Desk {
     }
 
     fn ask(&mut self, command: Command, if_epoch: Option<Epoch>) -> Result<Done, Refusal> {
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let split = SplitName::new("shop").unwrap();
         let actor = "ann".to_owned();
         self.on(Event::Asked(Ask {
@@ -103,7 +103,7 @@ impl Desk {
             actor,
             answer,
         }));
-        answered.try_recv().unwrap()
+        answered.blocking_recv().unwrap()
     }
 
     fn save(&mut self, hash: u64, splits: Vec<Split>) {

@@ -91,11 +91,6 @@ impl Control {
     /// Publish first, tell later.
     pub(super) fn close(&mut self, turn: Turn, now: Moment) {
         self.put_in_force(&turn, now);
-        if let Some(answer) = turn.answer {
-            self.journal.asked(answer.audit);
-            // Whoever asked may be gone.
-            let _gone = answer.to.send(answer.result);
-        }
         for split in &turn.changed {
             if let Some(course) = self.courses.get(split) {
                 self.journal.keep(split, now, course.rollout.record());
@@ -103,6 +98,10 @@ impl Control {
         }
         for decision in turn.decisions {
             self.journal.decided(decision);
+        }
+        if let Some(answer) = turn.answer {
+            self.journal.asked(answer.audit);
+            self.journal.answer(answer.to, answer.result);
         }
         let is_news = !turn.news.is_empty();
         for news in turn.news {

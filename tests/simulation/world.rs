@@ -1,12 +1,15 @@
 //! One life: what happens, drawn from a seed, and what is seen of it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use serin::{
     control::{Command, Control, Event, Handle, Opened, Setup},
     discover::{DiscoverError, Discovered},
     measure::Sample,
-    model::{Endpoint, Moment, Share, SplitName, UpstreamName},
+    model::{Endpoint, Moment, Share, SplitName, UpstreamName, VersionName},
     plan::Reader,
 };
 use tempfile::TempDir;
@@ -15,30 +18,9 @@ use tokio::sync::oneshot;
 use super::{
     checks::{Step, View},
     file::{Course, File},
+    seen::Seen,
     traffic::{Traffic, Truth},
 };
-
-/// What happened in a life, to know that things do happen.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) rollbacks: u64,
-    pub(crate) passes: u64,
-    pub(crate) promotions: u64,
-    pub(crate) restarts: u64,
-    pub(crate) states_lost: u64,
-    pub(crate) rises: u64,
-}
-
-impl Seen {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.rollbacks += other.rollbacks;
-        self.passes += other.passes;
-        self.promotions += other.promotions;
-        self.restarts += other.restarts;
-        self.states_lost += other.states_lost;
-        self.rises += other.rises;
-    }
-}
 
 /// A process, its surroundings, and what they are up to.
 pub(crate) struct World {
@@ -53,6 +35,8 @@ pub(crate) struct World {
     reader: Reader,
     late: VecDeque<Box<Sample>>,
     view: View,
+    /// Versions that were taken to 0 and not retried since.
+    barred: BTreeSet<VersionName>,
     seed: u64,
     is_told: bool,
 }
@@ -103,6 +87,7 @@ impl World {
             reader,
             late,
             view,
+            barred: BTreeSet::new(),
             seed,
             is_told,
         }
@@ -209,7 +194,7 @@ impl World {
             9 => Command::Abort,
             _ => Command::Retry,
         };
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let ask = serin::control::Ask {
             split: SplitName::new("shop").unwrap(),
             command,
@@ -219,21 +204,21 @@ impl World {
             answer,
         };
         self.on(Event::Asked(ask), Step::Asked(command));
-        let answer = answered.try_recv().expect("every act is answered at once");
+        let answer = answered.blocking_recv().expect("every act is answered");
         self.tell(&format!("{command:?}: {answer:?}"));
     }
 
     fn save(&mut self) {
         let before = self.file;
-        match self.chance.u32(0..10) {
+        match self.chance.u32(0..14) {
             0..=1 => self.file.has_neighbour = !before.has_neighbour,
             2..=4 => self.file.course = Course::Weight(self.chance.u16(0..=100)),
             5..=7 => self.file.course = Course::Steps(self.chance.usize(0..3)),
-            8 => self.file.canary = Some(self.chance.u8(2..=4)),
+            8..=12 => self.file.canary = Some(self.chance.u8(2..=3)),
             _ => self.file.canary = None,
         }
         if before.canary.is_none() {
-            self.file.canary = Some(self.chance.u8(2..=4));
+            self.file.canary = Some(self.chance.u8(2..=3));
         }
         if self.chance.u32(0..10) == 0 {
             self.file = before;
@@ -355,6 +340,32 @@ impl World {
                 self.life()
             );
         }
+        self.check_barred(step, &before);
+    }
+
+    /// A version that was taken to 0 stays there, whatever comes and goes, until `retry`.
+    fn check_barred(&mut self, step: Step, before: &View) {
+        let View {
+            canary,
+            epoch,
+            phase,
+            share,
+            ..
+        } = &self.view;
+        let Some(canary) = canary else { return };
+        if matches!(step, Step::StateLost(_)) {
+            self.barred.clear();
+        } else if matches!(step, Step::Asked(Command::Retry)) && *epoch > before.epoch {
+            self.barred.remove(canary);
+        } else if *phase == "rolled_back" {
+            self.barred.insert(canary.clone());
+        }
+        let is_kept = !self.barred.contains(canary) || *share == Share::ZERO;
+        assert!(
+            is_kept,
+            "{}: {canary} is barred and has {share}",
+            self.life()
+        );
     }
 
     fn life(&self) -> String {

@@ -67,9 +67,29 @@ impl Store {
         }
     }
 
-    /// Opens the file anew at the next use: it may have been removed or replaced.
-    pub(super) fn forget(&mut self) {
-        self.connection = None;
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self) -> Result<(), JournalError> {
+        self.connection()?.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(())
+    }
+
+    /// Ends it, if one is under way.
+    pub(super) fn commit(&mut self) -> Result<(), JournalError> {
+        let Some(connection) = &self.connection else {
+            return Ok(());
+        };
+        if !connection.is_autocommit() {
+            connection.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    /// Opens the file anew at the next use, if it was the file that failed: it may have been
+    /// removed or replaced.
+    pub(super) fn forget(&mut self, error: &JournalError) {
+        if !matches!(error, JournalError::Stale) {
+            self.connection = None;
+        }
     }
 
     /// Opens the database; a corrupt one is moved aside, and nothing is known then.
