@@ -89,7 +89,7 @@ impl Evidence {
         };
         let margin = self.margin_of(cause);
         format!(
-            "{} of {} canary requests {what} ({:.2}%); of stable's {:.2}%, so at most {:.2}% may",
+            "{} of {} canary requests {what} ({:.2}%); stable has {:.2}%, tolerated are {:.2}%",
             counts.canary.hits,
             counts.canary.trials,
             counts.canary.rate() * 100.0,
