@@ -181,7 +181,9 @@ async fn sighup_reads_and_tells_even_if_nothing_changed() {
     watched
         .until("a reload", |status| status.config.reloads == (1, 0))
         .await;
-    write(&watched.path("serin.yaml"), &text(2));
+    // By rename: a signal may come while a file that is written in place is still half there.
+    write(&watched.path(".serin.yaml.swp"), &text(2));
+    fs::rename(watched.path(".serin.yaml.swp"), watched.path("serin.yaml")).unwrap();
     watched.handle.reload();
     watched.until_share(2).await;
     assert_eq!(news.recv().await.unwrap().what, "config_loaded");
