@@ -123,3 +123,20 @@ fn documents_name_files_and_tests_that_exist() {
     }
     report(&problems);
 }
+
+#[test]
+fn the_readme_shows_the_least_config_as_it_ships() {
+    let text = |path: &str| {
+        let all = repository();
+        let source = all.iter().find(|source| source.path == path);
+        source.map(|source| &*source.text).unwrap_or_default()
+    };
+    let shown = text("README.md").split("```").nth(1).unwrap_or_default();
+    let shipped = text("config/minimal.yaml").lines();
+    let shipped: Vec<&str> = shipped.filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(
+        shown.trim_start_matches("yaml").trim(),
+        shipped.join("\n").trim(),
+        "README.md shows another config than config/minimal.yaml; copy it again"
+    );
+}

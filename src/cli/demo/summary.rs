@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Users call an answer slow that took longer.
-const SLOW: Duration = Duration::from_millis(300);
+const SLOW: Duration = Duration::from_millis(500);
 /// A rollback that took longer is no success.
 const PROMPT: Duration = Duration::from_secs(10);
 
