@@ -39,8 +39,6 @@ pub struct Options {
     pub config: PathBuf,
     /// Where rollout state is kept, instead of what the file says.
     pub state_dir: Option<PathBuf>,
-    /// Begin rollouts of which no state is known.
-    pub start_rollouts: bool,
 }
 
 /// Why Serin did not start.
@@ -76,21 +74,15 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
     let loaded = read_config(&options.config).map_err(StartError::Config)?;
     let state_dir = state::directory(options, &loaded.config)?;
     let path = options.config.clone();
-    Ok(compose(loaded, path, state_dir, options.start_rollouts)?)
+    Ok(compose(loaded, path, state_dir)?)
 }
 
-fn compose(
-    loaded: Loaded,
-    path: PathBuf,
-    state_dir: Option<PathBuf>,
-    start_rollouts: bool,
-) -> anyhow::Result<Running> {
+fn compose(loaded: Loaded, path: PathBuf, state_dir: Option<PathBuf>) -> anyhow::Result<Running> {
     let config = loaded.config.clone();
     let setup = Setup {
         path: Some(path),
         loaded,
         state_dir,
-        start_rollouts,
     };
     let (access_log, log) = access_log(&config)?;
     let Opened {

@@ -43,7 +43,6 @@ impl House {
             path: Some(path),
             loaded,
             state_dir,
-            start_rollouts: false,
         };
         let opened = Control::open(setup);
         let handle = opened.handle;

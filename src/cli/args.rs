@@ -217,9 +217,6 @@ pub(super) struct Run {
     /// Where rollouts are kept over a restart, instead of the file's `state_dir`
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
-    /// Begin rollouts of which nothing is known, instead of waiting for a person
-    #[arg(long)]
-    pub(super) start_rollouts: bool,
     /// How to log on standard error; `SERIN_LOG` chooses the level, such as `debug`
     #[arg(long, value_enum, value_name = "text|json", default_value_t = LogFormat::Text)]
     #[arg(hide_possible_values = true, hide_default_value = true)]

@@ -14,7 +14,6 @@ pub(super) fn run(run: Run) -> Result<u8, Trouble> {
     let options = Options {
         config: run.config,
         state_dir: run.state_dir,
-        start_rollouts: run.start_rollouts,
     };
     match app::run(&options) {
         Ok(()) => Ok(0),

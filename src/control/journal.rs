@@ -7,6 +7,7 @@
 
 mod store;
 mod wire;
+mod witness;
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use self::store::{JournalError, Store};
+use self::{
+    store::{JournalError, Store},
+    witness::Witness,
+};
 use super::{Done, Refusal};
 use crate::{
     judge::Judgement,
@@ -85,8 +89,9 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal and reads what was kept; without a directory nothing is kept.
-    pub(super) fn open(directory: Option<&Path>) -> (Self, Kept) {
+    /// Opens the journal and reads what was kept; without a directory nothing is kept. If nothing
+    /// is known, the file beside the configuration may still know what was rolled back.
+    pub(super) fn open(directory: Option<&Path>, config: Option<&Path>) -> (Self, Kept) {
         let failures = Arc::new(AtomicU64::new(0));
         let unknown = Kept {
             is_unknown: true,
@@ -103,14 +108,20 @@ impl Journal {
             );
         };
         let mut store = Store::new(directory);
-        let kept = store.read().unwrap_or_else(|error| {
+        let mut kept = store.read().unwrap_or_else(|error| {
             alarm(&failures, &store.path, &error);
             unknown
         });
+        let mut witness = Witness::beside(config);
+        if kept.is_unknown {
+            for (split, record) in witness.records() {
+                kept.records.entry(split).or_insert(record);
+            }
+        }
         let (writes, queue) = sync_channel(QUEUE);
         let count = Arc::clone(&failures);
         let named = std::thread::Builder::new().name("journal".to_owned());
-        let thread = named.spawn(move || write_all(&mut store, &queue, &count));
+        let thread = named.spawn(move || write_all((&mut store, &mut witness), &queue, &count));
         let thread = thread.map_err(|error| tracing::error!(%error, "no thread for the journal"));
         (
             Self {
@@ -204,7 +215,11 @@ impl Write {
 }
 
 /// Writes what has come together: one wait for the disk, however much it is.
-fn write_all(store: &mut Store, queue: &Receiver<Write>, failures: &AtomicU64) {
+fn write_all(
+    (store, witness): (&mut Store, &mut Witness),
+    queue: &Receiver<Write>,
+    failures: &AtomicU64,
+) {
     while let Ok(first) = queue.recv() {
         let batch: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).collect();
         if batch.iter().any(Write::is_kept) && check(store.begin(), store, failures) {
@@ -213,6 +228,11 @@ fn write_all(store: &mut Store, queue: &Receiver<Write>, failures: &AtomicU64) {
                 check(written, store, failures);
             }
             check(store.commit(), store, failures);
+        }
+        for write in &batch {
+            if let Write::State(split, _, record) = write {
+                witness.note(split, record);
+            }
         }
         batch.into_iter().for_each(Write::release);
     }

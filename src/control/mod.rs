@@ -70,9 +70,6 @@ pub struct Setup {
     pub loaded: Loaded,
     /// Where rollout state is kept; `None`: in memory only.
     pub state_dir: Option<PathBuf>,
-    /// Begin rollouts of which no state is known (`run --start-rollouts`, the demo). Without it
-    /// they wait at stable 100 % for a person, see docs/decisions/0001-unknown-state.md.
-    pub start_rollouts: bool,
 }
 
 /// Control ready to run, and the ends that other rooms hold.

@@ -15,12 +15,12 @@ use super::{
     turn::Before,
 };
 use crate::{
-    config::{Config, OnStart, Split},
+    config::{Config, Split},
     discover,
     measure::Sample,
     model::{Epoch, Generation, Moment, Nonce, SplitKey, SplitName},
     plan::{Keys, Secrets, Shift},
-    rollout::{Act, Command, Decisions, Event as RolloutEvent, Origin, Phase, Rollout, Standing},
+    rollout::{Decisions, Origin, Phase, Rollout},
 };
 
 /// How many events may wait.
@@ -49,12 +49,12 @@ struct Channels {
 pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     let state_dir = setup.state_dir.as_deref();
     let (config, files) = (setup.loaded.config, setup.loaded.secrets);
-    let (journal, mut kept) = Journal::open(state_dir);
+    let (journal, mut kept) = Journal::open(state_dir, setup.path.as_deref());
     let default = secret::cookie_secret(state_dir);
     let secrets = Secrets { default, files };
     let mut endpoints = Endpoints::default();
     know_at_once(&mut endpoints, &config, now);
-    let first = begin(&config, &mut kept, setup.start_rollouts, now);
+    let first = begin(&config, &mut kept, now);
     let in_force = InForce::begin(config, secrets, endpoints, first.shifts, first.keys);
     let file = ConfigStatus {
         hash: in_force.config.hash,
@@ -104,11 +104,11 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     }
 }
 
-fn begin(config: &Config, kept: &mut Kept, start_rollouts: bool, now: Moment) -> Beginning {
+fn begin(config: &Config, kept: &mut Kept, now: Moment) -> Beginning {
     let mut beginning = Beginning::default();
     for split in &config.splits {
         let name = &split.name;
-        let (rollout, decisions) = first(split, kept, start_rollouts, now);
+        let (rollout, decisions) = first(split, kept, now);
         let mut course = Course::new(beginning.keys.split(name), rollout, now);
         beginning
             .shifts
@@ -157,34 +157,14 @@ fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels 
 }
 
 /// Takes up a rollout where it was kept, or begins it.
-fn first(
-    split: &Split,
-    kept: &mut Kept,
-    start_rollouts: bool,
-    now: Moment,
-) -> (Rollout, Decisions) {
+fn first(split: &Split, kept: &mut Kept, now: Moment) -> (Rollout, Decisions) {
     let origin = match kept.records.remove(&split.name) {
         Some(record) => Origin::Kept(Box::new(record)),
-        None if kept.is_unknown && !start_rollouts => Origin::Unknown,
         None => Origin::New,
     };
-    let (mut rollout, mut decisions) = Rollout::new(split, origin, nonce(), now);
+    let (mut rollout, decisions) = Rollout::new(split, origin, nonce(), now);
     let earlier = kept.history.remove(&split.name).unwrap_or_default();
     rollout.recall(&earlier);
-    let is_waiting = rollout.state().position.standing == Standing::Waiting
-        && rollout.phase() == Phase::Idle
-        && rollout.strategy().on_start == OnStart::NewVersion
-        && split.canary.is_some();
-    if start_rollouts && is_waiting {
-        let by = "run --start-rollouts".to_owned();
-        let act = Act {
-            command: Command::Resume,
-            by,
-            reason: None,
-        };
-        let begun = rollout.on(RolloutEvent::Asked(&act, nonce()), now);
-        decisions.entries.extend(begun.entries);
-    }
     (rollout, decisions)
 }
 

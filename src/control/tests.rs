@@ -66,12 +66,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn of(split: Split, state_dir: Option<&Path>, start_rollouts: bool) -> Self {
+    fn of(split: Split, state_dir: Option<&Path>) -> Self {
         let setup = Setup {
-            path: None,
+            path: state_dir.map(|directory| directory.join("serin.yaml")),
             loaded: loaded(1, vec![split]),
             state_dir: state_dir.map(Path::to_owned),
-            start_rollouts,
         };
         let Opened {
             control,
@@ -174,7 +173,7 @@ fn cell(trials: u64, failures: u64) -> Cell {
 
 #[test]
 fn a_plain_weight_is_in_force_from_the_first_plan_on() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let plan = desk.reader.current();
     assert_eq!(plan.splits[0].share, share(10));
     assert_eq!(plan.upstreams.len(), 2);
@@ -193,7 +192,7 @@ fn a_plain_weight_is_in_force_from_the_first_plan_on() {
 
 #[test]
 fn a_canary_that_breaks_is_taken_to_zero_in_the_turn_of_the_verdict() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     for _ in 0..50 {
         desk.traffic(90, 10, 0);
     }
@@ -235,7 +234,7 @@ fn a_canary_that_breaks_is_taken_to_zero_in_the_turn_of_the_verdict() {
 
 #[test]
 fn a_fault_of_both_versions_is_no_reason_to_roll_back() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let (key, stage) = desk.in_force();
     for tick in 0..300_u64 {
         desk.now += 100;
@@ -254,7 +253,7 @@ fn a_fault_of_both_versions_is_no_reason_to_roll_back() {
 
 #[test]
 fn series_carry_the_version_and_route_of_assignment() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let (key, first) = desk.in_force();
     let other = Split {
         canary: Some(fixture::upstream_name("v3")),
@@ -291,7 +290,7 @@ fn series_carry_the_version_and_route_of_assignment() {
 
 #[test]
 fn a_bad_file_changes_nothing_and_is_told() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let generation = desk.reader.current().generation;
     let problems = config::load("version: 1\nsplits: {", "serin.yaml").unwrap_err();
     desk.on(Event::Rejected(problems));
@@ -324,7 +323,7 @@ fn a_bad_file_changes_nothing_and_is_told() {
 
 #[test]
 fn a_save_elsewhere_never_moves_a_split() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     desk.ask(Command::SetWeight(share(25)), None).unwrap();
     let (_, stage) = desk.in_force();
     desk.save(2, vec![shop(10), fixture::split("other", "v1", None)]);
@@ -334,7 +333,7 @@ fn a_save_elsewhere_never_moves_a_split() {
 
 #[test]
 fn people_are_answered_when_it_is_in_force_or_told_why_not() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let done = desk.ask(Command::SetWeight(share(50)), None).unwrap();
     assert_eq!(done.share, share(50));
     assert_eq!(desk.share_in_force(), share(50));
@@ -347,14 +346,14 @@ fn people_are_answered_when_it_is_in_force_or_told_why_not() {
     assert!(refused.help.contains("serin retry"), "{refused:?}");
     let done = desk.ask(Command::Retry, None).unwrap();
     assert_eq!((done.epoch, done.share), (Epoch(2), share(10)));
-    let mut desk = Desk::of(fixture::split("shop", "v1", None), None, false);
+    let mut desk = Desk::of(fixture::split("shop", "v1", None), None);
     let refused = desk.ask(Command::Promote { full: true }, None).unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Invalid);
 }
 
 #[test]
 fn an_empty_answer_of_a_source_changes_nothing() {
-    let mut desk = Desk::of(shop(10), None, false);
+    let mut desk = Desk::of(shop(10), None);
     let said = |millis, endpoints: Vec<Endpoint>| {
         let upstream = fixture::upstream_name("v1");
         Event::Discovered(Discovered {
@@ -376,10 +375,10 @@ fn an_empty_answer_of_a_source_changes_nothing() {
 fn a_rollback_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let state = Some(directory.path());
-    let mut desk = Desk::of(shop(10), state, false);
+    let mut desk = Desk::of(shop(10), state);
     desk.ask(Command::Abort, None).unwrap();
     drop(desk);
-    let mut desk = Desk::of(shop(10), state, false);
+    let mut desk = Desk::of(shop(10), state);
     assert_eq!(desk.phase(), ("rolled_back", Share::ZERO));
     assert_eq!(desk.share_in_force(), Share::ZERO, "from the first plan on");
     let status = desk.handle.status();
@@ -397,45 +396,48 @@ fn a_rollback_survives_a_restart() {
         "nothing in a file revives it"
     );
     drop(desk);
-    let mut desk = Desk::of(shop(20), state, true);
+    let mut desk = Desk::of(shop(20), state);
     assert_eq!(desk.share_in_force(), Share::ZERO, "nor does an option");
     desk.ask(Command::Retry, None).unwrap();
     drop(desk);
     assert_eq!(
-        Desk::of(shop(20), state, false).phase(),
+        Desk::of(shop(20), state).phase(),
         ("progressing", share(20))
     );
 }
 
 #[test]
-fn a_lost_state_means_stable_for_a_rollout_with_steps() {
+fn a_lost_journal_brings_no_version_back_that_is_out() {
     let directory = tempfile::tempdir().unwrap();
     let state = Some(directory.path());
-    let mut desk = Desk::of(ramp(), state, false);
-    assert_eq!(desk.phase(), ("idle", Share::ZERO));
-    assert!(
-        desk.handle.status().splits[0]
-            .phase_reason
-            .contains("no state is known")
-    );
-    desk.ask(Command::Resume, None).unwrap();
-    assert_eq!(desk.phase(), ("progressing", share(10)));
+    let lose_journal = || {
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains(".db") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    let begun = ("progressing", share(10));
+    let desk = Desk::of(ramp(), state);
+    assert_eq!(desk.phase(), begun, "a first start begins");
     drop(desk);
-    let mut desk = Desk::of(ramp(), state, false);
-    assert_eq!(
-        desk.phase(),
-        ("progressing", share(10)),
-        "what is known goes on"
-    );
+    lose_journal();
+    let mut desk = Desk::of(ramp(), state);
+    assert_eq!(desk.phase(), begun, "so does a lost rollout that went well");
     desk.ask(Command::Abort, None).unwrap();
     drop(desk);
-    std::fs::remove_dir_all(directory.path()).unwrap();
-    let mut desk = Desk::of(ramp(), state, false);
+    lose_journal();
+    let mut desk = Desk::of(ramp(), state);
     assert_eq!(desk.share_in_force(), Share::ZERO);
+    assert_eq!(desk.phase().0, "rolled_back");
+    desk.ask(Command::Retry, None).unwrap();
     drop(desk);
+    lose_journal();
     assert_eq!(
-        Desk::of(ramp(), state, true).phase(),
-        ("progressing", share(10))
+        Desk::of(ramp(), state).phase(),
+        begun,
+        "a retry lets it in again"
     );
 }
 
@@ -443,8 +445,8 @@ fn a_lost_state_means_stable_for_a_rollout_with_steps() {
 fn a_split_that_an_intact_journal_does_not_know_is_new() {
     let directory = tempfile::tempdir().unwrap();
     let state = Some(directory.path());
-    drop(Desk::of(fixture::split("shop", "v1", None), state, false));
-    let desk = Desk::of(ramp(), state, false);
+    drop(Desk::of(fixture::split("shop", "v1", None), state));
+    let desk = Desk::of(ramp(), state);
     assert_eq!(
         desk.phase(),
         ("progressing", share(10)),
@@ -456,7 +458,7 @@ fn a_split_that_an_intact_journal_does_not_know_is_new() {
 fn a_restart_between_publication_and_writing_is_no_worse_than_a_lost_second() {
     let directory = tempfile::tempdir().unwrap();
     let state = Some(directory.path());
-    let mut desk = Desk::of(ramp(), state, true);
+    let mut desk = Desk::of(ramp(), state);
     desk.control.journal.flush();
     // What the disk holds at this moment is what a kill between the two would leave.
     let copy = tempfile::tempdir().unwrap();
@@ -465,7 +467,7 @@ fn a_restart_between_publication_and_writing_is_no_worse_than_a_lost_second() {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     desk.ask(Command::Abort, None).unwrap();
-    let mut again = Desk::of(ramp(), Some(copy.path()), false);
+    let mut again = Desk::of(ramp(), Some(copy.path()));
     assert_eq!(
         again.phase(),
         ("progressing", share(10)),
@@ -497,7 +499,6 @@ fn a_canary_whose_source_fails_is_no_reason_to_be_unready() {
         path: None,
         loaded,
         state_dir: None,
-        start_rollouts: false,
     };
     let Opened {
         mut control,

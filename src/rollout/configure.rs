@@ -19,20 +19,11 @@ impl Rollout {
         split: &config::Split,
         nonce: Nonce,
         now: Moment,
-        is_known: bool,
     ) -> Vec<Entry> {
         self.record.canary = split.canary.as_ref().map(VersionName::from);
         self.record.configured = self.strategy.weight;
         self.record.steps = self.strategy.texts();
-        if is_known || !self.strategy.is_automatic() || self.record.canary.is_none() {
-            return self.begin(nonce, now);
-        }
-        self.new_epoch(nonce);
-        self.record.since = now;
-        "no state is known of this rollout (a first start, or a lost state directory): stable has \
-         100%; `serin resume` or `run --start-rollouts` begins the steps"
-            .clone_into(&mut self.record.why);
-        vec![self.entry(now, "waiting", "serin")]
+        self.begin(nonce, now)
     }
 
     pub(super) fn configure(

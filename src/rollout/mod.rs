@@ -74,8 +74,6 @@ pub struct Decisions {
 pub enum Origin {
     /// It is known to be new: nothing was ever decided for it.
     New,
-    /// Nothing is known: it may be new, or its state may be lost.
-    Unknown,
     /// This was kept.
     Kept(Box<Record>),
 }
@@ -116,10 +114,9 @@ impl Rollout {
         now: Moment,
     ) -> (Self, Decisions) {
         let strategy = Strategy::from(split);
-        let (record, is_known) = match origin {
-            Origin::Kept(record) => (*record, true),
-            Origin::New => (Record::empty(now), true),
-            Origin::Unknown => (Record::empty(now), false),
+        let record = match origin {
+            Origin::Kept(record) => *record,
+            Origin::New => Record::empty(now),
         };
         let mut rollout = Self {
             strategy,
@@ -129,7 +126,7 @@ impl Rollout {
         let entries = if rollout.record.state.epoch > Epoch::default() {
             rollout.configure(split, nonce, now)
         } else {
-            rollout.begin_first(split, nonce, now, is_known)
+            rollout.begin_first(split, nonce, now)
         };
         let decisions = rollout.settled(entries, true);
         (rollout, decisions)

@@ -166,7 +166,7 @@ fn a_fail_takes_the_canary_to_zero_in_every_open_phase() {
         assert!(baking.ask(Command::Promote { full: false }));
     }
     baking.is("progressing", 100);
-    let plain = Life::of(&plain(10), Origin::Unknown);
+    let plain = Life::of(&plain(10), Origin::New);
     plain.is("progressing", 10);
     for mut life in [pausing, baking, plain, Life::of(&ramp(), Origin::New)] {
         assert_eq!(life.look(1, Verdict::Fail), ["rolled_back"]);
@@ -312,15 +312,7 @@ fn a_restart_resumes_where_it_was() {
 }
 
 #[test]
-fn an_unknown_state_means_stable_for_steps_and_the_weight_without() {
-    let mut life = Life::of(&ramp(), Origin::Unknown);
-    life.is("idle", 0);
-    assert!(life.rollout.phase_reason().contains("no state is known"));
-    life.look(10_000, Verdict::Pass);
-    life.is("idle", 0);
-    assert!(life.ask(Command::Resume));
-    life.is("progressing", 5);
-    Life::of(&plain(10), Origin::Unknown).is("progressing", 10);
+fn a_rollout_that_is_started_by_hand_waits_at_stable() {
     let manual = with(&ramp(), |rollout| rollout.on_start = OnStart::Manual);
     let mut life = Life::of(&manual, Origin::New);
     life.is("idle", 0);
@@ -335,7 +327,7 @@ fn steps_that_appear_while_running_begin() {
         weight: None,
         ..plain(0)
     };
-    let mut life = Life::of(&stable_only, Origin::Unknown);
+    let mut life = Life::of(&stable_only, Origin::New);
     life.is("idle", 0);
     assert!(!life.ask(Command::Retry), "there is no canary");
     assert_eq!(life.save(&ramp()), ["started", "stepped"]);

@@ -23,7 +23,7 @@ use std::{
 use serin::{
     app::{self, Options, Running},
     config::Drain,
-    control::SplitStatus,
+    control::{Asker, Command, SplitStatus},
     model::Share,
 };
 use support::{
@@ -57,15 +57,14 @@ impl Live {
             new,
         };
         live.write(split);
-        live.up(true);
+        live.up();
         live
     }
 
-    fn up(&mut self, start_rollouts: bool) {
+    fn up(&mut self) {
         let options = Options {
             config: self.file(),
             state_dir: Some(self.state()),
-            start_rollouts,
         };
         let running = app::start(&options).unwrap();
         self.address = running.listeners.first().unwrap().1;
@@ -257,7 +256,7 @@ async fn a_rollback_survives_a_restart_and_a_save() {
     live.until_share(0).await;
     drop(load);
     live.down().await;
-    live.up(true);
+    live.up();
     assert_eq!(
         (live.split().phase, live.split().share),
         ("rolled_back", Share::ZERO)
@@ -268,17 +267,39 @@ async fn a_rollback_survives_a_restart_and_a_save() {
     assert_eq!(live.split().share, Share::ZERO, "a file revives nothing");
 }
 
-const STEPS: &str = "    rollout:\n      steps:\n        - set_weight: 10%\n        - pause: {}\n";
+const STEPS: &str = "    rollout:\n      steps:\n        - set_weight: 50%\n        - pause: {}\n";
 
 #[tokio::test]
-async fn a_rollout_whose_state_is_lost_waits_at_stable() {
-    let (old, new) = (Origin::saying("old").await, Origin::saying("new").await);
-    let mut live = Live::start(old.address, new.address, STEPS);
-    live.until_share(10).await;
+async fn a_rollback_survives_the_loss_of_the_state_directory() {
+    let old = Origin::saying("fine").await;
+    let mut live = Live::start(old.address, nowhere().await, STEPS);
+    let load = Load::on(live.address, 4);
+    live.until(|split| split.phase == "rolled_back").await;
+    drop(load);
     live.down().await;
     fs::remove_dir_all(live.state()).unwrap();
-    live.up(false);
-    assert_eq!(live.split().share, Share::ZERO);
+    live.up();
+    assert_eq!(
+        (live.split().phase, live.split().share),
+        ("rolled_back", Share::ZERO)
+    );
+    let shop = serin::model::SplitName::new("shop").unwrap();
+    let handle = live.running.as_ref().unwrap().handle.clone();
+    let retried = handle.ask(shop, Command::Retry, Asker::default()).await;
+    retried.unwrap();
+    live.until_share(50).await;
+}
+
+#[tokio::test]
+async fn a_rollout_whose_state_is_lost_begins_at_its_first_step() {
+    let (old, new) = (Origin::saying("old").await, Origin::saying("new").await);
+    let mut live = Live::start(old.address, new.address, STEPS);
+    live.until_share(50).await;
+    live.down().await;
+    fs::remove_dir_all(live.state()).unwrap();
+    live.up();
+    let split = live.until_share(50).await;
+    assert_eq!(split.history.first().unwrap().what, "started");
 }
 
 #[tokio::test]

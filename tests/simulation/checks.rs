@@ -8,7 +8,7 @@ use serin::{
     plan::{Plan, Reader},
 };
 
-use super::file::{Course, File, STEPS};
+use super::file::{File, STEPS};
 
 /// What has just happened.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,7 @@ impl View {
                 Err("I8: a bad file has changed the plan".to_owned())
             }
             Step::Restarted => self.nothing_is_lost(before),
-            Step::StateLost(file) => self.unknown_means_stable(file),
+            Step::StateLost(file) => self.begins_anew(before, file),
             Step::Rejected | Step::Passing | Step::Asked(_) | Step::Saved(..) | Step::Other => {
                 Ok(())
             }
@@ -224,18 +224,18 @@ impl View {
         )
     }
 
-    fn unknown_means_stable(&self, file: File) -> Result<(), String> {
-        let weight = match (file.canary, file.course) {
-            (Some(_), Course::Weight(weight)) => weight * 100,
-            _ => 0,
-        };
+    /// What was rolled back stays out; anything else goes on or begins at its first step.
+    fn begins_anew(&self, before: &Self, file: File) -> Result<(), String> {
+        let was_out = before.phase == "rolled_back";
         hold(
-            !file.is_automatic() || self.phase == "idle",
-            "an unknown rollout waits",
+            !was_out || self.share == Share::ZERO,
+            "a lost state brings no version back",
         )?;
+        let share = self.share.basis_points();
+        let is_known = share == 0 || self.share == before.share;
         hold(
-            self.share.basis_points() == weight,
-            "unknown: the file's weight, or stable",
+            is_known || share == file.begins_with(),
+            "a lost rollout begins at its first step, or with the file's weight",
         )
     }
 }

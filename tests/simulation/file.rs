@@ -113,8 +113,12 @@ impl File {
         }
     }
 
-    /// Whether steps decide the share.
-    pub(crate) fn is_automatic(&self) -> bool {
-        self.canary.is_some() && matches!(self.course, Course::Steps(_))
+    /// The canary's share, in basis points, with which a rollout of which nothing is known begins.
+    pub(crate) fn begins_with(&self) -> u16 {
+        match (self.canary, self.course) {
+            (None, _) => 0,
+            (Some(_), Course::Weight(weight)) => weight * 100,
+            (Some(_), Course::Steps(list)) => STEPS[list].0[0],
+        }
     }
 }

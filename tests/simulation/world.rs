@@ -44,10 +44,9 @@ pub(crate) struct World {
 fn open(directory: &TempDir, file: &File, now: Moment) -> Opened {
     let state_dir = Some(directory.path().join("state"));
     let setup = Setup {
-        path: None,
+        path: Some(directory.path().join("serin.yaml")),
         loaded: file.loaded(),
         state_dir,
-        start_rollouts: false,
     };
     Control::open_at(setup, now)
 }
@@ -266,7 +265,6 @@ impl World {
     fn lose_state(&mut self) {
         self.tell("the state is lost");
         self.seen.states_lost += 1;
-        self.directory = tempfile::tempdir().unwrap();
         self.reopen(Step::StateLost(self.file));
     }
 
@@ -275,6 +273,9 @@ impl World {
         // The old process ends (and writes what it has) before the new one begins.
         let empty = tempfile::tempdir().unwrap();
         self.control = open(&empty, &self.file, self.now).control;
+        if matches!(step, Step::StateLost(_)) {
+            std::fs::remove_dir_all(self.directory.path().join("state")).unwrap();
+        }
         let Opened {
             control,
             handle,
@@ -353,9 +354,7 @@ impl World {
             ..
         } = &self.view;
         let Some(canary) = canary else { return };
-        if matches!(step, Step::StateLost(_)) {
-            self.barred.clear();
-        } else if matches!(step, Step::Asked(Command::Retry)) && *epoch > before.epoch {
+        if matches!(step, Step::Asked(Command::Retry)) && *epoch > before.epoch {
             self.barred.remove(canary);
         } else if *phase == "rolled_back" {
             self.barred.insert(canary.clone());

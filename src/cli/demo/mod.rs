@@ -104,7 +104,6 @@ async fn play(arguments: &Arguments) -> anyhow::Result<Story> {
     let running = app::start(&Options {
         config: scene.config(),
         state_dir: Some(scene.state()),
-        start_rollouts: true,
     })?;
     let result = show(arguments, &backends, &running).await;
     running.stop(END, std::future::pending()).await;

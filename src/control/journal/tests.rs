@@ -70,7 +70,7 @@ fn decision() -> Decision {
 #[test]
 fn what_is_kept_comes_back() {
     let directory = tempfile::tempdir().unwrap();
-    let (journal, kept) = Journal::open(Some(directory.path()));
+    let (journal, kept) = Journal::open(Some(directory.path()), None);
     assert!(kept.is_unknown && kept.records.is_empty());
     journal.keep(&name(), Moment::from_millis(1), &record(1));
     journal.keep(&name(), Moment::from_millis(2), &record(2));
@@ -85,7 +85,7 @@ fn what_is_kept_comes_back() {
         result: "done".to_owned(),
     });
     drop(journal);
-    let (journal, kept) = Journal::open(Some(directory.path()));
+    let (journal, kept) = Journal::open(Some(directory.path()), None);
     assert!(!kept.is_unknown);
     assert_eq!(kept.records.get(&name()), Some(&record(2)));
     assert_eq!(kept.history.get(&name()), Some(&vec![decision.entry]));
@@ -95,13 +95,13 @@ fn what_is_kept_comes_back() {
 #[test]
 fn a_later_epoch_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(Some(directory.path()));
+    let (journal, _) = Journal::open(Some(directory.path()), None);
     journal.keep(&name(), Moment::ZERO, &record(5));
     journal.keep(&name(), Moment::ZERO, &record(1));
     journal.flush();
     assert_eq!(journal.failures(), 1, "an alarm");
     drop(journal);
-    let (_journal, kept) = Journal::open(Some(directory.path()));
+    let (_journal, kept) = Journal::open(Some(directory.path()), None);
     assert_eq!(kept.records.get(&name()), Some(&record(5)));
 }
 
@@ -112,7 +112,7 @@ fn a_later_epoch_is_never_overwritten() {
 )]
 fn a_corrupt_file_is_put_aside_and_nothing_is_known() {
     let directory = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(Some(directory.path()));
+    let (journal, _) = Journal::open(Some(directory.path()), None);
     journal.keep(&name(), Moment::ZERO, &record(1));
     drop(journal);
     let path = directory.path().join(FILE);
@@ -121,12 +121,12 @@ fn a_corrupt_file_is_put_aside_and_nothing_is_known() {
         "this is no database, whatever its name says".repeat(100),
     )
     .unwrap();
-    let (journal, kept) = Journal::open(Some(directory.path()));
+    let (journal, kept) = Journal::open(Some(directory.path()), None);
     assert!(kept.is_unknown && kept.records.is_empty());
     assert!(path.with_extension("db.corrupt").exists());
     journal.keep(&name(), Moment::ZERO, &record(1));
     drop(journal);
-    let (_journal, kept) = Journal::open(Some(directory.path()));
+    let (_journal, kept) = Journal::open(Some(directory.path()), None);
     assert_eq!(kept.records.len(), 1, "a new one has taken its place");
 }
 
@@ -138,7 +138,7 @@ fn a_state_that_cannot_be_understood_is_unknown() {
         .execute("INSERT INTO splits VALUES ('shop', 1, 0, '{}')", [])
         .unwrap();
     drop(connection);
-    let (_journal, kept) = Journal::open(Some(directory.path()));
+    let (_journal, kept) = Journal::open(Some(directory.path()), None);
     assert!(kept.is_unknown && kept.records.is_empty());
 }
 
@@ -151,7 +151,7 @@ fn a_failed_write_is_an_alarm_and_no_stop() {
     let directory = tempfile::tempdir().unwrap();
     let barred = directory.path().join("file");
     fs::write(&barred, "not a directory").unwrap();
-    let (journal, kept) = Journal::open(Some(&barred));
+    let (journal, kept) = Journal::open(Some(&barred), None);
     assert!(kept.is_unknown);
     journal.keep(&name(), Moment::ZERO, &record(1));
     journal.flush();
@@ -164,7 +164,7 @@ fn a_failed_write_is_an_alarm_and_no_stop() {
 
 #[test]
 fn without_a_directory_nothing_is_kept() {
-    let (journal, kept) = Journal::open(None);
+    let (journal, kept) = Journal::open(None, None);
     assert!(kept.is_unknown);
     journal.keep(&name(), Moment::ZERO, &record(1));
     journal.flush();

@@ -42,7 +42,6 @@ impl Watched {
             path: Some(path),
             loaded,
             state_dir: None,
-            start_rollouts: false,
         };
         let opened = Control::open(setup);
         tokio::spawn(opened.control.run());
