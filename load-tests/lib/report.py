@@ -52,7 +52,7 @@ def machine():
     memory = next(int(line.split()[1]) for line in Path("/proc/meminfo").open()
                   if line.startswith("MemTotal"))
     return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "memory_mib": memory // 1024,
-            "kernel": platform.release(), "load_before": os.getloadavg()}
+            "kernel": platform.release(), "load_at_end": os.getloadavg()}
 
 
 def commit():
