@@ -75,6 +75,8 @@ pub(super) struct Kept {
     pub(super) records: HashMap<SplitName, Record>,
     /// Decisions by split, newest last.
     pub(super) history: HashMap<SplitName, Vec<Entry>>,
+    /// By split, if nothing is known: what the file beside the configuration says is out.
+    pub(super) rolled_back: HashMap<SplitName, Record>,
     /// Nothing was ever kept here, or it could not be read: a split that is not in `records` may
     /// be new, or its state is lost.
     pub(super) is_unknown: bool,
@@ -114,9 +116,7 @@ impl Journal {
         });
         let mut witness = Witness::beside(config);
         if kept.is_unknown {
-            for (split, record) in witness.records() {
-                kept.records.entry(split).or_insert(record);
-            }
+            kept.rolled_back = witness.records();
         }
         let (writes, queue) = sync_channel(QUEUE);
         let count = Arc::clone(&failures);

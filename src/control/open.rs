@@ -158,7 +158,12 @@ fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels 
 
 /// Takes up a rollout where it was kept, or begins it.
 fn first(split: &Split, kept: &mut Kept, now: Moment) -> (Rollout, Decisions) {
-    let origin = match kept.records.remove(&split.name) {
+    // A plain weight says what the person wants now, in one number; steps may have been written
+    // long before the rollback.
+    let is_automatic = split.rollout.is_some();
+    let rolled_back = kept.rolled_back.remove(&split.name);
+    let record = kept.records.remove(&split.name);
+    let origin = match record.or(rolled_back.filter(|_| is_automatic)) {
         Some(record) => Origin::Kept(Box::new(record)),
         None => Origin::New,
     };

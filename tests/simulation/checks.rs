@@ -224,11 +224,12 @@ impl View {
         )
     }
 
-    /// What was rolled back stays out; anything else goes on or begins at its first step.
+    /// What was rolled back stays out if steps decide; a plain weight is in force again; anything
+    /// else goes on or begins at its first step.
     fn begins_anew(&self, before: &Self, file: File) -> Result<(), String> {
         let was_out = before.phase == "rolled_back";
         hold(
-            !was_out || self.share == Share::ZERO,
+            !(was_out && file.is_automatic()) || self.share == Share::ZERO,
             "a lost state brings no version back",
         )?;
         let share = self.share.basis_points();

@@ -113,6 +113,11 @@ impl File {
         }
     }
 
+    /// Whether steps decide the share.
+    pub(crate) fn is_automatic(&self) -> bool {
+        self.canary.is_some() && matches!(self.course, Course::Steps(_))
+    }
+
     /// The canary's share, in basis points, with which a rollout of which nothing is known begins.
     pub(crate) fn begins_with(&self) -> u16 {
         match (self.canary, self.course) {

@@ -354,7 +354,9 @@ impl World {
             ..
         } = &self.view;
         let Some(canary) = canary else { return };
-        if matches!(step, Step::Asked(Command::Retry)) && *epoch > before.epoch {
+        if matches!(step, Step::StateLost(file) if !file.is_automatic()) {
+            self.barred.clear();
+        } else if matches!(step, Step::Asked(Command::Retry)) && *epoch > before.epoch {
             self.barred.remove(canary);
         } else if *phase == "rolled_back" {
             self.barred.insert(canary.clone());

@@ -137,6 +137,7 @@ impl Store {
             records,
             history,
             is_unknown,
+            ..Kept::default()
         })
     }
 
