@@ -1,7 +1,7 @@
 //! Invariants that are absences, and documents that must not promise what is not there.
 
 use crate::{
-    report,
+    ROOMS, report,
     source::{is_word, paths, repository},
 };
 
@@ -139,4 +139,28 @@ fn the_readme_shows_the_least_config_as_it_ships() {
         shipped.join("\n").trim(),
         "README.md shows another config than config/minimal.yaml; copy it again"
     );
+}
+
+#[test]
+fn the_architecture_shows_the_table_that_is_enforced() {
+    let all = repository();
+    let document = all
+        .iter()
+        .find(|source| source.path == "docs/ARCHITECTURE.md");
+    let text = document.map(|source| &*source.text).unwrap_or_default();
+    for (room, uses) in ROOMS
+        .iter()
+        .filter(|(room, _)| !matches!(*room, "main" | "lib"))
+    {
+        let uses = if uses.is_empty() {
+            "-".to_owned()
+        } else {
+            uses.join(", ")
+        };
+        let row = format!("| `{room}` | {uses} |");
+        assert!(
+            text.contains(&row),
+            "docs/ARCHITECTURE.md lacks the row {row}"
+        );
+    }
 }
