@@ -72,13 +72,13 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
         Kind::Counter,
         "Requests counted under route=\"_other\".",
     );
-    text.sample("_total", &[], real(overflow));
+    text.sample(&[], real(overflow));
     text.family(
         "metrics_series",
         Kind::Gauge,
         "Series in this answer before this one.",
     );
-    text.sample("", &[], real_len(text.series()));
+    text.sample(&[], real_len(text.series()));
 }
 
 fn build(text: &mut Text) {
@@ -88,7 +88,7 @@ fn build(text: &mut Text) {
         ("rustc", env!("SERIN_RUSTC")),
         ("tls_backend", "none"),
     ];
-    text.sample("", &labels, 1.0);
+    text.sample(&labels, 1.0);
 }
 
 fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
@@ -104,7 +104,7 @@ fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
             ("unhealthy", all.saturating_sub(usable)),
         ] {
             let labels = [("upstream", upstream.name.as_str()), ("state", state)];
-            text.sample("", &labels, real_len(count));
+            text.sample(&labels, real_len(count));
         }
     }
     text.family(
@@ -116,8 +116,8 @@ fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
         let (more_idle, more_busy) = worker.upstream_connections;
         (idle + more_idle, busy + more_busy)
     });
-    text.sample("", &[("state", "idle")], real(idle));
-    text.sample("", &[("state", "busy")], real(busy));
+    text.sample(&[("state", "idle")], real(idle));
+    text.sample(&[("state", "busy")], real(busy));
     text.family(
         "discovery_age_seconds",
         Kind::Gauge,
@@ -125,17 +125,13 @@ fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
     );
     for upstream in &status.upstreams {
         if let Some(age) = upstream.age {
-            text.sample(
-                "",
-                &[("upstream", upstream.name.as_str())],
-                age.as_secs_f64(),
-            );
+            text.sample(&[("upstream", upstream.name.as_str())], age.as_secs_f64());
         }
     }
     text.family("discovery_updates", Kind::Counter, "Answers of sources.");
     for (upstream, result, count) in &totals.discoveries {
         let labels = [("upstream", upstream.as_str()), ("result", result)];
-        text.sample("_total", &labels, real(*count));
+        text.sample(&labels, real(*count));
     }
 }
 
@@ -153,7 +149,7 @@ fn listeners(text: &mut Text, totals: &Totals) {
         "Connections of clients.",
     );
     for (name, (open, _, _)) in &sums {
-        text.sample("", &[("listener", name), ("state", "open")], real(*open));
+        text.sample(&[("listener", name), ("state", "open")], real(*open));
     }
     text.family(
         "listener_accepts",
@@ -162,11 +158,7 @@ fn listeners(text: &mut Text, totals: &Totals) {
     );
     for (name, (_, accepted, refused)) in &sums {
         for (result, count) in [("accepted", accepted), ("refused", refused)] {
-            text.sample(
-                "_total",
-                &[("listener", name), ("result", result)],
-                real(*count),
-            );
+            text.sample(&[("listener", name), ("result", result)], real(*count));
         }
     }
 }
@@ -179,16 +171,16 @@ fn config(text: &mut Text, status: &Status) {
         Kind::Counter,
         "Reads of a changed file since the start.",
     );
-    text.sample("_total", &[("result", "success")], real(good));
-    text.sample("_total", &[("result", "failure")], real(bad));
+    text.sample(&[("result", "success")], real(good));
+    text.sample(&[("result", "failure")], real(bad));
     let help = "1 if the last read of the file was good; 0: an older one is in force.";
     text.family("config_last_reload_successful", Kind::Gauge, help);
-    text.sample("", &[], f64::from(u8::from(config.problem.is_none())));
+    text.sample(&[], f64::from(u8::from(config.problem.is_none())));
     let help = "When the file in force was read, in seconds since the epoch.";
     text.family("config_last_reload_timestamp_seconds", Kind::Gauge, help);
-    text.sample("", &[], real(config.loaded_at.millis()) / 1e3);
+    text.sample(&[], real(config.loaded_at.millis()) / 1e3);
     text.family("config_info", Kind::Gauge, "The file in force. Always 1.");
-    text.sample("", &[("hash", &format!("{:016x}", config.hash))], 1.0);
+    text.sample(&[("hash", &format!("{:016x}", config.hash))], 1.0);
 }
 
 fn workers(text: &mut Text, totals: &Totals) {
@@ -198,12 +190,12 @@ fn workers(text: &mut Text, totals: &Totals) {
         "Share of its time that a worker is busy.",
     );
     for (number, worker) in totals.workers.iter().enumerate() {
-        text.sample("", &[("worker", &long(number).to_string())], worker.busy);
+        text.sample(&[("worker", &long(number).to_string())], worker.busy);
     }
     text.family(
         "journal_failures",
         Kind::Counter,
         "Writes of rollout state that failed.",
     );
-    text.sample("_total", &[], real(totals.journal_failures));
+    text.sample(&[], real(totals.journal_failures));
 }

@@ -90,12 +90,12 @@ impl Process {
         if let Some(seconds) = self.cpu_seconds {
             let help = "User and system CPU time in seconds.";
             text.common_family("process_cpu_seconds", Kind::Counter, help);
-            text.sample("_total", &[], seconds);
+            text.sample(&[], seconds);
         }
         for (name, value, help) in gauges {
             if let Some(value) = value {
                 text.common_family(name, Kind::Gauge, help);
-                text.sample("", &[], value);
+                text.sample(&[], value);
             }
         }
     }

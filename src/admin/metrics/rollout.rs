@@ -48,7 +48,7 @@ fn weights(text: &mut Text, splits: &[SplitStatus]) {
                     ("version", version.as_str()),
                     ("kind", kind),
                 ];
-                text.sample("", &labels, ratio);
+                text.sample(&labels, ratio);
             }
         }
     }
@@ -61,7 +61,7 @@ fn phases(text: &mut Text, splits: &[SplitStatus]) {
         "The number of the split's rollout.",
     );
     for split in splits {
-        text.sample("", &[("split", split.name.as_str())], real(split.epoch.0));
+        text.sample(&[("split", split.name.as_str())], real(split.epoch.0));
     }
     text.family(
         "rollout_phase",
@@ -71,13 +71,13 @@ fn phases(text: &mut Text, splits: &[SplitStatus]) {
     for split in splits {
         for phase in PHASES {
             let labels = [("split", split.name.as_str()), ("phase", phase)];
-            text.sample("", &labels, f64::from(u8::from(split.phase == phase)));
+            text.sample(&labels, f64::from(u8::from(split.phase == phase)));
         }
     }
     text.family("rollout_step", Kind::Gauge, "The step under way, from 1.");
     for split in splits {
         if let Some((step, _)) = split.step {
-            text.sample("", &[("split", split.name.as_str())], real_len(step));
+            text.sample(&[("split", split.name.as_str())], real_len(step));
         }
     }
 }
@@ -90,12 +90,12 @@ fn endings(text: &mut Text, totals: &Totals) {
     );
     for (split, result, count) in &totals.rollouts {
         let labels = [("split", split.as_str()), ("result", result)];
-        text.sample("_total", &labels, real(*count));
+        text.sample(&labels, real(*count));
     }
     text.family("rollbacks", Kind::Counter, "Rollbacks, by cause.");
     for (split, cause, count) in &totals.rollbacks {
         let labels = [("split", split.as_str()), ("cause", cause)];
-        text.sample("_total", &labels, real(*count));
+        text.sample(&labels, real(*count));
     }
 }
 
@@ -127,7 +127,7 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
         text.family(name, Kind::Gauge, help);
         for (split, metric) in metrics(splits) {
             let labels = [("split", split), ("metric", metric.metric.as_str())];
-            text.sample("", &labels, number(metric));
+            text.sample(&labels, number(metric));
         }
     }
     text.family(
@@ -142,7 +142,7 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
                 ("metric", metric.metric.as_str()),
                 ("verdict", word),
             ];
-            text.sample("", &labels, f64::from(u8::from(metric.verdict == verdict)));
+            text.sample(&labels, f64::from(u8::from(metric.verdict == verdict)));
         }
     }
     text.family(
@@ -156,7 +156,7 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
                 continue;
             };
             let labels = [("split", split.name.as_str()), ("role", role.as_str())];
-            text.sample("", &labels, real(arm.trials));
+            text.sample(&labels, real(arm.trials));
         }
     }
     let help = "Evidence against the canary as a share of what rolls it back.";
@@ -167,7 +167,7 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
         };
         let ratio = (judgement.evidence / judgement.threshold).clamp(0.0, 1.0);
         let ratio = if ratio.is_nan() { 0.0 } else { ratio };
-        text.sample("", &[("split", split.name.as_str())], ratio);
+        text.sample(&[("split", split.name.as_str())], ratio);
     }
 }
 

@@ -1,14 +1,19 @@
-//! A writer of the Prometheus text format 0.0.4.
+//! The families of one scrape, and their text, which the `prometheus` crate writes.
 //!
-//! Our own and not the `prometheus` crate's: our counts live in workers and control, so there is
-//! nothing to register, and a scrape is one walk over them.
+//! There is no registry: our counts live in workers and control, so a scrape is one walk over
+//! them.
 
-use std::fmt::Write as _;
+use prometheus::{
+    TextEncoder,
+    proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
+};
+
+use crate::model::number::real;
 
 /// What a family is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It only rises; its samples end in `_total`.
+    /// It only rises; its name ends in `_total`.
     Counter,
     /// It goes up and down.
     Gauge,
@@ -16,12 +21,11 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// The text so far.
+/// The families so far.
 #[derive(Debug)]
 pub(super) struct Text {
     prefix: String,
-    family: String,
-    out: String,
+    families: Vec<(Kind, MetricFamily)>,
     series: usize,
 }
 
@@ -35,8 +39,7 @@ impl Text {
         };
         Self {
             prefix,
-            family: String::new(),
-            out: String::new(),
+            families: Vec::new(),
             series: 0,
         }
     }
@@ -51,75 +54,92 @@ impl Text {
         self.begin(name.to_owned(), kind, help);
     }
 
-    fn begin(&mut self, family: String, kind: Kind, help: &str) {
-        let (suffix, kind) = match kind {
-            Kind::Counter => ("_total", "counter"),
-            Kind::Gauge => ("", "gauge"),
-            Kind::Histogram => ("", "histogram"),
+    fn begin(&mut self, name: String, kind: Kind, help: &str) {
+        let mut family = MetricFamily::default();
+        let (name, field) = match kind {
+            Kind::Counter => (name + "_total", MetricType::COUNTER),
+            Kind::Gauge => (name, MetricType::GAUGE),
+            Kind::Histogram => (name, MetricType::HISTOGRAM),
         };
-        let name = format!("{family}{suffix}");
-        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        self.family = family;
+        family.set_name(name);
+        family.set_help(help.to_owned());
+        family.set_field_type(field);
+        self.families.push((kind, family));
     }
 
-    /// One sample of the family; label values come from the file or from closed sets.
-    pub(super) fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
-        self.out.push_str(&self.family);
-        self.out.push_str(suffix);
-        let mut before = '{';
-        for (name, value) in labels {
-            self.out.push(before);
-            self.out.push_str(name);
-            self.out.push_str("=\"");
-            self.escaped(value);
-            self.out.push('"');
-            before = ',';
+    /// One sample of a counter or a gauge; label values come from the file or from closed sets.
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
+        let Some((kind, family)) = self.families.last_mut() else {
+            return;
+        };
+        let mut metric = Metric::from_label(pairs(labels));
+        if *kind == Kind::Counter {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
         }
-        if !labels.is_empty() {
-            self.out.push('}');
-        }
-        let value = Shown(value);
-        self.line(format_args!(" {value}\n"));
+        family.mut_metric().push(metric);
         self.series += 1;
     }
 
-    /// How many samples were written.
+    /// One histogram: upper bounds in seconds with cumulative counts, the sum, and how many in all.
+    pub(super) fn histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: impl IntoIterator<Item = (f64, u64)>,
+        sum: f64,
+        all: u64,
+    ) {
+        let bucket = |(bound, count)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(count);
+            bucket
+        };
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.into_iter().map(bucket).collect());
+        histogram.set_sample_sum(sum);
+        histogram.set_sample_count(all);
+        // The text has a series more for `+Inf`, one for the sum and one for the count.
+        self.series += histogram.get_bucket().len() + 3;
+        let mut metric = Metric::from_label(pairs(labels));
+        metric.set_histogram(histogram);
+        if let Some((_, family)) = self.families.last_mut() {
+            family.mut_metric().push(metric);
+        }
+    }
+
+    /// How many series were added.
     pub(super) const fn series(&self) -> usize {
         self.series
     }
 
-    /// The whole text.
+    /// The whole text; families without a sample are left out.
     pub(super) fn finish(self) -> String {
-        self.out
-    }
-
-    fn escaped(&mut self, value: &str) {
-        for c in value.chars() {
-            match c {
-                '\\' => self.out.push_str("\\\\"),
-                '"' => self.out.push_str("\\\""),
-                '\n' => self.out.push_str("\\n"),
-                c => self.out.push(c),
-            }
-        }
-    }
-
-    fn line(&mut self, arguments: std::fmt::Arguments<'_>) {
-        // Writing to a String cannot fail.
-        let _cannot_fail = self.out.write_fmt(arguments);
+        let families = self.families.into_iter().map(|(_, family)| family);
+        let families: Vec<_> = families.filter(|it| !it.get_metric().is_empty()).collect();
+        let text = TextEncoder::new().encode_to_string(&families);
+        text.unwrap_or_else(|error| format!("# metrics cannot be written: {error}\n"))
     }
 }
 
-/// A number as Prometheus spells it.
-struct Shown(f64);
+fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}
 
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_infinite() {
-            return f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
-        }
-        self.0.fmt(f)
-    }
+/// Microseconds as the seconds of a bucket's bound.
+pub(super) fn seconds(micros: u64) -> f64 {
+    real(micros) / 1e6
 }
 
 #[cfg(test)]
@@ -130,13 +150,23 @@ mod tests {
     fn a_family_is_written_as_scrapers_read_it() {
         let mut text = Text::new("serin");
         text.family("requests", Kind::Counter, "What it is.");
-        text.sample("_total", &[("split", "shop"), ("odd", "a\"b\\c\nd")], 3.0);
-        text.sample("_total", &[], f64::INFINITY);
+        text.sample(&[("split", "shop"), ("odd", "a\"b\\c\nd")], 3.0);
+        text.sample(&[], f64::INFINITY);
+        text.family("nothing", Kind::Gauge, "Left out.");
+        text.family("wait_seconds", Kind::Histogram, "How long.");
+        text.histogram(&[("split", "shop")], [(0.001, 1), (1.0, 2)], 2.5, 3);
         let expected = "# HELP serin_requests_total What it is.\n\
                         # TYPE serin_requests_total counter\n\
                         serin_requests_total{split=\"shop\",odd=\"a\\\"b\\\\c\\nd\"} 3\n\
-                        serin_requests_total +Inf\n";
-        assert_eq!(text.series(), 2);
+                        serin_requests_total inf\n\
+                        # HELP serin_wait_seconds How long.\n\
+                        # TYPE serin_wait_seconds histogram\n\
+                        serin_wait_seconds_bucket{split=\"shop\",le=\"0.001\"} 1\n\
+                        serin_wait_seconds_bucket{split=\"shop\",le=\"1\"} 2\n\
+                        serin_wait_seconds_bucket{split=\"shop\",le=\"+Inf\"} 3\n\
+                        serin_wait_seconds_sum{split=\"shop\"} 2.5\n\
+                        serin_wait_seconds_count{split=\"shop\"} 3\n";
+        assert_eq!(text.series(), 7);
         assert_eq!(text.finish(), expected);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::text::{Kind, Text};
+use super::text::{Kind, Text, seconds};
 use crate::{
     control::{SeriesKey, Totals},
     measure::{AttemptLabel, Cell, Latencies, RequestLabel},
@@ -13,21 +13,9 @@ use crate::{
 };
 
 /// Upper edges of the classic buckets: microseconds, and how `le` spells them in seconds.
-const BUCKETS: [(u64, &str); 14] = [
-    (1_000, "0.001"),
-    (2_500, "0.0025"),
-    (5_000, "0.005"),
-    (10_000, "0.01"),
-    (25_000, "0.025"),
-    (50_000, "0.05"),
-    (100_000, "0.1"),
-    (250_000, "0.25"),
-    (500_000, "0.5"),
-    (1_000_000, "1"),
-    (2_500_000, "2.5"),
-    (5_000_000, "5"),
-    (10_000_000, "10"),
-    (30_000_000, "30"),
+const BUCKETS: [u64; 14] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000, 30_000_000,
 ];
 /// What one split, version and route may cost: code classes times outcomes.
 const COST: usize = 30;
@@ -160,7 +148,7 @@ fn requests(text: &mut Text, totals: &Totals, series: &BTreeMap<Key<'_>, Cell>) 
                 ("code_class", label.code_class.as_str()),
                 ("outcome", label.outcome.as_str()),
             ]);
-            text.sample("_total", &labels, real(count));
+            text.sample(&labels, real(count));
         }
     }
 }
@@ -184,7 +172,7 @@ fn attempts(text: &mut Text, series: &BTreeMap<Key<'_>, Cell>) {
                 ("outcome", label.outcome.as_str()),
                 ("reason", label.reason.as_str()),
             ];
-            text.sample("_total", &labels, real(count));
+            text.sample(&labels, real(count));
         }
     }
 }
@@ -215,13 +203,7 @@ fn histograms(
         let latencies = chosen(cell);
         let all = latencies.count();
         let at_most = |micros| all - latencies.count_above(Duration::from_micros(micros));
-        let buckets = BUCKETS.iter().map(|(micros, le)| (*le, at_most(*micros)));
-        for (le, count) in buckets.chain([("+Inf", all)]) {
-            let mut labels = labels.clone();
-            labels.push(("le", le));
-            text.sample("_bucket", &labels, real(count));
-        }
-        text.sample("_sum", labels, latencies.sum_seconds());
-        text.sample("_count", labels, real(all));
+        let buckets = BUCKETS.map(|micros| (seconds(micros), at_most(micros)));
+        text.histogram(labels, buckets, latencies.sum_seconds(), all);
     }
 }
