@@ -105,7 +105,8 @@ impl Listeners {
         })
     }
 
-    /// Begins to accept on sockets that are bound already.
+    /// Begins to accept on sockets that are bound already. The plan may be a later one than they
+    /// were bound for; [`Listeners::follow`] does the rest.
     pub(crate) fn open(
         &self,
         worker: &Rc<Worker>,
@@ -117,7 +118,6 @@ impl Listeners {
                 self.accept_on(worker, settings, socket);
             }
         }
-        *self.followed.borrow_mut() = Some(Arc::clone(listeners));
     }
 
     /// Opens and closes listeners as the plan has them; does nothing while the plan's are the same.

@@ -1,14 +1,22 @@
 //! How the data plane goes down, and how it follows its plan's listeners.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{io::AsyncWriteExt, net::TcpListener, sync::Notify};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::timeout,
+};
 
 use crate::support::{
     client::Client,
     origin::{Origin, ok, request},
     proxy::proxy,
 };
+
+/// Longer than anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_drain_lets_requests_finish_and_ends_idle_connections() {
@@ -55,14 +63,40 @@ async fn listeners_open_and_close_with_the_plan() {
         second.address = free;
         world.config.listeners = vec![second];
     });
-    let mut client = loop {
-        if tokio::net::TcpStream::connect(free).await.is_ok() {
-            break Client::connect(free).await;
-        }
-        tokio::task::yield_now().await;
-    };
+    until_open(free).await;
+    let mut client = Client::connect(free).await;
     assert_eq!(client.get("/", "").await.text(), "here");
-    while tokio::net::TcpStream::connect(first).await.is_ok() {
-        tokio::task::yield_now().await;
+    let closing = async {
+        while TcpStream::connect(first).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, closing).await.expect("it stays open");
+}
+
+#[tokio::test]
+async fn a_plan_that_changes_while_workers_start_is_followed() {
+    let origin = Origin::saying("here").await;
+    for _ in 0..10 {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let second = free.local_addr().unwrap();
+        drop(free);
+        let mut proxy = proxy(&[origin.address], &[], 0, "");
+        // The workers' threads may not have run yet.
+        proxy.change(|world| {
+            world.config.listeners[0].name = serin::model::ListenerName::new("second").unwrap();
+            world.config.listeners[0].address = second;
+        });
+        until_open(second).await;
     }
+}
+
+/// Waits until somebody listens.
+async fn until_open(address: SocketAddr) {
+    let opening = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, opening).await.unwrap();
 }
