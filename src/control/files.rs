@@ -9,7 +9,7 @@ use super::{
     turn::{Before, Turn},
 };
 use crate::{
-    config::{Problems, Split},
+    config::{Config, Problems, Split},
     discover::Discovered,
     model::{Epoch, Moment, UpstreamName},
     rollout::{Event as RolloutEvent, Origin, Phase, Rollout},
@@ -40,6 +40,7 @@ impl Control {
         }
         self.file.loaded_at = now;
         know_at_once(&mut self.in_force.endpoints, &config, now);
+        let waiting = at_next_start(&self.in_force.config, &config);
         self.in_force.config = Arc::new(config);
         self.in_force.secrets.files = secrets;
         let config = Arc::clone(&self.in_force.config);
@@ -52,15 +53,18 @@ impl Control {
         }
         self.outlets.config.send_replace(config);
         turn.is_plan_stale = true;
-        let text = if warnings.list.is_empty() {
-            "the file is in force".to_owned()
-        } else {
-            format!("the file is in force, with warnings:\n{warnings}")
-        };
-        turn.news.insert(
-            0,
-            about_file(now, "config_loaded", text, !warnings.list.is_empty()),
-        );
+        let mut parts = vec!["the file is in force".to_owned()];
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            parts.push(format!("at the next start only: {keys}"));
+        }
+        if !warnings.list.is_empty() {
+            parts.push(format!("with warnings:\n{warnings}"));
+        }
+        let text = parts.join("; ");
+        let is_odd = !(warnings.list.is_empty() && waiting.is_empty());
+        turn.news
+            .insert(0, about_file(now, "config_loaded", text, is_odd));
     }
 
     /// Keeps what is known of splits that the file does not have any more.
@@ -182,4 +186,16 @@ fn about_source_with(at: Moment, what: &'static str, text: String, is_warning: b
         text,
         is_warning,
     }
+}
+
+/// The keys that changed and are read at the start only.
+fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
+    let keys = [
+        ("admin", old.admin != new.admin),
+        ("workers", old.workers != new.workers),
+        ("state_dir", old.state_dir != new.state_dir),
+        ("access_log", old.access_log != new.access_log),
+    ];
+    let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(key, _)| key).collect()
 }

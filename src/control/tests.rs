@@ -332,6 +332,20 @@ fn a_save_elsewhere_never_moves_a_split() {
 }
 
 #[test]
+fn a_key_that_is_read_at_the_start_only_is_told() {
+    let mut desk = Desk::of(shop(10), None);
+    let mut news = desk.handle.news();
+    let mut changed = loaded(2, vec![shop(10)]);
+    changed.config.workers = Some(7);
+    desk.on(Event::Configured(Box::new(changed)));
+    let told = news.try_recv().unwrap();
+    assert!(
+        told.text.contains("at the next start only: workers"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn people_are_answered_when_it_is_in_force_or_told_why_not() {
     let mut desk = Desk::of(shop(10), None);
     let done = desk.ask(Command::SetWeight(share(50)), None).unwrap();
