@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{AttemptLabel, Cell, CellKey, Gauges, Latencies, RequestLabel, Sample};
-use crate::model::{Moment, Outcome, Role, SplitKey, Stage};
+use crate::model::{Moment, Outcome, SplitKey, Stage};
 
 /// How many ids of failed requests one cell of one sample keeps.
 const FAILED_IDS_MAX: usize = 8;
@@ -164,15 +164,5 @@ impl Recorder {
 
     fn cell(&mut self, key: CellKey) -> &mut Cell {
         self.cells.entry(key).or_default()
-    }
-}
-
-impl Recorder {
-    /// Judged attempts under way for one part of a split.
-    pub fn in_flight(&self, split: SplitKey, role: Role) -> usize {
-        self.flights
-            .iter()
-            .filter(|(_, (key, _))| key.split == split && key.role == role)
-            .count()
     }
 }
