@@ -157,6 +157,7 @@ impl Course {
             requests: trials,
             failures,
             latency,
+            routes: Vec::new(),
         };
         let mut analysis = kept.unwrap_or_else(|| Analysis::new(wanted, &baseline, now));
         if is_new || !is_same_stage {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     measure::{Cell, Latencies},
-    model::{Moment, Share, Stage, number::real_len},
+    model::{Moment, RouteName, Share, Stage, number::real_len},
 };
 
 /// How often stakes are chosen anew.
@@ -28,6 +28,22 @@ const YOUNG: f64 = 2_000.0;
 /// Stable's recent past, before a stage; empty if there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Baseline {
+    /// Judged requests.
+    pub requests: u64,
+    /// Of those, failures.
+    pub failures: u64,
+    /// Their latencies.
+    pub latency: Latencies,
+    /// The same by route, in the order in which [`Evidence::absorb_route`] numbers them. With
+    /// fewer than two nothing is judged by route.
+    pub routes: Vec<RouteBaseline>,
+}
+
+/// One route's recent past on stable.
+#[derive(Debug, Clone)]
+pub struct RouteBaseline {
+    /// Its name.
+    pub name: RouteName,
     /// Judged requests.
     pub requests: u64,
     /// Of those, failures.

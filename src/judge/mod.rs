@@ -28,13 +28,17 @@ mod weigh;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
+
 pub use bet::{Counts, Factors, Margin, Trials, factors};
 pub use criteria::{Block, Criteria, QUANTILES, Rule, RuleAction, RuleMetric, Weights};
 pub use dispersion::Dispersion;
-pub use evidence::{Arm, Baseline, Evidence, Stratum, Tick};
+pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
 pub use forecast::{requests_to_fail, requests_to_pass};
 pub use verdict::judge;
 pub use weigh::Failure;
+
+use crate::model::RouteName;
 
 /// What the judge says of a rollout so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -76,6 +80,42 @@ pub struct Judgement {
     /// Canary requests still needed for a pass in this stage if the canary is as good as stable;
     /// `None`: cannot be said.
     pub canary_requests_needed: Option<u64>,
+    /// The route that the cause was found on; `None`: on all together.
+    pub route: Option<RouteName>,
+    /// Every test's part of the evidence, the largest first.
+    pub parts: Vec<Part>,
+    /// Canary requests that failed beyond what the error margin tolerates, since the rollout began.
+    pub harm: f64,
+    /// Judged canary requests a second, lately.
+    pub pace: f64,
+    /// Ids of the canary's first failed requests, a few.
+    pub first_failed: Vec<u64>,
+    /// The one endpoint of several that makes the canary look bad; the caller knows endpoints.
+    pub suspect: Option<Suspect>,
+}
+
+/// One test's part of the evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The cause it stands for, as in [`Judgement::cause`].
+    pub cause: String,
+    /// On this route; `None`: on all together.
+    pub route: Option<RouteName>,
+    /// Its weight times its capital.
+    pub evidence: f64,
+    /// Hits of the canary.
+    pub hits: u64,
+}
+
+/// One endpoint that is bad among good ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suspect {
+    /// Which.
+    pub address: SocketAddr,
+    /// Its failures and judged requests.
+    pub counts: (u64, u64),
+    /// Those of the canary's other endpoints together.
+    pub others: (u64, u64),
 }
 
 /// Why evidence cannot be trusted for now. A rollback stays possible, a promotion does not.
@@ -118,4 +158,6 @@ pub struct MetricJudgement {
     pub margin: f64,
     /// This metric's part of the evidence.
     pub evidence: f64,
+    /// It is shown and told, but can neither roll back nor hold.
+    pub is_dry_run: bool,
 }

@@ -123,6 +123,7 @@ fn silence_is_never_a_pass_and_a_healthy_canary_is() {
         requests: 5_000,
         failures: 25,
         latency: Latencies::new(),
+        ..Baseline::default()
     };
     let mut silent = Evidence::new(&criteria, &history, at(0));
     let mut healthy = Evidence::new(&criteria, &history, at(0));
@@ -307,6 +308,7 @@ fn a_canary_with_the_whole_traffic_is_still_watched() {
         requests: 5_000,
         failures: 25,
         latency: Latencies::new(),
+        ..Baseline::default()
     };
     let lived = |failures| {
         let mut evidence = Evidence::new(&criteria, &history, at(0));

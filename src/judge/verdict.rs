@@ -64,6 +64,7 @@ pub fn judge(evidence: &Evidence, criteria: &Criteria) -> Judgement {
         invalid,
         canary_requests,
         canary_requests_needed: needed,
+        ..Judgement::default()
     }
 }
 
@@ -210,6 +211,7 @@ impl Evidence {
                 interval: difference(counts),
                 margin: self.margin_of(name).edge(stable) - stable,
                 evidence: of_metric.map(|part| part.evidence).sum(),
+                is_dry_run: false,
             });
         }
         metrics

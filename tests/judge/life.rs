@@ -163,6 +163,7 @@ impl Life {
             requests,
             failures: cell.failures,
             latency: cell.latency,
+            ..Baseline::default()
         }
     }
 

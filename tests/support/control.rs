@@ -273,6 +273,7 @@ fn judgement() -> Judgement {
             interval: (-0.001, 0.007),
             margin: 0.0005,
             evidence: 12.5,
+            is_dry_run: false,
         }],
         ..Judgement::default()
     }
