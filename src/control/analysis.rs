@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     config::{AbsoluteAction, AbsoluteMetric, Split},
     judge::{
-        Arm, Baseline, Block, Criteria, Evidence, Judgement, Margin, Rule, RuleAction, RuleMetric,
-        Stratum, Tick, judge,
+        Arm, Baseline, Block, Criteria, Evidence, Judgement, Margin, QUANTILES, Rule, RuleAction,
+        RuleMetric, Stratum, Tick, judge,
     },
     measure::{Cell, Latencies},
     model::{Moment, Role, Share, Stage},
@@ -131,6 +131,7 @@ pub(super) fn criteria(split: &Split) -> Criteria {
         },
         min_requests: rule.min_requests,
         window: rule.window,
+        breaches: (1, 1),
         action: match rule.action {
             AbsoluteAction::Rollback => RuleAction::Rollback,
             AbsoluteAction::Hold => RuleAction::Hold,
@@ -142,7 +143,7 @@ pub(super) fn criteria(split: &Split) -> Criteria {
             ratio: written.error_rate.ratio,
             absolute: written.error_rate.absolute,
         },
-        latency_margin: written.latency_margin,
+        latency_margins: [written.latency_margin; QUANTILES.len()],
         min_requests: written.min_requests,
         warm_up: written.warm_up,
         block: Block {
