@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::analysis::{Analysis, InFlight, criteria};
+use super::analysis::{Analysis, InFlight};
 use crate::{
     config::Split,
     judge::{Baseline, Judgement},
@@ -13,7 +13,7 @@ use crate::{
         number::real,
     },
     plan::Shift,
-    rollout::{Decisions, Event, Rollout},
+    rollout::{Decisions, Event, Rollout, criteria},
 };
 
 /// How many stages late samples can still name. Older ones are counted where the oldest is.

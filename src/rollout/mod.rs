@@ -11,6 +11,7 @@ mod act;
 mod advance;
 mod command;
 mod configure;
+mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod history;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use self::{
     command::Command,
+    criteria::criteria,
     history::{Entry, History},
     phase::Phase,
     state::{Position, Standing, State},
