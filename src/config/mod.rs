@@ -27,10 +27,10 @@ pub use self::{
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Cidr, Config,
-        Cookie, Drain, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, LogPath, Match,
-        Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch, RateMargin,
-        Rollout, SameSite, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, Upstream,
-        UpstreamTimeouts,
+        Cookie, Drain, DryRun, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, LogPath,
+        Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch,
+        RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
+        Sticky, Upstream, UpstreamTimeouts,
     },
 };
 use self::{

@@ -16,6 +16,7 @@ mod files;
 mod handle;
 mod journal;
 mod open;
+mod pasts;
 mod publish;
 mod reload;
 mod report;
