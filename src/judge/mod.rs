@@ -14,6 +14,7 @@ mod estimate;
 mod evidence;
 mod forecast;
 mod latency;
+mod marks;
 mod mixture;
 mod restarts;
 mod routes;
