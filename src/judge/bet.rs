@@ -17,7 +17,7 @@
 //! projection: that one also bets on the coin itself, and then an error of one per cent in the
 //! share breaks the promise (measured; docs/judge.md).
 
-use crate::model::number::real;
+use crate::model::number::{real, single_down};
 
 /// How far a stake may go towards ruin.
 const BOLDNESS: f64 = 0.98;
@@ -142,6 +142,37 @@ impl Factors {
         let of_canary = canary * self.canary_hit + (1.0 - canary) * self.canary_miss;
         let of_stable = stable * self.stable_hit + (1.0 - stable) * self.stable_miss;
         of_canary + of_stable * (1.0 - share) / share
+    }
+}
+
+/// Factors in half the memory, rounded down: a bet that pays a little less is fair, too.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Compact {
+    canary_hit: f32,
+    canary_miss: f32,
+    stable_hit: f32,
+    stable_miss: f32,
+}
+
+impl Compact {
+    /// These factors, none of them higher.
+    pub(super) fn of(factors: Factors) -> Self {
+        Self {
+            canary_hit: single_down(factors.canary_hit),
+            canary_miss: single_down(factors.canary_miss),
+            stable_hit: single_down(factors.stable_hit),
+            stable_miss: single_down(factors.stable_miss),
+        }
+    }
+
+    /// The factors that are in force.
+    pub(super) fn factors(self) -> Factors {
+        Factors {
+            canary_hit: self.canary_hit.into(),
+            canary_miss: self.canary_miss.into(),
+            stable_hit: self.stable_hit.into(),
+            stable_miss: self.stable_miss.into(),
+        }
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) struct ErrorTests {
     errors: Mixture,
     critical: Mixture,
     /// Of the whole only.
-    worse: Option<Mixture>,
-    slo: Option<Mixture>,
+    worse: Option<Box<Mixture>>,
+    slo: Option<Box<Mixture>>,
     requests_guess: Guess,
     units_guess: Guess,
     totals: ErrorCounts,
@@ -74,11 +74,11 @@ impl ErrorTests {
         Self {
             errors: slow(Null::Relative(criteria.errors)),
             critical,
-            worse: is_whole.then(|| slow(Null::Relative(Margin::NONE))),
+            worse: is_whole.then(|| Box::new(slow(Null::Relative(Margin::NONE)))),
             slo: criteria
                 .slo_errors
                 .filter(|_| is_whole)
-                .map(|limit| slow(Null::Fixed(limit))),
+                .map(|limit| Box::new(slow(Null::Fixed(limit)))),
             requests_guess: guess,
             units_guess: guess,
             totals: ErrorCounts::default(),
@@ -90,7 +90,7 @@ impl ErrorTests {
         let more = self.worse.iter_mut().chain(&mut self.slo);
         [&mut self.errors, &mut self.critical]
             .into_iter()
-            .chain(more)
+            .chain(more.map(|test| &mut **test))
             .for_each(act);
     }
 
@@ -98,7 +98,7 @@ impl ErrorTests {
     pub(super) fn start(&mut self) {
         self.errors.start();
         let more = self.worse.iter_mut().chain(&mut self.slo);
-        more.for_each(Mixture::start);
+        more.for_each(|test| test.start());
     }
 
     /// From now on the evidence of the slow tests is divided by this.
@@ -171,7 +171,7 @@ impl ErrorTests {
 
     /// The evidence against any difference.
     pub(super) fn worse(&self) -> f64 {
-        self.worse.as_ref().map_or(0.0, Mixture::value)
+        self.worse.as_ref().map_or(0.0, |test| test.value())
     }
 
     /// Every test's part of the evidence.

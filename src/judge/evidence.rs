@@ -126,7 +126,7 @@ impl Evidence {
     /// Begins a stage: the proof of safety begins anew, thresholds follow stable's recent past,
     /// and harm may begin here. The evidence of harm goes on.
     pub fn begin_stage(&mut self, stage: Stage, share: Share, baseline: &Baseline, at: Moment) {
-        self.open(stage, share, at);
+        self.open(stage, share);
         for guard in &mut self.guards {
             guard.restart();
         }
@@ -158,14 +158,9 @@ impl Evidence {
     /// Takes a tick: all requests together.
     pub fn absorb(&mut self, tick: &Tick<'_>) {
         for stratum in tick.strata {
-            self.open(stratum.stage, stratum.share, tick.from);
+            self.open(stratum.stage, stratum.share);
         }
         let decay = Decay::after(tick.to.since(tick.from), self.criteria.half_life);
-        let is_named = |stage| tick.strata.iter().any(|stratum| stratum.stage == stage);
-        if self.stages.close(is_named, tick.to) {
-            self.whole.close_earlier();
-            self.routes.each(Strand::close_earlier);
-        }
         let counted = self.whole.count(tick, &self.stages, &self.criteria);
         self.see_assignments(tick, &counted, decay);
         self.weighed.count(tick, &self.stages);
@@ -193,9 +188,10 @@ impl Evidence {
             return;
         };
         let counted = strand.count(tick, &self.stages, &self.criteria);
-        if let Some(coin) = coin {
-            let clumps = self.criteria.tempers_latency.then_some(self.clumps);
-            strand.refit_if_due(tick.to, coin, clumps);
+        if let Some(coin) = coin
+            && strand.refit_if_due(tick.to, coin)
+        {
+            strand.latency.disperse(self.whole.latency.divisors());
         }
         if self.is_warm {
             strand.start();
@@ -217,8 +213,8 @@ impl Evidence {
         self.routes.len()
     }
 
-    fn open(&mut self, stage: Stage, share: Share, at: Moment) {
-        if self.stages.open(stage, share, at) {
+    fn open(&mut self, stage: Stage, share: Share) {
+        if self.stages.open(stage, share) {
             self.whole.shift();
             self.routes.each(Strand::shift);
             for guard in &mut self.guards {
@@ -255,9 +251,15 @@ impl Evidence {
 
     fn refit_if_due(&mut self, now: Moment) {
         let Some(coin) = self.coin() else { return };
-        let clumps = self.criteria.tempers_latency.then_some(self.clumps);
-        if !self.whole.refit_if_due(now, coin, clumps) {
+        if !self.whole.refit_if_due(now, coin) {
             return;
+        }
+        if let Some(share) = coin.1.filter(|_| self.criteria.tempers_latency) {
+            let clumps = self
+                .whole
+                .latency
+                .clumps(self.clumps * share / (1.0 - share));
+            self.whole.latency.disperse(clumps);
         }
         for guard in &mut self.guards {
             let Some(share) = coin.1 else {

@@ -76,9 +76,10 @@ struct Slo {
 pub(super) struct LatencyTests {
     tests: [Mixture; TESTS],
     critical: Option<(Mixture, &'static str)>,
-    slo: Option<Slo>,
+    slo: Option<Box<Slo>>,
     guesses: [Guess; MARKS],
-    scatters: [Scatter; TESTS],
+    /// Of the whole only: clumps are the endpoints', whatever the route.
+    scatters: Option<Box<[Scatter; TESTS]>>,
     divisors: [f64; TESTS],
     totals: [Counts; MARKS],
     thresholds: Option<Thresholds>,
@@ -100,21 +101,21 @@ impl LatencyTests {
             let quantile = QUANTILES
                 .iter()
                 .position(|known| *known >= promise.quantile);
-            Slo {
+            Box::new(Slo {
                 fixed: slow(Null::Fixed(1.0 - promise.quantile)),
                 worse: slow(Null::Relative(Margin::NONE)),
                 name: quantile
                     .and_then(|at| SLO_NAMES.get(at))
                     .copied()
                     .unwrap_or_default(),
-            }
+            })
         });
         Self {
             tests: std::array::from_fn(|_| test.clone()),
             critical,
             slo,
             guesses: [Guess::new(0.0, 1.0); MARKS],
-            scatters: [Scatter::default(); TESTS],
+            scatters: (extent == Extent::Whole).then(Box::default),
             divisors: [1.0; TESTS],
             totals: [Counts::default(); MARKS],
             thresholds: None,
@@ -135,7 +136,8 @@ impl LatencyTests {
                 Guess::new(above / all, all.min(HISTORY_MAX))
             };
         }
-        self.scatters.iter_mut().for_each(Scatter::cut);
+        let scatters = self.scatters.iter_mut().flat_map(|all| all.iter_mut());
+        scatters.for_each(Scatter::cut);
         self.totals = [Counts::default(); MARKS];
         self.thresholds = Some(thresholds);
         if let Some((critical, _)) = &mut self.critical {
@@ -174,7 +176,10 @@ impl LatencyTests {
     pub(super) fn each(&mut self, act: impl Fn(&mut Mixture)) {
         let critical = self.critical.iter_mut().map(|(test, _)| test);
         let slo = self.slo.iter_mut();
-        let slo = slo.flat_map(|slo| [&mut slo.fixed, &mut slo.worse]);
+        let slo = slo.flat_map(|slo| {
+            let Slo { fixed, worse, .. } = &mut **slo;
+            [fixed, worse]
+        });
         self.tests
             .iter_mut()
             .chain(critical)
@@ -217,14 +222,24 @@ impl LatencyTests {
         }
     }
 
-    /// Divides the evidence from now on by stable's clumps, those of the canary being `size` times
-    /// as large.
-    pub(super) fn temper(&mut self, size: f64) {
-        let each = self.tests.iter_mut().zip(&self.scatters);
-        for ((test, scatter), divisor) in each.zip(&mut self.divisors) {
-            *divisor = scatter.divisor(size);
-            test.disperse(*divisor);
+    /// What the evidence is to be divided by for stable's clumps, those of the canary being `size`
+    /// times as large.
+    pub(super) fn clumps(&self, size: f64) -> [f64; TESTS] {
+        let scatters = self.scatters.as_ref();
+        scatters.map_or([1.0; TESTS], |all| all.map(|scatter| scatter.divisor(size)))
+    }
+
+    /// Divides the evidence of each test by this from now on.
+    pub(super) fn disperse(&mut self, divisors: [f64; TESTS]) {
+        self.divisors = divisors;
+        for (test, divisor) in self.tests.iter_mut().zip(divisors) {
+            test.disperse(divisor);
         }
+    }
+
+    /// What the evidence of each test is divided by.
+    pub(super) const fn divisors(&self) -> [f64; TESTS] {
+        self.divisors
     }
 
     /// What the evidence of a test is divided by.
@@ -264,7 +279,8 @@ impl LatencyTests {
         for (guess, sum) in self.guesses.iter_mut().zip(sums) {
             guess.learn(sum.stable, decay);
         }
-        for (scatter, sum) in self.scatters.iter_mut().zip(sums) {
+        let scatters = self.scatters.iter_mut().flat_map(|all| all.iter_mut());
+        for (scatter, sum) in scatters.zip(sums) {
             scatter.learn(ends, sum.stable, decay);
         }
     }

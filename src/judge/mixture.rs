@@ -12,7 +12,7 @@
 //! only on earlier ticks.
 
 use super::{
-    bet::{Counts, Factors, Margin, factors},
+    bet::{Compact, Counts, Factors, Margin, factors},
     criteria::Block,
     stages::SLOTS,
     stats::{exp, log_add, scale_odds},
@@ -66,8 +66,8 @@ pub(super) struct Mixture {
     block_has_hit: bool,
     /// Capital of restarts that waits for the next block.
     waiting: f64,
-    /// By slot; a slot that was never fitted stakes nothing.
-    bets: Vec<[Factors; COUNT]>,
+    /// By slot.
+    bets: [[Compact; COUNT]; SLOTS],
 }
 
 impl Mixture {
@@ -87,7 +87,7 @@ impl Mixture {
             block_is_fresh: true,
             block_has_hit: false,
             waiting: 0.0,
-            bets: Vec::new(),
+            bets: [[Compact::default(); COUNT]; SLOTS],
         }
     }
 
@@ -138,26 +138,14 @@ impl Mixture {
 
     /// A stage begins: what was the newest is the one before.
     pub(super) fn shift(&mut self) {
-        if !self.bets.is_empty() {
-            self.bets.insert(0, [Factors::default(); COUNT]);
-            self.bets.truncate(SLOTS);
-        }
-    }
-
-    /// Nothing comes from earlier stages any more.
-    pub(super) fn close_earlier(&mut self) {
-        self.bets.truncate(1);
-        self.bets.shrink_to_fit();
+        self.bets.rotate_right(1);
+        self.rest();
     }
 
     fn stake(&mut self, bet: impl Fn(f64) -> Factors) {
-        if self.bets.is_empty() {
-            self.bets = vec![[Factors::default(); COUNT]];
-        }
-        if let Some(bets) = self.bets.first_mut() {
-            bets.iter_mut()
-                .zip(TIMES)
-                .for_each(|(staked, times)| *staked = bet(times));
+        let [newest, ..] = &mut self.bets;
+        for (staked, times) in newest.iter_mut().zip(TIMES) {
+            *staked = Compact::of(bet(times));
         }
     }
 
@@ -192,7 +180,7 @@ impl Mixture {
                 continue;
             };
             for (running, bet) in self.running.iter_mut().zip(bets) {
-                *running += bet.of(counts) / self.dispersion;
+                *running += bet.factors().of(counts) / self.dispersion;
             }
         }
     }

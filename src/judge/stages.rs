@@ -3,18 +3,16 @@
 //! The newest stage is slot 0, the one before it slot 1; outcomes of older ones are left out. What
 //! the tests keep by slot moves along when a stage opens.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use super::{
     estimate::Decay,
     stats::{exp, ln_beta},
 };
-use crate::model::{Moment, Share, Stage, number::real};
+use crate::model::{Share, Stage, number::real};
 
 /// How many stages are remembered.
 pub(super) const SLOTS: usize = 2;
-/// How long an earlier stage is kept after its last outcome.
-const LINGER: Duration = Duration::from_mins(1);
 /// How many assignments the configured share is worth, and the same in users.
 const SHRINK: f64 = 1_000.0;
 const SHRINK_STICKY: f64 = 50.0;
@@ -32,8 +30,6 @@ pub(super) struct Slot {
     seen: (f64, f64),
     /// Assignments to the canary and to stable since the stage began.
     assigned: (u64, u64),
-    /// The end of the last tick that named it.
-    named: Moment,
 }
 
 impl Slot {
@@ -76,7 +72,7 @@ pub(super) struct Stages(VecDeque<Slot>);
 
 impl Stages {
     /// Opens a stage; false if it is known or older than the newest.
-    pub(super) fn open(&mut self, stage: Stage, share: Share, at: Moment) -> bool {
+    pub(super) fn open(&mut self, stage: Stage, share: Share) -> bool {
         if self.newest().is_some_and(|newest| stage <= newest.stage) {
             return false;
         }
@@ -86,7 +82,6 @@ impl Stages {
             share,
             seen: (0.0, 0.0),
             assigned: (0, 0),
-            named: at,
         });
         true
     }
@@ -104,17 +99,5 @@ impl Stages {
     /// The stage under way.
     pub(super) fn newest_mut(&mut self) -> Option<&mut Slot> {
         self.0.front_mut()
-    }
-
-    /// Forgets earlier stages from which nothing has come for long; true if there were any.
-    pub(super) fn close(&mut self, is_named: impl Fn(Stage) -> bool, now: Moment) -> bool {
-        let before = self.0.len();
-        for slot in self.0.iter_mut().filter(|slot| is_named(slot.stage)) {
-            slot.named = now;
-        }
-        let newest = self.newest().map(|slot| slot.stage);
-        self.0
-            .retain(|slot| Some(slot.stage) == newest || now.since(slot.named) < LINGER);
-        self.0.len() < before
     }
 }

@@ -138,12 +138,6 @@ impl Strand {
         self.fitted = None;
     }
 
-    /// Nothing comes from earlier stages any more.
-    pub(super) fn close_earlier(&mut self) {
-        self.errors.each(Mixture::close_earlier);
-        self.latency.each(Mixture::close_earlier);
-    }
-
     /// Thresholds follow stable's recent past if there is enough of it, and harm may begin now.
     pub(super) fn begin_stage(&mut self, past: &Latencies, criteria: &Criteria, at: Moment) {
         if past.count() >= criteria.latency_history {
@@ -223,13 +217,11 @@ impl Strand {
     }
 
     /// Chooses stakes if it is time; true if it was. `share` is the canary's as realised; `None`:
-    /// it has everything, and there is no coin. `clumps`: how many times stable's endpoints are
-    /// the canary's.
+    /// it has everything, and there is no coin.
     pub(super) fn refit_if_due(
         &mut self,
         now: Moment,
         (stage, share): (Stage, Option<f64>),
-        clumps: Option<f64>,
     ) -> bool {
         let trials = self.errors.guess().trials();
         let is_due = self.fitted.is_none_or(|before| {
@@ -244,9 +236,6 @@ impl Strand {
             });
             self.errors.refit(share);
             self.latency.refit(share);
-            if let Some((share, clumps)) = share.zip(clumps) {
-                self.latency.temper(clumps * share / (1.0 - share));
-            }
         }
         is_due
     }

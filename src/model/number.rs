@@ -21,6 +21,21 @@ pub const fn real(n: u64) -> f64 {
     n as f64
 }
 
+/// A real number in single precision, never higher than it was.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the precision that is lost is what is wanted"
+)]
+pub fn single_down(x: f64) -> f32 {
+    let near = x as f32;
+    if f64::from(near) > x {
+        near.next_down()
+    } else {
+        near
+    }
+}
+
 /// A length as a real number; exact up to 2^53.
 #[expect(
     clippy::as_conversions,
