@@ -26,11 +26,11 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Cidr, Config,
-        Cookie, Drain, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, LogPath, Match,
-        Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch, RateMargin,
-        Rollout, SameSite, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, Upstream,
-        UpstreamTimeouts,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Cidr,
+        Config, Cookie, Drain, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
+        ListenerTimeouts, LogPath, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
+        Override, PathMatch, RateMargin, Rollout, SameSite, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, Upstream, UpstreamTimeouts, Webhook,
     },
 };
 use self::{

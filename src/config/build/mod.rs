@@ -3,6 +3,7 @@
 //!
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
+mod rollout;
 mod split;
 
 use std::hash::Hasher;

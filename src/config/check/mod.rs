@@ -8,6 +8,7 @@
 //! *Read next:* `split.rs`.
 
 mod overlap;
+mod rollout;
 mod split;
 
 use std::{collections::HashSet, net::SocketAddr};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key, KeyInfo, Many,
-    MaxAge, Method, Node, Optional, Pause, Placed, Required, Shape, StepForm, UrlPath, Walk,
-    WarmUp, block, describe_block, word, words,
+    AutoBlock, CookieForm, CookieName, Default, DomainName, Fields, GateForm, HeaderName, HostName,
+    Key, KeyInfo, Many, MaxAge, Method, Node, Optional, Pause, Placed, Required, Shape, StepForm,
+    UrlPath, Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -151,9 +151,13 @@ block! {
         pause: Pause = Optional,
         /// Waits for the judge.
         analysis: AnalysisStepBlock = Optional,
+        /// Raises the weight by itself, as the evidence allows.
+        auto: AutoBlock = Optional,
+        /// Waits for a person (`manual`), or for the answer of a webhook.
+        gate: GateForm = Optional,
         /// Waits, watched, before the rollout ends well.
         bake: Duration = Optional,
-    } later ["mirror", "auto", "gate"]
+    } later ["mirror"]
 }
 
 block! {
