@@ -3,7 +3,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::analysis::{Analysis, InFlight, criteria};
+use super::{
+    analysis::{Analysis, InFlight, criteria},
+    gate::GateAnswer,
+};
 use crate::{
     config::Split,
     judge::{Baseline, Judgement},
@@ -59,6 +62,8 @@ pub(super) struct Course {
     pub(super) judgement: Option<Judgement>,
     pub(super) stable: Part,
     pub(super) canary: Part,
+    /// What a webhook said last of a gate.
+    pub(super) answer: Option<GateAnswer>,
     analysis: Option<Analysis>,
     stage: Stage,
     stretches: VecDeque<(Stage, Stretch)>,
@@ -74,6 +79,7 @@ impl Course {
             judgement: None,
             stable: Part::default(),
             canary: Part::default(),
+            answer: None,
             analysis: None,
             stage: Stage::default(),
             stretches: VecDeque::new(),
