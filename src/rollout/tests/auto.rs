@@ -143,14 +143,32 @@ fn a_raise_is_as_high_as_the_budget_bears() {
     assert_eq!(life.judge(30, &many), ["stepped"]);
     let reached = life.rollout.share().basis_points();
     assert!((20..=30).contains(&reached), "{reached}");
-    let mut life = Life::of(&climbing(auto()), Origin::New);
-    life.judge(1, &well(0, 0.2));
     let spent = Judgement {
         harm: 100.0,
-        ..many
+        ..many.clone()
     };
+    let mut life = Life::of(&climbing(auto()), Origin::New);
+    life.judge(1, &well(0, 0.2));
     assert_eq!(life.judge(30, &spent), ["stepped"]);
     assert!(life.rollout.share().basis_points() < reached);
+    let mut life = Life::of(&climbing(auto()), Origin::New);
+    life.judge(1, &well(0, 0.2));
+    let silent_now = Judgement {
+        pace: 0.0,
+        canary_requests: 15_000,
+        ..many
+    };
+    assert_eq!(life.judge(30, &silent_now), ["stepped"]);
+    life.has(reached);
+}
+
+#[test]
+fn evidence_that_begins_anew_is_waited_for() {
+    let mut life = Life::of(&climbing(auto()), Origin::New);
+    life.judge(1, &well(1_000, 0.1));
+    assert_eq!(life.judge(30, &well(40, 0.1)), Vec::<&str>::new());
+    assert_eq!(life.judge(30, &well(69, 0.1)), Vec::<&str>::new());
+    assert_eq!(life.judge(0, &well(70, 0.1)), ["stepped"]);
 }
 
 #[test]
