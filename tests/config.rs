@@ -144,7 +144,7 @@ fn the_reference_shows_the_true_defaults() {
         };
         let values = written.get(&path).cloned().unwrap_or_default();
         let is_shown = values.contains(&default) || path.ends_with("analysis.metrics");
-        let is_optional = path.ends_with("analysis.absolute");
+        let is_optional = path.ends_with("analysis.absolute") || path.ends_with("analysis.rules");
         assert!(
             is_shown || is_optional,
             "{path}: the default {default} is not among {values:?}"

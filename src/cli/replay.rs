@@ -16,7 +16,9 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::{
-    judge::{self, Arm, Baseline, Block, Criteria, Evidence, Judgement, Stratum, Tick, Verdict},
+    judge::{
+        self, Arm, Baseline, Block, Criteria, Evidence, Judgement, Stratum, Tick, Verdict, Weights,
+    },
     measure::{Cell, Latencies},
     model::{Moment, Share, Stage, number::whole},
 };
@@ -124,6 +126,12 @@ impl Settings {
             // Traces are to be judged as by the reference, which has none of these.
             latency_floor: Duration::ZERO,
             tempers_latency: false,
+            critical_latency: None,
+            weights: Weights {
+                critical_latency: 0.0,
+                slo: 0.10,
+                ..Weights::default()
+            },
             critical_restart: Duration::from_secs(5),
             critical_block: Block {
                 length: Duration::from_millis(250),
@@ -137,11 +145,9 @@ impl Settings {
             (self.alpha_warn, &mut criteria.alpha_warn),
             (self.err_ratio, &mut criteria.errors.ratio),
             (self.err_abs, &mut criteria.errors.absolute),
-            (self.lat_margin, &mut criteria.latency_margin),
             (self.lat_abs, &mut criteria.latency_absolute),
             (self.pass_err_ratio, &mut criteria.pass_errors.ratio),
             (self.pass_err_abs, &mut criteria.pass_errors.absolute),
-            (self.pass_lat_margin, &mut criteria.pass_latency_margin),
             (self.pass_lat_abs, &mut criteria.pass_latency_absolute),
             (self.fast_abs, &mut criteria.critical_absolute),
             (self.slow_cap, &mut criteria.block.cap),
@@ -163,6 +169,8 @@ impl Settings {
             *duration = Duration::try_from_secs_f64(seconds)
                 .with_context(|| format!("{seconds} is no number of seconds"))?;
         }
+        set_all(&mut criteria.latency_margins, self.lat_margin)?;
+        set_all(&mut criteria.pass_latency_margins, self.pass_lat_margin)?;
         criteria.slo_errors = self.slo_err.or(criteria.slo_errors);
         criteria.min_hits = self.min_hits.unwrap_or(criteria.min_hits);
         criteria.min_requests = self.min_requests.unwrap_or(criteria.min_requests);
@@ -180,6 +188,12 @@ fn set(number: &mut f64, setting: Option<f64>) -> anyhow::Result<()> {
     );
     *number = setting;
     Ok(())
+}
+
+fn set_all(numbers: &mut [f64], setting: Option<f64>) -> anyhow::Result<()> {
+    numbers
+        .iter_mut()
+        .try_for_each(|number| set(number, setting))
 }
 
 /// A replay under way.

@@ -27,9 +27,9 @@ pub use self::{
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Cidr,
-        Config, Cookie, Drain, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
+        Config, Cookie, Drain, DryRun, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
         ListenerTimeouts, LogPath, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        Override, PathMatch, RateMargin, Rollout, SameSite, Source, Split, SplitTimeouts,
+        Override, PathMatch, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
         StaticEndpoint, Step, Sticky, Upstream, UpstreamTimeouts, Webhook,
     },
 };

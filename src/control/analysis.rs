@@ -1,18 +1,55 @@
 //! One rollout before the judge: samples in, a judgement out.
+//!
+//! All requests together are looked at with every sample; the routes by themselves each quarter of
+//! a second, which keeps hundreds of them cheap.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    config::{AbsoluteAction, AbsoluteMetric, Split},
-    judge::{
-        Arm, Baseline, Block, Criteria, Evidence, Judgement, Margin, Rule, RuleAction, RuleMetric,
-        Stratum, Tick, judge,
-    },
+    judge::{Arm, Baseline, Criteria, Evidence, Judgement, Stratum, Tick, judge},
     measure::{Cell, Latencies},
-    model::{Moment, Role, Share, Stage},
+    model::{Moment, Role, RouteId, RouteName, Share, Stage},
 };
 
-/// What became known since the last look, by stage of assignment: the share then, stable, canary.
+/// The shortest time between two looks at the routes.
+const ROUTES_EVERY: Duration = Duration::from_millis(250);
+
+/// Ages of attempts under way: stable's and the canary's, by stage.
+type Ages = BTreeMap<Stage, [Latencies; 2]>;
+
+/// Ages of attempts under way, of all together and by route.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    whole: Ages,
+    routes: BTreeMap<(Stage, RouteId), [Latencies; 2]>,
+}
+
+impl InFlight {
+    /// Adds what one worker has under way.
+    pub(super) fn add(&mut self, (stage, route): (Stage, RouteId), role: Role, ages: &Latencies) {
+        let of = |arms: &mut [Latencies; 2]| {
+            let [stable, canary] = arms;
+            match role {
+                Role::Stable => stable.merge(ages),
+                Role::Canary => canary.merge(ages),
+            }
+        };
+        of(self.whole.entry(stage).or_default());
+        of(self.routes.entry((stage, route)).or_default());
+    }
+}
+
+/// A stage that outcomes may still belong to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) stage: Stage,
+    /// The canary's share in it.
+    pub(super) share: Share,
+    /// The split's routes in it.
+    pub(super) routes: &'a [RouteName],
+}
+
+/// What became known in one stage of assignment: the share then, stable, canary.
 #[derive(Debug, Default)]
 struct Pending {
     share: Share,
@@ -20,8 +57,49 @@ struct Pending {
     canary: Cell,
 }
 
-/// Ages of attempts under way: stable's and the canary's, by stage.
-pub(super) type InFlight = BTreeMap<Stage, [Latencies; 2]>;
+/// What became known since the last look.
+#[derive(Debug, Default)]
+struct Pile(BTreeMap<Stage, Pending>);
+
+impl Pile {
+    fn add(&mut self, (stage, share): (Stage, Share), role: Role, cell: &Cell) {
+        let pending = self.0.entry(stage).or_default();
+        pending.share = share;
+        match role {
+            Role::Stable => pending.stable.merge(cell),
+            Role::Canary => pending.canary.merge(cell),
+        }
+    }
+
+    /// A stage with nothing but attempts under way is looked at, too: a hung canary is silent.
+    fn await_flights(&mut self, ages: &Ages, stages: &[Known<'_>]) {
+        for known in stages.iter().filter(|at| ages.contains_key(&at.stage)) {
+            self.0.entry(known.stage).or_default().share = known.share;
+        }
+    }
+
+    fn strata<'a>(&'a self, ages: &'a Ages) -> Vec<Stratum<'a>> {
+        let stratum = |(stage, counted): (&Stage, &'a Pending)| {
+            let [stable, canary] = match ages.get(stage) {
+                Some([stable, canary]) => [Some(stable), Some(canary)],
+                None => [None, None],
+            };
+            Stratum {
+                stage: *stage,
+                share: counted.share,
+                stable: Arm {
+                    cell: &counted.stable,
+                    in_flight: stable,
+                },
+                canary: Arm {
+                    cell: &counted.canary,
+                    in_flight: canary,
+                },
+            }
+        };
+        self.0.iter().map(stratum).collect()
+    }
+}
 
 /// The evidence of one rollout and what is not yet weighed.
 #[derive(Debug)]
@@ -29,18 +107,54 @@ pub(super) struct Analysis {
     criteria: Criteria,
     evidence: Evidence,
     looked: Moment,
-    pending: BTreeMap<Stage, Pending>,
+    whole: Pile,
+    routes: Routes,
+}
+
+/// The routes that are judged by themselves.
+#[derive(Debug)]
+struct Routes {
+    looked: Moment,
+    names: Vec<RouteName>,
+    piles: Vec<Pile>,
+}
+
+impl Routes {
+    /// The place of a route, which the split has at `at` now.
+    fn place(&self, at: RouteId, name: &RouteName) -> Option<usize> {
+        let is_there = self.names.get(at.index()) == Some(name);
+        let search = || self.names.iter().position(|known| known == name);
+        is_there.then(|| at.index()).or_else(search)
+    }
+}
+
+/// Where a cell belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The stage of assignment, and the canary's share in it.
+    pub(super) stage: (Stage, Share),
+    /// The version's part.
+    pub(super) role: Role,
+    /// The route's place in the split then, and its name.
+    pub(super) route: Option<(RouteId, &'a RouteName)>,
 }
 
 impl Analysis {
     /// Nothing seen yet.
     pub(super) fn new(criteria: Criteria, baseline: &Baseline, now: Moment) -> Self {
         let evidence = Evidence::new(&criteria, baseline, now);
+        let names = baseline.routes.iter().map(|route| route.name.clone());
+        let names: Vec<_> = names.take(evidence.routes()).collect();
         Self {
             criteria,
             evidence,
             looked: now,
-            pending: BTreeMap::new(),
+            whole: Pile::default(),
+            routes: Routes {
+                looked: now,
+                piles: names.iter().map(|_| Pile::default()).collect(),
+                names,
+            },
         }
     }
 
@@ -65,13 +179,14 @@ impl Analysis {
         self.evidence.tell_endpoints(canary, stable);
     }
 
-    /// Takes what a worker has counted for one version in one stage.
-    pub(super) fn add(&mut self, stage: Stage, share: Share, role: Role, cell: &Cell) {
-        let pending = self.pending.entry(stage).or_default();
-        pending.share = share;
-        match role {
-            Role::Stable => pending.stable.merge(cell),
-            Role::Canary => pending.canary.merge(cell),
+    /// Takes what a worker has counted for one version, in one stage, on one route.
+    pub(super) fn add(&mut self, place: Place<'_>, cell: &Cell) {
+        self.whole.add(place.stage, place.role, cell);
+        let route = place
+            .route
+            .and_then(|(at, name)| self.routes.place(at, name));
+        if let Some(pile) = route.and_then(|at| self.routes.piles.get_mut(at)) {
+            pile.add(place.stage, place.role, cell);
         }
     }
 
@@ -79,78 +194,44 @@ impl Analysis {
     pub(super) fn look(
         &mut self,
         in_flight: &InFlight,
-        shares: &[(Stage, Share)],
+        stages: &[Known<'_>],
         now: Moment,
     ) -> Judgement {
-        // A stage with nothing but attempts under way is looked at, too: a hung canary is silent.
-        for (stage, share) in shares {
-            if in_flight.contains_key(stage) {
-                self.pending.entry(*stage).or_default().share = *share;
-            }
-        }
-        let pending = std::mem::take(&mut self.pending);
-        let strata: Vec<Stratum<'_>> = pending
-            .iter()
-            .map(|(stage, counted)| {
-                let [stable, canary] = match in_flight.get(stage) {
-                    Some([stable, canary]) => [Some(stable), Some(canary)],
-                    None => [None, None],
-                };
-                Stratum {
-                    stage: *stage,
-                    share: counted.share,
-                    stable: Arm {
-                        cell: &counted.stable,
-                        in_flight: stable,
-                    },
-                    canary: Arm {
-                        cell: &counted.canary,
-                        in_flight: canary,
-                    },
-                }
-            })
-            .collect();
+        let mut whole = std::mem::take(&mut self.whole);
+        whole.await_flights(&in_flight.whole, stages);
         self.evidence.absorb(&Tick {
             from: self.looked,
             to: now,
-            strata: &strata,
+            strata: &whole.strata(&in_flight.whole),
         });
         self.looked = now;
+        if now.since(self.routes.looked) >= ROUTES_EVERY {
+            self.look_at_routes(in_flight, stages, now);
+        }
         judge(&self.evidence, &self.criteria)
     }
-}
 
-/// What the file says of how bad is bad.
-pub(super) fn criteria(split: &Split) -> Criteria {
-    let written = &split.analysis;
-    let defaults = Criteria::default();
-    let rules = written.absolute.iter().map(|rule| Rule {
-        metric: match rule.metric {
-            AbsoluteMetric::ErrorRate(limit) => RuleMetric::ErrorRate(limit),
-            AbsoluteMetric::Latency { quantile, limit } => RuleMetric::Latency { quantile, limit },
-        },
-        min_requests: rule.min_requests,
-        window: rule.window,
-        action: match rule.action {
-            AbsoluteAction::Rollback => RuleAction::Rollback,
-            AbsoluteAction::Hold => RuleAction::Hold,
-        },
-    });
-    Criteria {
-        alpha: written.false_rollback_rate,
-        errors: Margin {
-            ratio: written.error_rate.ratio,
-            absolute: written.error_rate.absolute,
-        },
-        latency_margin: written.latency_margin,
-        min_requests: written.min_requests,
-        warm_up: written.warm_up,
-        block: Block {
-            length: written.burst_tolerance,
-            ..defaults.block
-        },
-        is_sticky: split.sticky.is_some(),
-        rules: rules.collect(),
-        ..defaults
+    fn look_at_routes(&mut self, in_flight: &InFlight, stages: &[Known<'_>], now: Moment) {
+        let mut flights: Vec<Ages> = self.routes.piles.iter().map(|_| Ages::new()).collect();
+        for ((stage, route), ages) in &in_flight.routes {
+            let known = stages.iter().find(|at| at.stage == *stage);
+            let name = known.and_then(|at| at.routes.get(route.index()));
+            let place = name.and_then(|name| self.routes.place(*route, name));
+            if let Some(flights) = place.and_then(|place| flights.get_mut(place)) {
+                flights.insert(*stage, ages.clone());
+            }
+        }
+        let piles = self.routes.piles.iter_mut().zip(&flights);
+        for (route, (pile, ages)) in piles.enumerate() {
+            let mut pile = std::mem::take(pile);
+            pile.await_flights(ages, stages);
+            let tick = Tick {
+                from: self.routes.looked,
+                to: now,
+                strata: &pile.strata(ages),
+            };
+            self.evidence.absorb_route(route, &tick);
+        }
+        self.routes.looked = now;
     }
 }

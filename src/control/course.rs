@@ -4,19 +4,20 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    analysis::{Analysis, InFlight, criteria},
+    analysis::{Analysis, InFlight, Known, Place},
     gate::GateAnswer,
+    pasts::Pasts,
 };
 use crate::{
     config::Split,
     judge::{Baseline, Judgement},
-    measure::{Cell, Sum, Window},
+    measure::{Cell, CellKey, Sum, Window},
     model::{
         Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
         number::real,
     },
     plan::Shift,
-    rollout::{Decisions, Event, Rollout},
+    rollout::{Decisions, Event, Rollout, criteria},
 };
 
 /// How many stages late samples can still name. Older ones are counted where the oldest is.
@@ -65,6 +66,7 @@ pub(super) struct Course {
     /// What a webhook said last of a gate.
     pub(super) answer: Option<GateAnswer>,
     analysis: Option<Analysis>,
+    pasts: Pasts,
     stage: Stage,
     stretches: VecDeque<(Stage, Stretch)>,
     looked: Moment,
@@ -81,6 +83,7 @@ impl Course {
             canary: Part::default(),
             answer: None,
             analysis: None,
+            pasts: Pasts::default(),
             stage: Stage::default(),
             stretches: VecDeque::new(),
             looked: now,
@@ -121,6 +124,7 @@ impl Course {
             }
         }
         let shift = shift(self.stage);
+        self.pasts.align(&stretch.routes);
         self.prepare(split, (is_same_trial, is_same), stretch.share, now);
         if !is_same {
             self.stretches.push_back((self.stage, stretch));
@@ -163,7 +167,7 @@ impl Course {
             requests: trials,
             failures,
             latency,
-            routes: Vec::new(),
+            routes: self.pasts.baselines(),
         };
         let mut analysis = kept.unwrap_or_else(|| Analysis::new(wanted, &baseline, now));
         if is_new || !is_same_stage {
@@ -184,8 +188,11 @@ impl Course {
             .map(|(_, stretch)| stretch)
     }
 
-    /// Counts what a worker hands over for one version, assigned in one stage.
-    pub(super) fn count(&mut self, stage: Stage, role: Role, cell: &Cell, now: Moment) {
+    /// Counts what a worker hands over for one version, assigned in one stage, on one route.
+    pub(super) fn count(&mut self, key: CellKey, cell: &Cell, now: Moment) {
+        let CellKey {
+            stage, role, route, ..
+        } = key;
         let Some(current) = self.stretches.back().map(|(_, stretch)| stretch) else {
             return;
         };
@@ -196,9 +203,9 @@ impl Course {
             .find(|(known, _)| *known == stage);
         let stretch = stretch.map(|(_, stretch)| stretch);
         // Outcomes of an earlier epoch count in metrics only.
-        let share = stretch.filter(|stretch| stretch.epoch == current.epoch);
-        let share = share.filter(|stretch| stretch.stable == current.stable);
-        let share = share.map(|stretch| stretch.share);
+        let known = stretch.filter(|stretch| stretch.epoch == current.epoch);
+        let known = known.filter(|stretch| stretch.stable == current.stable);
+        let has_same_routes = stretch.is_some_and(|stretch| stretch.routes == current.routes);
         let is_current = stage == self.stage;
         let part = match role {
             Role::Stable => &mut self.stable,
@@ -208,11 +215,20 @@ impl Course {
         if is_current {
             part.assigned_in_stage += cell.assigned;
         }
-        let Some(share) = share else { return };
+        if role == Role::Stable && has_same_routes {
+            self.pasts.add(route.index(), cell, now);
+        }
+        let Some(known) = known else { return };
         part.trials += cell.trials;
         part.failures += cell.failures;
         if let Some(analysis) = &mut self.analysis {
-            analysis.add(stage, share, role, cell);
+            let name = known.routes.get(route.index());
+            let place = Place {
+                stage: (stage, known.share),
+                role,
+                route: name.map(|name| (route, name)),
+            };
+            analysis.add(place, cell);
         }
     }
 
@@ -234,12 +250,13 @@ impl Course {
     pub(super) fn look(&mut self, in_flight: &InFlight, now: Moment) -> Decisions {
         self.looked = now;
         if let Some(analysis) = &mut self.analysis {
-            let shares: Vec<(Stage, Share)> = self
-                .stretches
-                .iter()
-                .map(|(stage, stretch)| (*stage, stretch.share))
-                .collect();
-            self.judgement = Some(analysis.look(in_flight, &shares, now));
+            let stages = self.stretches.iter().map(|(stage, stretch)| Known {
+                stage: *stage,
+                share: stretch.share,
+                routes: &stretch.routes,
+            });
+            let stages: Vec<_> = stages.collect();
+            self.judgement = Some(analysis.look(in_flight, &stages, now));
         }
         self.rollout.on(Event::Judged(self.judgement.as_ref()), now)
     }

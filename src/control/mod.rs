@@ -17,6 +17,7 @@ mod gate;
 mod handle;
 mod journal;
 mod open;
+mod pasts;
 mod publish;
 mod reload;
 mod report;

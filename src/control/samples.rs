@@ -47,7 +47,7 @@ impl Control {
             let Some(course) = self.courses.get_mut(split) else {
                 continue;
             };
-            course.count(key.stage, key.role, cell, now);
+            course.count(*key, cell, now);
             let Some(stretch) = course.stretch(key.stage) else {
                 continue;
             };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{SeriesKey, Totals, analysis::InFlight};
 use crate::{
     measure::{Cell, Gauges, RequestLabel, Sample, Tally},
-    model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
+    model::{RouteName, SplitKey, SplitName, UpstreamName},
 };
 
 /// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
@@ -51,18 +51,14 @@ impl Book {
 
     /// Ages of one split's attempts under way, over all workers.
     pub(super) fn in_flight(&self, split: SplitKey) -> InFlight {
-        let mut all = InFlight::new();
+        let mut all = InFlight::default();
         for gauges in self.workers.values() {
-            for (key, ages) in gauges
+            let of_split = gauges
                 .in_flight
                 .iter()
-                .filter(|(key, _)| key.split == split)
-            {
-                let [stable, canary] = all.entry(key.stage).or_default();
-                match key.role {
-                    Role::Stable => stable.merge(ages),
-                    Role::Canary => canary.merge(ages),
-                }
+                .filter(|(key, _)| key.split == split);
+            for (key, ages) in of_split {
+                all.add((key.stage, key.route), key.role, ages);
             }
         }
         all
@@ -123,7 +119,7 @@ fn flat<N: Clone>(counts: &BTreeMap<(N, &'static str), u64>) -> Vec<(N, &'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::VersionName;
+    use crate::model::{Role, VersionName};
 
     #[test]
     fn routes_beyond_the_bound_are_counted_together() {

@@ -34,6 +34,17 @@ pub struct Margin {
 }
 
 impl Margin {
+    /// Nothing is tolerated.
+    pub const NONE: Self = Self::plus(0.0);
+
+    /// This many more, as a ratio of requests.
+    pub const fn plus(absolute: f64) -> Self {
+        Self {
+            ratio: 1.0,
+            absolute,
+        }
+    }
+
     /// The highest rate that is tolerated when stable's is `stable`.
     pub fn edge(self, stable: f64) -> f64 {
         self.ratio.mul_add(stable, self.absolute)

@@ -18,8 +18,8 @@ pub struct Criteria {
     pub alpha_warn: f64,
     /// How much worse the canary's error rate may be.
     pub errors: Margin,
-    /// How much slower the canary may be: 0.10 is 10 %.
-    pub latency_margin: f64,
+    /// How much slower the canary may be, by quantile: 0.10 is 10 %.
+    pub latency_margins: [f64; QUANTILES.len()],
     /// How much slower the canary may be in any case: below it a ratio says nothing.
     pub latency_floor: Duration,
     /// Whether the evidence of slow requests is divided by how clumped stable's are.
@@ -28,16 +28,26 @@ pub struct Criteria {
     pub latency_absolute: f64,
     /// The error margin that a pass proves.
     pub pass_errors: Margin,
-    /// The latency margin that a pass proves.
-    pub pass_latency_margin: f64,
+    /// The latency margin that a pass proves, at the median and at p99.
+    pub pass_latency_margins: [f64; 2],
     /// The ratio of requests that a pass proves for latency.
     pub pass_latency_absolute: f64,
     /// Canary requests of a stage before it may pass.
     pub min_requests: u64,
     /// The error rate that the service promises; `None`: no such test.
     pub slo_errors: Option<f64>,
+    /// The latency that the service promises; `None`: no such test.
+    pub slo_latency: Option<Promise>,
+    /// Whether a broken promise counts only if the canary is also worse than stable.
+    pub slo_is_relative: bool,
+    /// Whether nothing is promoted while stable itself breaks a promise.
+    pub slo_freezes: bool,
     /// How many more errors are "badly broken", as a ratio of requests.
     pub critical_absolute: f64,
+    /// How much slower is "badly broken"; `None`: no such test.
+    pub critical_latency: Option<CriticalLatency>,
+    /// Metrics that are shown and told, and can neither roll back nor hold.
+    pub dry_run: DryRun,
     /// Shares of alpha.
     pub weights: Weights,
     /// Blocks of the slow tests.
@@ -72,11 +82,46 @@ pub struct Weights {
     /// Errors.
     pub errors: f64,
     /// Latency, by quantile.
-    pub latency: [f64; 6],
-    /// "Badly broken".
+    pub latency: [f64; QUANTILES.len()],
+    /// "Badly broken": errors.
     pub critical: f64,
-    /// The promised error rate.
+    /// "Badly broken": hung, or many times slower.
+    pub critical_latency: f64,
+    /// What the service promises; shared evenly if it promises two things.
     pub slo: f64,
+}
+
+/// A latency that the service promises: a share `quantile` of requests is not above `limit`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Promise {
+    /// 0 to 1.
+    pub quantile: f64,
+    /// The limit.
+    pub limit: Duration,
+}
+
+/// Badly broken by latency: more than `share` of the canary's requests beyond stable's take over
+/// `times` stable's quantile, and at least `at_least`. A request that hangs is one of them as soon
+/// as it is older.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CriticalLatency {
+    /// The index of stable's quantile in [`QUANTILES`].
+    pub quantile: usize,
+    /// How many times it.
+    pub times: f64,
+    /// What is never called slow here.
+    pub at_least: Duration,
+    /// Of the requests: 0.10 is one in ten.
+    pub share: f64,
+}
+
+/// Metrics that are shown and told, and can neither roll back nor hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DryRun {
+    /// The error rate.
+    pub errors: bool,
+    /// Latency, by quantile.
+    pub latency: [bool; QUANTILES.len()],
 }
 
 /// The most that one stretch of time may say.
@@ -97,6 +142,8 @@ pub struct Rule {
     pub min_requests: u64,
     /// The sliding window.
     pub window: Duration,
+    /// It is broken when this many of the last so many windows are; `(1, 1)`: one sliding window.
+    pub breaches: (u32, u32),
     /// What it does when broken.
     pub action: RuleAction,
 }
@@ -134,7 +181,7 @@ impl Default for Criteria {
                 ratio: 1.05,
                 absolute: 0.0005,
             },
-            latency_margin: 0.10,
+            latency_margins: [0.10; QUANTILES.len()],
             latency_floor: Duration::from_millis(1),
             tempers_latency: true,
             latency_absolute: 0.0005,
@@ -142,11 +189,21 @@ impl Default for Criteria {
                 ratio: 1.5,
                 absolute: 0.0025,
             },
-            pass_latency_margin: 0.20,
+            pass_latency_margins: [0.20; 2],
             pass_latency_absolute: 0.001,
             min_requests: 0,
             slo_errors: Some(0.02),
+            slo_latency: None,
+            slo_is_relative: true,
+            slo_freezes: false,
             critical_absolute: 0.10,
+            critical_latency: Some(CriticalLatency {
+                quantile: 4,
+                times: 10.0,
+                at_least: Duration::from_secs(1),
+                share: 0.10,
+            }),
+            dry_run: DryRun::default(),
             weights: Weights::default(),
             block: Block {
                 length: Duration::from_millis(500),
@@ -176,7 +233,8 @@ impl Default for Weights {
             errors: 0.40,
             latency: [0.10, 0.05, 0.05, 0.05, 0.10, 0.05],
             critical: 0.10,
-            slo: 0.10,
+            critical_latency: 0.05,
+            slo: 0.05,
         }
     }
 }
@@ -189,17 +247,17 @@ impl Criteria {
 
     /// Of the latency tests.
     pub fn latency(&self) -> Margin {
-        Margin {
-            ratio: 1.0,
-            absolute: self.latency_absolute,
-        }
+        Margin::plus(self.latency_absolute)
     }
 
     /// Of the latency guards of a pass.
     pub fn pass_latency(&self) -> Margin {
-        Margin {
-            ratio: 1.0,
-            absolute: self.pass_latency_absolute,
-        }
+        Margin::plus(self.pass_latency_absolute)
+    }
+
+    /// The share of alpha of each promise.
+    pub(super) fn slo_weight(&self) -> f64 {
+        let are_both = self.slo_errors.is_some() && self.slo_latency.is_some();
+        self.weights.slo / if are_both { 2.0 } else { 1.0 }
     }
 }

@@ -10,11 +10,17 @@ use super::{
     bet::{Counts, Margin},
     criteria::Criteria,
     estimate::{Decay, Guess},
-    evidence::Baseline,
     mixture::{Alignment, Mixture, Null},
+    strand::{Counted, Extent, Tested},
 };
 use crate::model::{Moment, number::real};
 
+/// The cause of a rollback by the error margin.
+pub(super) const ERRORS: &str = "error_rate";
+/// The cause of a rollback by the fast test.
+const CRITICAL: &str = "critical:error_rate";
+/// The cause of a rollback by the promised error rate.
+const SLO: &str = "slo:error_rate";
 /// How many requests the history is worth at most, and the same in users.
 const HISTORY_MAX: f64 = 2_000.0;
 const HISTORY_STICKY: f64 = 500.0;
@@ -30,12 +36,20 @@ pub(super) struct ErrorCounts {
     pub units: Counts,
 }
 
+impl ErrorCounts {
+    /// What counts: users in sticky splits, else requests.
+    pub(super) const fn of(&self, is_sticky: bool) -> Counts {
+        if is_sticky { self.units } else { self.requests }
+    }
+}
+
 /// The tests with what they need.
 #[derive(Debug, Clone)]
 pub(super) struct ErrorTests {
     errors: Mixture,
     critical: Mixture,
-    worse: Mixture,
+    /// Of the whole only.
+    worse: Option<Mixture>,
     slo: Option<Mixture>,
     requests_guess: Guess,
     units_guess: Guess,
@@ -43,102 +57,103 @@ pub(super) struct ErrorTests {
 }
 
 impl ErrorTests {
-    /// The critical test begins at once.
-    pub(super) fn new(criteria: &Criteria, baseline: &Baseline, at: Moment) -> Self {
+    /// The critical test begins at once. `past`: stable's requests and failures.
+    pub(super) fn new(extent: Extent, criteria: &Criteria, past: (u64, u64), at: Moment) -> Self {
         let slow = |null| {
             Mixture::new(null, criteria.block, Alignment::Steady, at).dispersed(criteria.dispersion)
         };
-        let no_worse = Margin {
-            ratio: 1.0,
-            absolute: 0.0,
-        };
-        let not_broken = Margin {
-            ratio: 1.0,
-            absolute: criteria.critical_absolute,
-        };
+        let is_whole = extent == Extent::Whole;
         let mut critical = Mixture::new(
-            Null::Relative(not_broken),
+            Null::Relative(Margin::plus(criteria.critical_absolute)),
             criteria.critical_block,
             Alignment::FirstHit,
             at,
         );
         critical.start();
-        let guess = first_guess(baseline, criteria.is_sticky);
+        let guess = first_guess(past, criteria.is_sticky);
         Self {
             errors: slow(Null::Relative(criteria.errors)),
             critical,
-            worse: slow(Null::Relative(no_worse)),
-            slo: criteria.slo_errors.map(|limit| slow(Null::Fixed(limit))),
+            worse: is_whole.then(|| slow(Null::Relative(Margin::NONE))),
+            slo: criteria
+                .slo_errors
+                .filter(|_| is_whole)
+                .map(|limit| slow(Null::Fixed(limit))),
             requests_guess: guess,
             units_guess: guess,
             totals: ErrorCounts::default(),
         }
     }
 
+    /// All tests.
+    pub(super) fn each(&mut self, act: impl Fn(&mut Mixture)) {
+        let more = self.worse.iter_mut().chain(&mut self.slo);
+        [&mut self.errors, &mut self.critical]
+            .into_iter()
+            .chain(more)
+            .for_each(act);
+    }
+
     /// Begins the slow tests.
     pub(super) fn start(&mut self) {
         self.errors.start();
-        self.worse.start();
-        if let Some(slo) = &mut self.slo {
-            slo.start();
-        }
+        let more = self.worse.iter_mut().chain(&mut self.slo);
+        more.for_each(Mixture::start);
     }
 
-    /// Chooses the stakes of a slot. Without a coin (the canary has everything) the critical and
-    /// SLO tests go on alone, against stable's last rate.
-    pub(super) fn refit(&mut self, slot: usize, share: Option<f64>) {
+    /// From now on the evidence of the slow tests is divided by this.
+    pub(super) fn disperse(&mut self, divisor: f64) {
+        self.errors.disperse(divisor);
+        let more = self.worse.iter_mut().chain(&mut self.slo);
+        more.for_each(|test| test.disperse(divisor));
+    }
+
+    /// Chooses the stakes of the newest stage. Without a coin (the canary has everything) the
+    /// critical and SLO tests go on alone, against stable's last rate.
+    pub(super) fn refit(&mut self, share: Option<f64>) {
         let (requests, units) = (self.requests_guess.rate(), self.units_guess.rate());
         if let Some(share) = share {
-            self.errors.refit(slot, share, units);
-            self.critical.refit(slot, share, requests);
-            self.worse.refit(slot, share, units);
+            self.errors.refit(share, units);
+            self.critical.refit(share, requests);
         } else {
-            self.errors.rest(slot);
-            self.critical.refit_alone(slot, requests);
-            self.worse.refit_alone(slot, units);
+            self.errors.rest();
+            self.critical.refit_alone(requests);
+        }
+        if let Some(worse) = &mut self.worse {
+            match share {
+                Some(share) => worse.refit(share, units),
+                None => worse.refit_alone(units),
+            }
         }
         if let Some(slo) = &mut self.slo {
-            slo.refit(slot, share.unwrap_or(1.0), units);
+            slo.refit(share.unwrap_or(1.0), units);
         }
     }
 
-    /// Takes a tick, by slot: the fast test.
-    pub(super) fn absorb_critical(
-        &mut self,
-        from: Moment,
-        fresh: f64,
-        ticks: &[(usize, ErrorCounts)],
-    ) {
-        let requests: Vec<_> = ticks
-            .iter()
-            .map(|(slot, counts)| (*slot, counts.requests))
-            .collect();
-        self.critical.absorb(from, fresh, &requests);
+    /// Takes a tick: the fast test.
+    pub(super) fn absorb_critical(&mut self, from: Moment, fresh: f64, counted: &[Counted]) {
+        let requests = counted.iter().map(|at| (at.slot, at.errors.requests));
+        self.critical.absorb(from, fresh, requests);
+        for at in counted {
+            self.totals.requests.add(at.errors.requests);
+            self.totals.units.add(at.errors.units);
+        }
     }
 
-    /// Takes a tick, by slot: the slow tests.
-    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, ticks: &[(usize, ErrorCounts)]) {
-        let units: Vec<_> = ticks
-            .iter()
-            .map(|(slot, counts)| (*slot, counts.units))
-            .collect();
-        self.errors.absorb(from, fresh, &units);
-        self.worse.absorb(from, fresh, &units);
-        if let Some(slo) = &mut self.slo {
-            slo.absorb(from, fresh, &units);
-        }
-        for (_, counts) in ticks {
-            self.totals.requests.add(counts.requests);
-            self.totals.units.add(counts.units);
-        }
+    /// Takes a tick: the slow tests.
+    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, counted: &[Counted]) {
+        let units = counted.iter().map(|at| (at.slot, at.errors.units));
+        self.errors.absorb(from, fresh, units.clone());
+        let more = self.worse.iter_mut().chain(&mut self.slo);
+        more.for_each(|test| test.absorb(from, fresh, units.clone()));
     }
 
     /// Learns from a tick, after the tick was judged.
-    pub(super) fn learn(&mut self, ticks: &[(usize, ErrorCounts)], decay: Decay) {
+    pub(super) fn learn(&mut self, counted: &[Counted], decay: Decay) {
         let mut sum = ErrorCounts::default();
-        for (_, counts) in ticks {
-            sum.requests.add(counts.requests);
-            sum.units.add(counts.units);
+        for at in counted {
+            sum.requests.add(at.errors.requests);
+            sum.units.add(at.errors.units);
         }
         self.requests_guess.learn(sum.requests.stable, decay);
         self.units_guess.learn(sum.units.stable, decay);
@@ -154,30 +169,40 @@ impl ErrorTests {
         &self.totals
     }
 
-    /// Against the margin.
-    pub(super) const fn errors(&self) -> &Mixture {
-        &self.errors
+    /// The evidence against any difference.
+    pub(super) fn worse(&self) -> f64 {
+        self.worse.as_ref().map_or(0.0, Mixture::value)
     }
 
-    /// Against ten points more.
-    pub(super) const fn critical(&self) -> &Mixture {
-        &self.critical
-    }
-
-    /// Against any difference.
-    pub(super) const fn worse(&self) -> &Mixture {
-        &self.worse
-    }
-
-    /// Against the promise and any difference: the evidence, and the canary's failures.
-    pub(super) fn slo(&self) -> Option<(f64, u64)> {
-        let slo = self.slo.as_ref()?;
-        Some((slo.value().min(self.worse.value()), slo.hits()))
+    /// Every test's part of the evidence.
+    pub(super) fn parts(&self, criteria: &Criteria) -> Vec<Tested> {
+        let weights = &criteria.weights;
+        let part = |cause, evidence, hits| Tested {
+            cause,
+            evidence,
+            hits,
+            is_dry_run: criteria.dry_run.errors,
+        };
+        let errors = weights.errors * self.errors.value();
+        let critical = weights.critical * self.critical.value();
+        // Room for those of latency, too.
+        let mut parts = Vec::with_capacity(11);
+        parts.push(part(ERRORS, errors, self.errors.hits()));
+        parts.push(part(CRITICAL, critical, self.critical.hits()));
+        parts.extend(self.slo.as_ref().map(|slo| {
+            let value = if criteria.slo_is_relative {
+                slo.value().min(self.worse())
+            } else {
+                slo.value()
+            };
+            part(SLO, criteria.slo_weight() * value, slo.hits())
+        }));
+        parts
     }
 }
 
-fn first_guess(baseline: &Baseline, is_sticky: bool) -> Guess {
-    let requests = real(baseline.requests);
+fn first_guess((requests, failures): (u64, u64), is_sticky: bool) -> Guess {
+    let requests = real(requests);
     if requests < 1.0 {
         return Guess::new(0.0, NO_HISTORY);
     }
@@ -187,5 +212,5 @@ fn first_guess(baseline: &Baseline, is_sticky: bool) -> Guess {
         HISTORY_MAX
     };
     let worth = if is_sticky { most } else { requests.min(most) };
-    Guess::new(real(baseline.failures) / requests, worth.max(NO_HISTORY))
+    Guess::new(real(failures) / requests, worth.max(NO_HISTORY))
 }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use super::bet::Trials;
+use super::{bet::Trials, stats::rate_interval};
 use crate::model::number::real;
+
+/// The probability that a rate is ever wrongly said to be over a limit.
+const OVER_ALPHA: f64 = 0.01;
 
 /// What is left of old counts after a tick.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,11 @@ impl Guess {
     /// The rate as counted.
     pub(super) fn plain(&self) -> f64 {
         self.hits / self.trials
+    }
+
+    /// Whether the rate is proven to be over a limit.
+    pub(super) fn is_over(&self, limit: f64) -> bool {
+        rate_interval(self.hits, self.trials, OVER_ALPHA).0 > limit
     }
 
     /// How many trials it rests on.

@@ -1,29 +1,20 @@
 //! What was seen of a rollout, tick by tick, and what it weighs.
 
-use std::time::Duration;
-
 use super::{
-    bet::{Counts, Trials},
+    bet::Counts,
     criteria::Criteria,
-    errors::{ErrorCounts, ErrorTests},
     estimate::Decay,
-    latency::{LatencyTests, MARKS},
-    restarts::Restarts,
+    routes::Routes,
     rules::Floor,
     safety::{Guard, Watched},
     stages::Stages,
-    units::FailedUsers,
+    strand::{Counted, Extent, Past, Strand},
     weigh::{Failure, Weighed},
 };
 use crate::{
     measure::{Cell, Latencies},
     model::{Moment, RouteName, Share, Stage, number::real_len},
 };
-
-/// How often stakes are chosen anew.
-const REFIT: Duration = Duration::from_secs(5);
-/// Below this many requests a guess is young: stakes follow whenever it has doubled.
-const YOUNG: f64 = 2_000.0;
 
 /// Stable's recent past, before a stage; empty if there is none.
 #[derive(Debug, Clone, Default)]
@@ -86,77 +77,62 @@ pub struct Tick<'a> {
 }
 
 /// The evidence of one rollout. Made anew for a new rollout, a retry, or new criteria.
+///
+/// All that the judge ever learns reaches it through the methods here that take `&mut self`: the
+/// same calls give the same evidence, bit for bit.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     pub(super) criteria: Criteria,
-    pub(super) errors: ErrorTests,
-    pub(super) latency: LatencyTests,
+    pub(super) whole: Strand,
+    pub(super) routes: Routes,
     pub(super) guards: [Guard; 3],
     pub(super) floors: Vec<Floor>,
     pub(super) stages: Stages,
     pub(super) weighed: Weighed,
-    users: FailedUsers,
-    /// Latencies of stable, until they suffice for thresholds.
-    history: Latencies,
     /// How many times stable's endpoints are the canary's: a pause of one endpoint makes clumps.
     clumps: f64,
     is_warm: bool,
-    restarts: Restarts,
-    critical_restarts: Restarts,
-    last_fit: Option<(Moment, f64)>,
+    /// When a batch of new endpoints came.
+    renewed: Option<Moment>,
 }
 
-/// A tick by slot, as the tests take it.
-#[derive(Debug, Default)]
-struct Observed {
-    errors: Vec<(usize, ErrorCounts)>,
-    latency: Vec<(usize, [Counts; MARKS])>,
-    canary: u64,
-    stable: u64,
+impl Baseline {
+    fn past(&self) -> Past<'_> {
+        Past {
+            requests: self.requests,
+            failures: self.failures,
+            latency: &self.latency,
+        }
+    }
 }
 
 impl Evidence {
     /// Nothing seen yet of a rollout that begins at `at`.
     pub fn new(criteria: &Criteria, baseline: &Baseline, at: Moment) -> Self {
-        let times = criteria.restart.as_secs_f64() / criteria.critical_restart.as_secs_f64();
-        let mut evidence = Self {
-            errors: ErrorTests::new(criteria, baseline, at),
-            latency: LatencyTests::new(criteria, at),
+        Self {
+            whole: Strand::new(Extent::Whole, criteria, baseline.past(), at),
+            routes: Routes::new(criteria, &baseline.routes, at),
             guards: Guard::all(criteria),
             floors: criteria.rules.iter().copied().map(Floor::new).collect(),
             stages: Stages::default(),
             weighed: Weighed::new(at),
-            users: FailedUsers::default(),
-            history: Latencies::new(),
             clumps: 1.0,
             is_warm: false,
-            restarts: Restarts::new(criteria.restart, criteria.restart_horizon, at),
-            critical_restarts: Restarts::new(
-                criteria.critical_restart,
-                criteria.restart_horizon * times,
-                at,
-            ),
-            last_fit: None,
+            renewed: None,
             criteria: criteria.clone(),
-        };
-        evidence.remember(&baseline.latency);
-        evidence
+        }
     }
 
     /// Begins a stage: the proof of safety begins anew, thresholds follow stable's recent past,
     /// and harm may begin here. The evidence of harm goes on.
     pub fn begin_stage(&mut self, stage: Stage, share: Share, baseline: &Baseline, at: Moment) {
-        let _slot = self.stages.slot(stage, share);
+        self.open(stage, share, at);
         for guard in &mut self.guards {
             guard.restart();
         }
-        if baseline.latency.count() >= self.criteria.latency_history {
-            self.history = Latencies::new();
-            self.remember(&baseline.latency);
-        }
-        self.restarts.force(at);
-        self.critical_restarts.force(at);
-        self.last_fit = None;
+        let criteria = &self.criteria;
+        self.whole.begin_stage(&baseline.latency, criteria, at);
+        self.routes.begin_stage(&baseline.routes, criteria, at);
         self.weighed.begin_stage();
     }
 
@@ -165,32 +141,70 @@ impl Evidence {
         self.clumps = real_len(stable.max(1)) / real_len(canary.max(1));
     }
 
-    /// Takes a tick.
+    /// From now on the evidence of errors is divided by this index, at least 1: stable's failures
+    /// come in clumps of about this size.
+    pub fn disperse(&mut self, index: f64) {
+        self.criteria.dispersion = index.max(1.0);
+        self.whole.errors.disperse(self.criteria.dispersion);
+        self.routes.disperse(self.criteria.dispersion);
+    }
+
+    /// A batch of new endpoints has come at `at`: the slow tests leave requests alone for the
+    /// warm-up. The choice is made before anything is seen of them, so it is fair.
+    pub const fn new_endpoints(&mut self, at: Moment) {
+        self.renewed = Some(at);
+    }
+
+    /// Takes a tick: all requests together.
     pub fn absorb(&mut self, tick: &Tick<'_>) {
-        let elapsed = tick.to.since(tick.from);
-        let decay = Decay::after(elapsed, self.criteria.half_life);
-        let observed = self.observe(tick, decay);
-        self.weighed.count(tick, observed.canary, observed.stable);
+        for stratum in tick.strata {
+            self.open(stratum.stage, stratum.share, tick.from);
+        }
+        let decay = Decay::after(tick.to.since(tick.from), self.criteria.half_life);
+        let is_named = |stage| tick.strata.iter().any(|stratum| stratum.stage == stage);
+        if self.stages.close(is_named, tick.to) {
+            self.whole.close_earlier();
+            self.routes.each(Strand::close_earlier);
+        }
+        let counted = self.whole.count(tick, &self.stages, &self.criteria);
+        self.see_assignments(tick, &counted, decay);
+        self.weighed.count(tick, &self.stages);
         self.refit_if_due(tick.to);
-        self.warm_up(tick.to);
-        let fresh = self.restarts.due(tick.from);
-        let critical = self.critical_restarts.due(tick.from);
-        self.errors
-            .absorb_critical(tick.from, critical, &observed.errors);
-        self.errors.absorb(tick.from, fresh, &observed.errors);
-        self.latency.absorb(tick.from, fresh, &observed.latency);
-        if self.is_warm {
-            self.absorb_guards(&observed);
+        let is_resting = self.warm_up(tick.to);
+        self.whole.absorb(tick.from, &counted, is_resting);
+        self.whole.settle(&self.criteria);
+        if self.is_warm && !is_resting {
+            self.absorb_guards(&counted);
         }
         for floor in &mut self.floors {
-            floor.absorb(tick, self.is_warm);
+            floor.absorb(tick, self.is_warm && !is_resting);
         }
-        let failure = self.accuse(tick.to);
-        self.weighed.settle(failure, self.is_worse());
-        self.errors.learn(&observed.errors, decay);
-        let ends = (tick.from, tick.to);
-        self.latency.learn(ends, &observed.latency, decay);
-        self.remember_stable(tick);
+        self.conclude(tick.to);
+        self.whole.learn(tick, &counted, (&self.criteria, decay));
+    }
+
+    /// Takes a tick of one route, by its place in [`Baseline::routes`]. Its ticks may be longer
+    /// than those of the whole.
+    pub fn absorb_route(&mut self, route: usize, tick: &Tick<'_>) {
+        let decay = Decay::after(tick.to.since(tick.from), self.criteria.half_life);
+        let is_resting = self.is_resting(tick.to);
+        let coin = self.coin();
+        let Some(strand) = self.routes.strand(route) else {
+            return;
+        };
+        let counted = strand.count(tick, &self.stages, &self.criteria);
+        if let Some(coin) = coin {
+            let clumps = self.criteria.tempers_latency.then_some(self.clumps);
+            strand.refit_if_due(tick.to, coin, clumps);
+        }
+        if self.is_warm {
+            strand.start();
+        }
+        strand.absorb(tick.from, &counted, is_resting);
+        strand.settle(&self.criteria);
+        strand.learn(tick, &counted, (&self.criteria, decay));
+        self.routes.settle();
+        self.conclude(tick.to);
     }
 
     /// When and why the canary failed; final.
@@ -198,126 +212,101 @@ impl Evidence {
         self.weighed.failure()
     }
 
-    fn observe(&mut self, tick: &Tick<'_>, decay: Decay) -> Observed {
-        let mut observed = Observed::default();
-        let is_named = |stage| tick.strata.iter().any(|stratum| stratum.stage == stage);
-        self.stages.rest(is_named);
-        for stratum in tick.strata {
-            let (canary, stable) = (stratum.canary.cell, stratum.stable.cell);
-            observed.stable += stable.trials;
-            let Some(slot) = self.stages.slot(stratum.stage, stratum.share) else {
-                continue;
-            };
-            observed.canary += canary.trials;
-            let requests = Counts {
-                canary: Trials::new(canary.trials, canary.failures),
-                stable: Trials::new(stable.trials, stable.failures),
-            };
-            let units = if self.criteria.is_sticky {
-                Counts {
-                    canary: self.users.count(canary),
-                    stable: self.users.count(stable),
-                }
-            } else {
-                requests
-            };
-            observed
-                .errors
-                .push((slot, ErrorCounts { requests, units }));
-            let is_sticky = self.criteria.is_sticky;
-            let newest = self.stages.newest_index();
-            let Some(slot_state) = self.stages.get_mut(slot) else {
-                continue;
-            };
-            if slot == newest && is_sticky {
-                slot_state.see(units.canary.trials, units.stable.trials, decay);
-            } else if slot == newest {
-                slot_state.see(canary.assigned, stable.assigned, decay);
-            }
-            if let Some(thresholds) = self.latency.thresholds() {
-                let of_canary = slot_state
-                    .ageing
-                    .0
-                    .count(stratum.canary, &thresholds.canary);
-                let of_stable = slot_state
-                    .ageing
-                    .1
-                    .count(stratum.stable, &thresholds.stable);
-                let pairs = of_canary.into_iter().zip(of_stable);
-                let mut counts = [Counts::default(); MARKS];
-                for (counts, (canary, stable)) in counts.iter_mut().zip(pairs) {
-                    *counts = Counts { canary, stable };
-                }
-                observed.latency.push((slot, counts));
+    /// How many routes are judged by themselves.
+    pub fn routes(&self) -> usize {
+        self.routes.len()
+    }
+
+    fn open(&mut self, stage: Stage, share: Share, at: Moment) {
+        if self.stages.open(stage, share, at) {
+            self.whole.shift();
+            self.routes.each(Strand::shift);
+            for guard in &mut self.guards {
+                guard.shift();
             }
         }
-        observed
+    }
+
+    fn see_assignments(&mut self, tick: &Tick<'_>, counted: &[Counted], decay: Decay) {
+        let is_sticky = self.criteria.is_sticky;
+        let Some(newest) = self.stages.newest_mut() else {
+            return;
+        };
+        let Some(stratum) = tick.strata.iter().find(|at| at.stage == newest.stage) else {
+            return;
+        };
+        let units = counted.iter().find(|at| at.slot == 0);
+        match units.map(|at| at.errors.units).filter(|_| is_sticky) {
+            Some(Counts { canary, stable }) => newest.see(canary.trials, stable.trials, decay),
+            None => newest.see(
+                stratum.canary.cell.assigned,
+                stratum.stable.cell.assigned,
+                decay,
+            ),
+        }
+    }
+
+    /// The stage under way and the canary's realised share of it; `None`: it has everything.
+    fn coin(&self) -> Option<(Stage, Option<f64>)> {
+        let newest = self.stages.newest()?;
+        let share = newest.realised(self.criteria.is_sticky);
+        Some((newest.stage, (!newest.is_full()).then_some(share)))
     }
 
     fn refit_if_due(&mut self, now: Moment) {
-        let Some(newest) = self.stages.newest() else {
+        let Some(coin) = self.coin() else { return };
+        let clumps = self.criteria.tempers_latency.then_some(self.clumps);
+        if !self.whole.refit_if_due(now, coin, clumps) {
             return;
-        };
-        let trials = self.errors.guess().trials();
-        let slot = self.stages.newest_index();
-        let is_due = self.last_fit.is_none_or(|(at, before)| {
-            let has_doubled = before < YOUNG && trials >= 2.0 * before;
-            now.since(at) >= REFIT || self.weighed.fitted() != Some(newest.stage) || has_doubled
-        });
-        if !is_due {
-            return;
-        }
-        let realised = newest.realised(self.criteria.is_sticky);
-        let share = (!newest.is_full()).then_some(realised);
-        self.weighed.fit(newest.stage);
-        self.last_fit = Some((now, trials));
-        self.errors.refit(slot, share);
-        self.latency.refit(slot, share);
-        if let Some(share) = share.filter(|_| self.criteria.tempers_latency) {
-            self.latency.temper(self.clumps * share / (1.0 - share));
         }
         for guard in &mut self.guards {
-            let Some(share) = share else {
-                guard.rest(slot);
+            let Some(share) = coin.1 else {
+                guard.rest();
                 continue;
             };
             match guard.watched {
                 Watched::Errors => {
-                    let rate = self.errors.guess().rate();
-                    guard.refit(slot, share, rate, rate.min(0.95));
+                    let rate = self.whole.errors.guess().rate();
+                    guard.refit(share, rate, rate.min(0.95));
                 }
                 Watched::Latency(test, mark) => {
-                    let guesses = self.latency.guess(test).zip(self.latency.beyond(mark));
-                    let Some((stable, beyond)) = guesses else {
-                        continue;
-                    };
-                    guard.refit(slot, share, stable.rate(), beyond.plain().max(1e-5));
+                    let latency = &self.whole.latency;
+                    let guesses = latency.guess(test).zip(latency.guess(mark));
+                    let known = guesses.filter(|_| latency.thresholds().is_some());
+                    if let Some((stable, beyond)) = known {
+                        guard.refit(share, stable.rate(), beyond.plain().max(1e-5));
+                    }
                 }
             }
         }
     }
 
-    fn warm_up(&mut self, now: Moment) {
+    /// Begins the slow tests if it is time; true while they rest again.
+    fn warm_up(&mut self, now: Moment) -> bool {
         let warm_up = self.criteria.warm_up;
         let since = self.weighed.first_canary();
         self.is_warm |= warm_up.is_zero() || since.is_some_and(|first| now.since(first) > warm_up);
         if self.is_warm {
-            self.errors.start();
-            self.latency.start();
+            self.whole.start();
         }
+        self.is_resting(now)
     }
 
-    fn absorb_guards(&mut self, observed: &Observed) {
+    fn is_resting(&self, now: Moment) -> bool {
+        let is_new = |at: Moment| now.since(at) <= self.criteria.warm_up;
+        !self.criteria.warm_up.is_zero() && self.renewed.is_some_and(is_new)
+    }
+
+    fn absorb_guards(&mut self, counted: &[Counted]) {
         for guard in &mut self.guards {
-            match guard.watched {
-                Watched::Errors => {
-                    for (slot, counts) in &observed.errors {
-                        guard.absorb(*slot, counts.units, self.criteria.dispersion.max(1.0));
+            for at in counted {
+                match (guard.watched, &at.latency) {
+                    (Watched::Errors, _) => {
+                        let divisor = self.criteria.dispersion.max(1.0);
+                        guard.absorb(at.slot, at.errors.units, divisor);
                     }
-                }
-                Watched::Latency(test, mark) => {
-                    for (slot, at) in &observed.latency {
-                        let pair = at.get(mark).zip(at.get(test));
+                    (Watched::Latency(test, mark), Some(latency)) => {
+                        let pair = latency.get(mark).zip(latency.get(test));
                         let Some((canary, stable)) = pair else {
                             continue;
                         };
@@ -325,33 +314,17 @@ impl Evidence {
                             canary: canary.canary,
                             stable: stable.stable,
                         };
-                        guard.absorb(*slot, counts, self.latency.divisor(test));
+                        guard.absorb(at.slot, counts, self.whole.latency.divisor(test));
                     }
+                    (Watched::Latency(..), None) => {}
                 }
             }
         }
     }
 
-    fn is_worse(&self) -> bool {
-        self.errors.worse().value() >= 1.0 / self.criteria.alpha_warn
-    }
-
-    fn remember_stable(&mut self, tick: &Tick<'_>) {
-        if self.latency.thresholds().is_none() {
-            for stratum in tick.strata {
-                self.remember(&stratum.stable.cell.latency);
-            }
-        }
-    }
-
-    fn remember(&mut self, latency: &Latencies) {
-        self.history.merge(latency);
-        if self.history.count() >= self.criteria.latency_history.max(1)
-            && self.latency.freeze(&self.history, &self.criteria)
-        {
-            self.history = Latencies::new();
-            self.stages.forget_ages();
-            self.last_fit = None;
-        }
+    fn conclude(&mut self, at: Moment) {
+        let failure = self.accuse(at);
+        let is_worse = self.whole.errors.worse() >= 1.0 / self.criteria.alpha_warn;
+        self.weighed.settle(failure, is_worse);
     }
 }

@@ -1,4 +1,5 @@
-//! Is the canary slower? Six tests of "slower than x", each at a quantile of stable.
+//! Is the canary slower? Six tests of "slower than x", each at a quantile of stable; a fast one of
+//! "badly slower", and one of a promised latency.
 //!
 //! The thresholds are stable's p50 to p99.9 from before the stage, frozen for its length; the
 //! canary is compared at `(1 + margin)` times each. All six together say "the canary's latency,
@@ -9,12 +10,13 @@
 use std::time::Duration;
 
 use super::{
-    bet::{Counts, Trials},
+    bet::{Counts, Margin, Trials},
     criteria::{Criteria, QUANTILES},
     estimate::{Decay, Guess},
     evidence::Arm,
     mixture::{Alignment, Mixture, Null},
     scatter::Scatter,
+    strand::{Counted, Extent, Tested},
 };
 use crate::{
     measure::Latencies,
@@ -23,12 +25,16 @@ use crate::{
 
 /// Tests: one a quantile.
 pub(super) const TESTS: usize = QUANTILES.len();
-/// Marks at which latencies are counted: those of the tests, then two for a pass.
-pub(super) const MARKS: usize = TESTS + 2;
 /// The marks of a pass: of which test, and where.
 pub(super) const PASS_P50: (usize, usize) = (0, TESTS);
 /// The marks of a pass at p99.
 pub(super) const PASS_P99: (usize, usize) = (4, TESTS + 1);
+/// The mark of the fast test.
+const CRITICAL: usize = TESTS + 2;
+/// The mark of the promise.
+const SLO: usize = TESTS + 3;
+/// Marks at which latencies are counted: those of the tests, then these.
+pub(super) const MARKS: usize = TESTS + 4;
 /// What the tests are called.
 pub(super) const NAMES: [&str; TESTS] = [
     "latency_p50",
@@ -37,6 +43,22 @@ pub(super) const NAMES: [&str; TESTS] = [
     "latency_p95",
     "latency_p99",
     "latency_p99.9",
+];
+const CRITICAL_NAMES: [&str; TESTS] = [
+    "critical:latency_p50",
+    "critical:latency_p75",
+    "critical:latency_p90",
+    "critical:latency_p95",
+    "critical:latency_p99",
+    "critical:latency_p99.9",
+];
+const SLO_NAMES: [&str; TESTS] = [
+    "slo:latency_p50",
+    "slo:latency_p75",
+    "slo:latency_p90",
+    "slo:latency_p95",
+    "slo:latency_p99",
+    "slo:latency_p99.9",
 ];
 /// How many requests the history is worth at most.
 const HISTORY_MAX: f64 = 2_000.0;
@@ -58,19 +80,36 @@ impl Thresholds {
             stable: [Duration::ZERO; MARKS],
         };
         let arms = thresholds.stable.iter_mut().zip(&mut thresholds.canary);
-        for ((stable, canary), quantile) in arms.zip(QUANTILES) {
+        let tests = QUANTILES.into_iter().zip(criteria.latency_margins);
+        for ((stable, canary), (quantile, margin)) in arms.zip(tests) {
             *stable = history.quantile(quantile)?;
             let floor = *stable + criteria.latency_floor;
-            *canary = stable.mul_f64(1.0 + criteria.latency_margin).max(floor);
+            *canary = stable.mul_f64(1.0 + margin).max(floor);
         }
-        for (test, mark) in [PASS_P50, PASS_P99] {
+        let passes = [PASS_P50, PASS_P99].into_iter();
+        for ((test, mark), margin) in passes.zip(criteria.pass_latency_margins) {
             let from = *thresholds.stable.get(test)?;
             let floor = from + 2 * criteria.latency_floor;
-            let at = from.mul_f64(1.0 + criteria.pass_latency_margin).max(floor);
-            *thresholds.stable.get_mut(mark)? = at;
-            *thresholds.canary.get_mut(mark)? = at;
+            thresholds.set(mark, from.mul_f64(1.0 + margin).max(floor));
         }
+        // A mark that nothing tests is where another is: it costs no second look.
+        let last = *thresholds.stable.get(TESTS - 1)?;
+        thresholds.set(CRITICAL, last);
+        if let Some(critical) = criteria.critical_latency {
+            let of = *thresholds.stable.get(critical.quantile)?;
+            thresholds.set(CRITICAL, of.mul_f64(critical.times).max(critical.at_least));
+        }
+        thresholds.set(SLO, criteria.slo_latency.map_or(last, |slo| slo.limit));
         Some(thresholds)
+    }
+
+    /// The same mark for both versions.
+    fn set(&mut self, mark: usize, at: Duration) {
+        for marks in [&mut self.stable, &mut self.canary] {
+            if let Some(mark) = marks.get_mut(mark) {
+                *mark = at;
+            }
+        }
     }
 }
 
@@ -136,30 +175,60 @@ impl<const N: usize> Ageing<N> {
     }
 }
 
+/// A promised latency: against the promise, and against any difference there.
+#[derive(Debug, Clone)]
+struct Slo {
+    fixed: Mixture,
+    worse: Mixture,
+    name: &'static str,
+}
+
 /// The tests with what they need.
 #[derive(Debug, Clone)]
 pub(super) struct LatencyTests {
     tests: [Mixture; TESTS],
-    guesses: [Guess; TESTS],
-    beyond: [Guess; 2],
+    critical: Option<(Mixture, &'static str)>,
+    slo: Option<Slo>,
+    guesses: [Guess; MARKS],
     scatters: [Scatter; TESTS],
     divisors: [f64; TESTS],
-    totals: [Counts; TESTS],
+    totals: [Counts; MARKS],
     thresholds: Option<Thresholds>,
 }
 
 impl LatencyTests {
     /// Tests without thresholds: they rest.
-    pub(super) fn new(criteria: &Criteria, at: Moment) -> Self {
-        let null = Null::Relative(criteria.latency());
-        let test = Mixture::new(null, criteria.block, Alignment::Steady, at);
+    pub(super) fn new(extent: Extent, criteria: &Criteria, at: Moment) -> Self {
+        let slow = |null| Mixture::new(null, criteria.block, Alignment::Steady, at);
+        let test = slow(Null::Relative(criteria.latency()));
+        let critical = criteria.critical_latency.map(|critical| {
+            let null = Null::Relative(Margin::plus(critical.share));
+            let test = Mixture::new(null, criteria.critical_block, Alignment::FirstHit, at);
+            let name = CRITICAL_NAMES.get(critical.quantile).copied();
+            (test, name.unwrap_or_default())
+        });
+        let promise = criteria.slo_latency.filter(|_| extent == Extent::Whole);
+        let slo = promise.map(|promise| {
+            let quantile = QUANTILES
+                .iter()
+                .position(|known| *known >= promise.quantile);
+            Slo {
+                fixed: slow(Null::Fixed(1.0 - promise.quantile)),
+                worse: slow(Null::Relative(Margin::NONE)),
+                name: quantile
+                    .and_then(|at| SLO_NAMES.get(at))
+                    .copied()
+                    .unwrap_or_default(),
+            }
+        });
         Self {
             tests: std::array::from_fn(|_| test.clone()),
-            guesses: [Guess::new(0.0, 1.0); TESTS],
-            beyond: [Guess::new(0.0, 1.0); 2],
+            critical,
+            slo,
+            guesses: [Guess::new(0.0, 1.0); MARKS],
             scatters: [Scatter::default(); TESTS],
             divisors: [1.0; TESTS],
-            totals: [Counts::default(); TESTS],
+            totals: [Counts::default(); MARKS],
             thresholds: None,
         }
     }
@@ -171,16 +240,19 @@ impl LatencyTests {
         };
         let all = real(history.count());
         let above = history.counts_above(&thresholds.stable).map(real);
-        let (tests, pass) = above.split_at(TESTS);
-        for (guess, above) in self.guesses.iter_mut().zip(tests) {
-            *guess = Guess::new(above / all, all.min(HISTORY_MAX));
-        }
-        for (guess, above) in self.beyond.iter_mut().zip(pass) {
-            *guess = Guess::new(above.max(0.3) / all, HISTORY_MAX);
+        for (mark, (guess, above)) in self.guesses.iter_mut().zip(above).enumerate() {
+            *guess = if mark == PASS_P50.1 || mark == PASS_P99.1 {
+                Guess::new(above.max(0.3) / all, HISTORY_MAX)
+            } else {
+                Guess::new(above / all, all.min(HISTORY_MAX))
+            };
         }
         self.scatters.iter_mut().for_each(Scatter::cut);
-        self.totals = [Counts::default(); TESTS];
+        self.totals = [Counts::default(); MARKS];
         self.thresholds = Some(thresholds);
+        if let Some((critical, _)) = &mut self.critical {
+            critical.start();
+        }
         true
     }
 
@@ -189,35 +261,71 @@ impl LatencyTests {
         self.thresholds.as_ref()
     }
 
-    /// The guess of stable's share above a test's threshold.
-    pub(super) fn guess(&self, test: usize) -> Option<&Guess> {
-        self.guesses.get(test)
+    /// The guess of stable's share above a mark.
+    pub(super) fn guess(&self, mark: usize) -> Option<&Guess> {
+        self.guesses.get(mark)
     }
 
-    /// The guess of stable's share above the mark of a pass.
-    pub(super) fn beyond(&self, mark: usize) -> Option<&Guess> {
-        self.beyond.get(mark.checked_sub(TESTS)?)
+    /// The guess of stable's share above the promise.
+    pub(super) fn guess_of_slo(&self) -> Option<&Guess> {
+        self.slo.as_ref().and_then(|_| self.guesses.get(SLO))
     }
 
-    /// Counts of a test since its thresholds were frozen.
-    pub(super) fn totals(&self, test: usize) -> Option<Counts> {
-        self.totals.get(test).copied()
+    /// The marks of a cause: for the canary, with what was counted there since it was frozen.
+    pub(super) fn seen(&self, cause: &str) -> Option<(Duration, Counts)> {
+        let mark = match cause.split_once(':') {
+            None => NAMES.iter().position(|name| *name == cause)?,
+            Some(("critical", _)) => CRITICAL,
+            Some(_) => SLO,
+        };
+        let limit = self.thresholds.as_ref()?.canary.get(mark)?;
+        Some((*limit, *self.totals.get(mark)?))
     }
 
-    /// Begins, once there are thresholds.
+    /// All tests.
+    pub(super) fn each(&mut self, act: impl Fn(&mut Mixture)) {
+        let critical = self.critical.iter_mut().map(|(test, _)| test);
+        let slo = self.slo.iter_mut();
+        let slo = slo.flat_map(|slo| [&mut slo.fixed, &mut slo.worse]);
+        self.tests
+            .iter_mut()
+            .chain(critical)
+            .chain(slo)
+            .for_each(act);
+    }
+
+    /// Begins the slow tests, once there are thresholds.
     pub(super) fn start(&mut self) {
         if self.thresholds.is_some() {
             self.tests.iter_mut().for_each(Mixture::start);
+            if let Some(slo) = &mut self.slo {
+                slo.fixed.start();
+                slo.worse.start();
+            }
         }
     }
 
-    /// Chooses the stakes of a slot; without a coin they are nothing.
-    pub(super) fn refit(&mut self, slot: usize, share: Option<f64>) {
+    /// Chooses the stakes of the newest stage; without a coin only the fast test and the promise
+    /// stake anything.
+    pub(super) fn refit(&mut self, share: Option<f64>) {
         for (test, guess) in self.tests.iter_mut().zip(&self.guesses) {
             match share {
-                Some(share) => test.refit(slot, share, guess.rate()),
-                None => test.rest(slot),
+                Some(share) => test.refit(share, guess.rate()),
+                None => test.rest(),
             }
+        }
+        let rate = |mark: usize| self.guesses.get(mark).map_or(0.0, Guess::rate);
+        let (critical, slo) = (rate(CRITICAL), rate(SLO));
+        let refit = |test: &mut Mixture, rate| match share {
+            Some(share) => test.refit(share, rate),
+            None => test.refit_alone(rate),
+        };
+        if let Some((test, _)) = &mut self.critical {
+            refit(test, critical);
+        }
+        if let Some(tests) = &mut self.slo {
+            refit(&mut tests.worse, slo);
+            tests.fixed.refit(share.unwrap_or(1.0), slo);
         }
     }
 
@@ -236,52 +344,76 @@ impl LatencyTests {
         self.divisors.get(test).copied().unwrap_or(1.0)
     }
 
-    /// Takes a tick, by slot.
-    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, ticks: &[(usize, [Counts; MARKS])]) {
-        let mut counts = Vec::with_capacity(ticks.len());
-        for (index, test) in self.tests.iter_mut().enumerate() {
-            counts.clear();
-            counts.extend(
-                ticks
-                    .iter()
-                    .filter_map(|(slot, at)| Some((*slot, *at.get(index)?))),
-            );
-            test.absorb(from, fresh, &counts);
+    /// Takes a tick: the fast test.
+    pub(super) fn absorb_critical(&mut self, from: Moment, fresh: f64, counted: &[Counted]) {
+        if let Some((test, _)) = &mut self.critical {
+            test.absorb(from, fresh, at_mark(counted, CRITICAL));
         }
-        for (_, at) in ticks {
-            self.totals
-                .iter_mut()
-                .zip(at)
-                .for_each(|(total, counts)| total.add(*counts));
+        for counts in counted.iter().filter_map(|at| at.latency) {
+            let totals = self.totals.iter_mut().zip(counts);
+            totals.for_each(|(total, counts)| total.add(counts));
+        }
+    }
+
+    /// Takes a tick: the slow tests.
+    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, counted: &[Counted]) {
+        for (mark, test) in self.tests.iter_mut().enumerate() {
+            test.absorb(from, fresh, at_mark(counted, mark));
+        }
+        if let Some(slo) = &mut self.slo {
+            slo.fixed.absorb(from, fresh, at_mark(counted, SLO));
+            slo.worse.absorb(from, fresh, at_mark(counted, SLO));
         }
     }
 
     /// Learns from a tick, after the tick was judged.
-    pub(super) fn learn(
-        &mut self,
-        ends: (Moment, Moment),
-        ticks: &[(usize, [Counts; MARKS])],
-        decay: Decay,
-    ) {
+    pub(super) fn learn(&mut self, ends: (Moment, Moment), counted: &[Counted], decay: Decay) {
         let mut sums = [Counts::default(); MARKS];
-        for (_, counts) in ticks {
-            sums.iter_mut()
-                .zip(counts)
-                .for_each(|(sum, counts)| sum.add(*counts));
+        for counts in counted.iter().filter_map(|at| at.latency) {
+            let sums = sums.iter_mut().zip(counts);
+            sums.for_each(|(sum, counts)| sum.add(counts));
         }
-        let (tests, pass) = sums.split_at(TESTS);
-        let guesses = self.guesses.iter_mut().zip(&mut self.scatters);
-        for ((guess, scatter), sum) in guesses.zip(tests) {
+        for (guess, sum) in self.guesses.iter_mut().zip(sums) {
             guess.learn(sum.stable, decay);
+        }
+        for (scatter, sum) in self.scatters.iter_mut().zip(sums) {
             scatter.learn(ends, sum.stable, decay);
-        }
-        for (guess, sum) in self.beyond.iter_mut().zip(pass) {
-            guess.learn(sum.stable, decay);
         }
     }
 
-    /// The tests by name.
-    pub(super) fn tests(&self) -> impl Iterator<Item = (&'static str, &Mixture)> + '_ {
-        NAMES.into_iter().zip(&self.tests)
+    /// Every test's part of the evidence.
+    pub(super) fn parts(&self, criteria: &Criteria) -> impl Iterator<Item = Tested> + '_ {
+        let weights = criteria.weights;
+        let dry = criteria.dry_run.latency;
+        let tests = NAMES.into_iter().zip(&self.tests);
+        let tests = tests.zip(weights.latency.into_iter().zip(dry));
+        let tests = tests.map(|((cause, test), (weight, is_dry_run))| Tested {
+            cause,
+            evidence: weight * test.value(),
+            hits: test.hits(),
+            is_dry_run,
+        });
+        let critical = self.critical.iter().map(move |(test, cause)| Tested {
+            cause,
+            evidence: weights.critical_latency * test.value(),
+            hits: test.hits(),
+            is_dry_run: false,
+        });
+        let (weight, is_relative) = (criteria.slo_weight(), criteria.slo_is_relative);
+        let slo = self.slo.iter().map(move |slo| {
+            let (fixed, worse) = (slo.fixed.value(), slo.worse.value());
+            Tested {
+                cause: slo.name,
+                evidence: weight * if is_relative { fixed.min(worse) } else { fixed },
+                hits: slo.fixed.hits(),
+                is_dry_run: false,
+            }
+        });
+        tests.chain(critical).chain(slo)
     }
+}
+
+fn at_mark(counted: &[Counted], mark: usize) -> impl Iterator<Item = (usize, Counts)> + '_ {
+    let at = move |counted: &Counted| Some((counted.slot, *counted.latency.as_ref()?.get(mark)?));
+    counted.iter().filter_map(at)
 }

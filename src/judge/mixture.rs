@@ -66,7 +66,8 @@ pub(super) struct Mixture {
     block_has_hit: bool,
     /// Capital of restarts that waits for the next block.
     waiting: f64,
-    bets: [[Factors; COUNT]; SLOTS],
+    /// By slot; a slot that was never fitted stakes nothing.
+    bets: Vec<[Factors; COUNT]>,
 }
 
 impl Mixture {
@@ -86,7 +87,7 @@ impl Mixture {
             block_is_fresh: true,
             block_has_hit: false,
             waiting: 0.0,
-            bets: [[Factors::default(); COUNT]; SLOTS],
+            bets: Vec::new(),
         }
     }
 
@@ -111,43 +112,63 @@ impl Mixture {
         self.hits
     }
 
-    /// Chooses the stakes of one slot anew: `share` of the canary, `stable`'s guessed rate.
-    pub(super) fn refit(&mut self, slot: usize, share: f64, stable: f64) {
-        let Some(bets) = self.bets.get_mut(slot) else {
-            return;
-        };
-        for (bet, times) in bets.iter_mut().zip(TIMES) {
-            *bet = match self.null {
-                Null::Fixed(limit) => Factors::against(limit, scale_odds(limit, times)),
-                Null::Relative(margin) => relative(share, stable, margin, times),
-            };
-        }
+    /// Chooses the stakes of the newest stage anew: `share` of the canary, `stable`'s guessed rate.
+    pub(super) fn refit(&mut self, share: f64, stable: f64) {
+        let null = self.null;
+        self.stake(|times| match null {
+            Null::Fixed(limit) => Factors::against(limit, scale_odds(limit, times)),
+            Null::Relative(margin) => relative(share, stable, margin, times),
+        });
     }
 
-    /// Makes the stakes of one slot those against a fixed rate: there is no stable to compare with.
-    pub(super) fn refit_alone(&mut self, slot: usize, stable: f64) {
+    /// Makes the stakes of the newest stage those against a fixed rate: there is no stable to
+    /// compare with.
+    pub(super) fn refit_alone(&mut self, stable: f64) {
         let limit = match self.null {
             Null::Fixed(limit) => limit,
             Null::Relative(margin) => margin.edge(stable).min(0.985),
         };
-        let Some(bets) = self.bets.get_mut(slot) else {
-            return;
-        };
-        for (bet, times) in bets.iter_mut().zip(TIMES) {
-            *bet = Factors::against(limit, scale_odds(limit, times));
+        self.stake(|times| Factors::against(limit, scale_odds(limit, times)));
+    }
+
+    /// Stakes nothing in the newest stage.
+    pub(super) fn rest(&mut self) {
+        self.stake(|_| Factors::default());
+    }
+
+    /// A stage begins: what was the newest is the one before.
+    pub(super) fn shift(&mut self) {
+        if !self.bets.is_empty() {
+            self.bets.insert(0, [Factors::default(); COUNT]);
+            self.bets.truncate(SLOTS);
         }
     }
 
-    /// Stakes nothing in one slot.
-    pub(super) fn rest(&mut self, slot: usize) {
-        if let Some(bets) = self.bets.get_mut(slot) {
-            *bets = [Factors::default(); COUNT];
+    /// Nothing comes from earlier stages any more.
+    pub(super) fn close_earlier(&mut self) {
+        self.bets.truncate(1);
+        self.bets.shrink_to_fit();
+    }
+
+    fn stake(&mut self, bet: impl Fn(f64) -> Factors) {
+        if self.bets.is_empty() {
+            self.bets = vec![[Factors::default(); COUNT]];
+        }
+        if let Some(bets) = self.bets.first_mut() {
+            bets.iter_mut()
+                .zip(TIMES)
+                .for_each(|(staked, times)| *staked = bet(times));
         }
     }
 
     /// Takes the counts of a tick that began at `from`, by slot; `fresh` capital comes in at the
     /// next beginning of a block.
-    pub(super) fn absorb(&mut self, from: Moment, fresh: f64, counts: &[(usize, Counts)]) {
+    pub(super) fn absorb(
+        &mut self,
+        from: Moment,
+        fresh: f64,
+        counts: impl Iterator<Item = (usize, Counts)>,
+    ) {
         if !self.is_started {
             return;
         }
@@ -167,11 +188,11 @@ impl Mixture {
         for (slot, counts) in counts {
             self.hits += counts.canary.hits;
             self.block_has_hit |= counts.canary.hits > 0;
-            let Some(bets) = self.bets.get(*slot) else {
+            let Some(bets) = self.bets.get(slot) else {
                 continue;
             };
             for (running, bet) in self.running.iter_mut().zip(bets) {
-                *running += bet.of(*counts) / self.dispersion;
+                *running += bet.of(counts) / self.dispersion;
             }
         }
     }
@@ -184,7 +205,7 @@ impl Mixture {
         let logs = self.first.iter().zip(&self.later).zip(&self.running);
         let sums = logs.map(|((first, later), running)| {
             let gain = running.min(self.block.cap);
-            exp(first + gain) + exp(later + gain)
+            worth(first + gain) + worth(later + gain)
         });
         sums.zip(PRIOR).map(|(sum, prior)| prior * sum).sum()
     }
@@ -205,6 +226,11 @@ impl Mixture {
         self.block_is_fresh = true;
         self.block_has_hit = false;
     }
+}
+
+/// `e^log`; what is below one in 10^17 of the capital is not worth the reckoning.
+fn worth(log: f64) -> f64 {
+    if log < -40.0 { 0.0 } else { exp(log) }
 }
 
 fn relative(share: f64, stable: f64, margin: Margin, times: f64) -> Factors {

@@ -17,11 +17,13 @@ mod forecast;
 mod latency;
 mod mixture;
 mod restarts;
+mod routes;
 mod rules;
 mod safety;
 mod scatter;
 mod stages;
 mod stats;
+mod strand;
 mod units;
 mod verdict;
 mod weigh;
@@ -32,7 +34,10 @@ mod tests;
 use std::net::SocketAddr;
 
 pub use bet::{Counts, Factors, Margin, Trials, factors};
-pub use criteria::{Block, Criteria, QUANTILES, Rule, RuleAction, RuleMetric, Weights};
+pub use criteria::{
+    Block, Criteria, CriticalLatency, DryRun, Promise, QUANTILES, Rule, RuleAction, RuleMetric,
+    Weights,
+};
 pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
 pub use exposure::Exposure;
@@ -129,6 +134,8 @@ pub enum Invalid {
     StableSilent,
     /// The last tick was far too long: the judge stood still.
     Stalled,
+    /// Stable itself breaks what the service promises.
+    StableOutsideSlo,
 }
 
 impl std::fmt::Display for Invalid {
@@ -137,6 +144,7 @@ impl std::fmt::Display for Invalid {
             Self::RatioMismatch => "the canary's share of requests is not the configured one",
             Self::StableSilent => "stable is silent, so there is nothing to compare with",
             Self::Stalled => "the judge stood still for over two seconds",
+            Self::StableOutsideSlo => "stable itself breaks what the service promises",
         })
     }
 }

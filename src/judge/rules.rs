@@ -16,7 +16,10 @@ use super::{
     latency::Ageing,
     stages::SLOTS,
 };
-use crate::model::{Moment, Stage, number::real};
+use crate::model::{
+    Moment, Stage,
+    number::{index, real},
+};
 
 /// Into how many parts a window is cut.
 const PARTS: u32 = 32;
@@ -27,6 +30,9 @@ pub(super) struct Floor {
     rule: Rule,
     parts: VecDeque<(Moment, Trials)>,
     sum: Trials,
+    /// Whether the last windows were broken, if several are looked at; and when this one ends.
+    windows: VecDeque<bool>,
+    ends: Option<Moment>,
     ages: BTreeMap<Stage, Ageing<1>>,
 }
 
@@ -37,6 +43,8 @@ impl Floor {
             rule,
             parts: VecDeque::new(),
             sum: Trials::default(),
+            windows: VecDeque::new(),
+            ends: None,
             ages: BTreeMap::new(),
         }
     }
@@ -68,8 +76,17 @@ impl Floor {
         self.rule.action
     }
 
-    /// Whether it is broken now.
+    /// Whether it is broken now: this window, or so many of the last ones.
     pub(super) fn is_broken(&self) -> bool {
+        let (needed, of) = self.rule.breaches;
+        if of <= 1 {
+            return self.is_window_broken();
+        }
+        let broken = self.windows.iter().filter(|is_broken| **is_broken).count();
+        broken >= index(needed)
+    }
+
+    fn is_window_broken(&self) -> bool {
         let limit = match self.rule.metric {
             RuleMetric::ErrorRate(limit) => limit,
             RuleMetric::Latency { quantile, .. } => 1.0 - quantile,
@@ -109,6 +126,20 @@ impl Floor {
     }
 
     fn push(&mut self, at: Moment, trials: Trials) {
+        let of = self.rule.breaches.1;
+        if of > 1 {
+            // Windows stand side by side: each counts once.
+            let ends = *self.ends.get_or_insert(at + self.rule.window);
+            if at >= ends {
+                self.windows.push_back(self.is_window_broken());
+                if self.windows.len() > index(of) {
+                    self.windows.pop_front();
+                }
+                self.parts.clear();
+                self.sum = Trials::default();
+                self.ends = Some(at + self.rule.window);
+            }
+        }
         self.sum.add(trials);
         let part: Duration = self.rule.window / PARTS;
         match self.parts.back_mut() {

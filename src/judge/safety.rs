@@ -76,13 +76,19 @@ impl Guard {
         self.capital = [0.0; TIMES.len()];
     }
 
-    /// Chooses the stakes of a slot: stable's guessed rate, and what is expected of the canary.
-    pub(super) fn refit(&mut self, slot: usize, share: f64, stable: f64, expected: f64) {
+    /// A stage begins: what was the newest is the one before.
+    pub(super) fn shift(&mut self) {
+        self.bets.rotate_right(1);
+        let [newest, ..] = &mut self.bets;
+        *newest = [Factors::default(); TIMES.len()];
+    }
+
+    /// Chooses the stakes of the newest stage: stable's guessed rate, and what is expected of the
+    /// canary.
+    pub(super) fn refit(&mut self, share: f64, stable: f64, expected: f64) {
         let stable = stable.min(0.95);
         let below = BELOW * self.margin.edge(stable);
-        let Some(bets) = self.bets.get_mut(slot) else {
-            return;
-        };
+        let [bets, ..] = &mut self.bets;
         for (bet, times) in bets.iter_mut().zip(TIMES) {
             *bet = factors(share, (expected * times).min(below), stable, self.margin);
         }
@@ -90,11 +96,10 @@ impl Guard {
         self.growth = growths.fold(0.0, f64::max);
     }
 
-    /// Stakes nothing in a slot.
-    pub(super) fn rest(&mut self, slot: usize) {
-        if let Some(bets) = self.bets.get_mut(slot) {
-            *bets = [Factors::default(); TIMES.len()];
-        }
+    /// Stakes nothing in the newest stage.
+    pub(super) fn rest(&mut self) {
+        let [bets, ..] = &mut self.bets;
+        *bets = [Factors::default(); TIMES.len()];
         self.growth = 0.0;
     }
 

@@ -1,14 +1,20 @@
-//! The last few stages of a rollout: late outcomes belong to the coin of their assignment.
+//! The last stages of a rollout: late outcomes belong to the coin of their assignment.
+//!
+//! The newest stage is slot 0, the one before it slot 1; outcomes of older ones are left out. What
+//! the tests keep by slot moves along when a stage opens.
+
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     estimate::Decay,
-    latency::{Ageing, MARKS},
     stats::{exp, ln_beta},
 };
-use crate::model::{Share, Stage, number::real};
+use crate::model::{Moment, Share, Stage, number::real};
 
-/// How many stages are remembered; outcomes of older ones are left out.
-pub(super) const SLOTS: usize = 3;
+/// How many stages are remembered.
+pub(super) const SLOTS: usize = 2;
+/// How long an earlier stage is kept after its last outcome.
+const LINGER: Duration = Duration::from_mins(1);
 /// How many assignments the configured share is worth, and the same in users.
 const SHRINK: f64 = 1_000.0;
 const SHRINK_STICKY: f64 = 50.0;
@@ -26,21 +32,11 @@ pub(super) struct Slot {
     seen: (f64, f64),
     /// Assignments to the canary and to stable since the stage began.
     assigned: (u64, u64),
-    /// The canary's and stable's requests in flight that were old at the last tick.
-    pub ageing: (Ageing<MARKS>, Ageing<MARKS>),
+    /// The end of the last tick that named it.
+    named: Moment,
 }
 
 impl Slot {
-    fn new(stage: Stage, share: Share) -> Self {
-        Self {
-            stage,
-            share,
-            seen: (0.0, 0.0),
-            assigned: (0, 0),
-            ageing: (Ageing::default(), Ageing::default()),
-        }
-    }
-
     /// Whether the canary has the whole traffic: there is no coin.
     pub(super) fn is_full(&self) -> bool {
         self.share == Share::FULL
@@ -74,71 +70,51 @@ impl Slot {
     }
 }
 
-/// The stages that outcomes may still belong to.
+/// The stages that outcomes may still belong to, the newest first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stages {
-    slots: Vec<Slot>,
-    newest: usize,
-}
+pub(super) struct Stages(VecDeque<Slot>);
 
 impl Stages {
-    /// The slot of a stage, opened if the stage is new; `None` if it is too old.
-    pub(super) fn slot(&mut self, stage: Stage, share: Share) -> Option<usize> {
-        if let Some(slot) = self.slots.iter().position(|slot| slot.stage == stage) {
-            return Some(slot);
+    /// Opens a stage; false if it is known or older than the newest.
+    pub(super) fn open(&mut self, stage: Stage, share: Share, at: Moment) -> bool {
+        if self.newest().is_some_and(|newest| stage <= newest.stage) {
+            return false;
         }
-        if self.newest().is_some_and(|newest| stage < newest.stage) {
-            return None;
-        }
-        let fresh = Slot::new(stage, share);
-        let oldest = self
-            .slots
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, slot)| slot.stage);
-        match oldest.map(|(index, _)| index) {
-            Some(index) if self.slots.len() == SLOTS => {
-                if let Some(slot) = self.slots.get_mut(index) {
-                    *slot = fresh;
-                }
-                self.newest = index;
-            }
-            Some(_) | None => {
-                self.newest = self.slots.len();
-                self.slots.push(fresh);
-            }
-        }
-        Some(self.newest)
+        self.0.truncate(SLOTS - 1);
+        self.0.push_front(Slot {
+            stage,
+            share,
+            seen: (0.0, 0.0),
+            assigned: (0, 0),
+            named: at,
+        });
+        true
+    }
+
+    /// The slot of a stage; `None` if it is too old.
+    pub(super) fn slot(&self, stage: Stage) -> Option<usize> {
+        self.0.iter().position(|slot| slot.stage == stage)
     }
 
     /// The stage under way.
     pub(super) fn newest(&self) -> Option<&Slot> {
-        self.slots.get(self.newest)
+        self.0.front()
     }
 
-    /// The index of the stage under way.
-    pub(super) const fn newest_index(&self) -> usize {
-        self.newest
+    /// The stage under way.
+    pub(super) fn newest_mut(&mut self) -> Option<&mut Slot> {
+        self.0.front_mut()
     }
 
-    /// A slot.
-    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Slot> {
-        self.slots.get_mut(slot)
-    }
-
-    /// Nothing is in flight in the stages that a tick does not name.
-    pub(super) fn rest(&mut self, is_named: impl Fn(Stage) -> bool) {
-        for slot in self.slots.iter_mut().filter(|slot| !is_named(slot.stage)) {
-            slot.ageing.0.rest();
-            slot.ageing.1.rest();
+    /// Forgets earlier stages from which nothing has come for long; true if there were any.
+    pub(super) fn close(&mut self, is_named: impl Fn(Stage) -> bool, now: Moment) -> bool {
+        let before = self.0.len();
+        for slot in self.0.iter_mut().filter(|slot| is_named(slot.stage)) {
+            slot.named = now;
         }
-    }
-
-    /// Forgets what was in flight, since the thresholds are new.
-    pub(super) fn forget_ages(&mut self) {
-        for slot in &mut self.slots {
-            slot.ageing.0.forget();
-            slot.ageing.1.forget();
-        }
+        let newest = self.newest().map(|slot| slot.stage);
+        self.0
+            .retain(|slot| Some(slot.stage) == newest || now.since(slot.named) < LINGER);
+        self.0.len() < before
     }
 }

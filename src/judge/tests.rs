@@ -208,6 +208,7 @@ fn plain_rules_hold_or_roll_back_whatever_stable_does() {
         metric: RuleMetric::ErrorRate(0.05),
         min_requests: 100,
         window: Duration::from_secs(10),
+        breaches: (1, 1),
         action,
     };
     let judged = |action, failures| {

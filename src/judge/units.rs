@@ -9,20 +9,28 @@ use rustc_hash::FxHashSet;
 use super::bet::Trials;
 use crate::measure::Cell;
 
-/// How many failed users are remembered; beyond it no new one counts, on either side.
-const USERS_MAX: usize = 65_536;
-
 /// The users that have failed in this rollout, on either version.
-#[derive(Debug, Clone, Default)]
-pub(super) struct FailedUsers(FxHashSet<u64>);
+#[derive(Debug, Clone)]
+pub(super) struct FailedUsers {
+    known: FxHashSet<u64>,
+    most: usize,
+}
 
 impl FailedUsers {
+    /// None yet; `most` are remembered, and beyond it no new one counts, on either side.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            known: FxHashSet::default(),
+            most,
+        }
+    }
+
     /// Counts a cell's users at risk, and first failures.
     pub(super) fn count(&mut self, cell: &Cell) -> Trials {
         let mut trials = Trials::new(cell.at_risk, 0);
         for user in &cell.failed_users {
-            let is_full = self.0.len() >= USERS_MAX;
-            if !is_full && self.0.insert(*user) {
+            let is_full = self.known.len() >= self.most;
+            if !is_full && self.known.insert(*user) {
                 trials.hits += 1;
             } else {
                 // Its worker could not know that this user had failed before.
@@ -40,7 +48,7 @@ mod tests {
 
     #[test]
     fn only_the_first_failure_of_a_user_counts() {
-        let mut users = FailedUsers::default();
+        let mut users = FailedUsers::new(3);
         let cell = Cell {
             at_risk: 10,
             failed_users: vec![1, 2, 1],
@@ -48,5 +56,12 @@ mod tests {
         };
         assert_eq!(users.count(&cell), Trials::new(9, 2));
         assert_eq!(users.count(&cell), Trials::new(7, 0));
+        let more = Cell {
+            at_risk: 10,
+            failed_users: vec![3, 4],
+            ..Cell::default()
+        };
+        // The fourth is one too many to remember.
+        assert_eq!(users.count(&more), Trials::new(9, 1));
     }
 }

@@ -1,16 +1,21 @@
 //! From evidence to words: the verdict, and the numbers that justify it.
 
+use std::time::Duration;
+
 use super::{
     Invalid, Judgement, MetricJudgement, Verdict,
     bet::{Counts, Margin},
     criteria::{Criteria, RuleAction},
+    estimate::Guess,
     evidence::Evidence,
     latency::NAMES,
     stages::Slot,
     stats::rate_interval,
-    weigh::{Part, sum},
 };
-use crate::model::number::{real, whole};
+use crate::model::{
+    RouteName,
+    number::{real, whole},
+};
 
 /// The evidence at which assignments are said not to follow the configured share.
 const RATIO_MISMATCH: f64 = 1_000.0;
@@ -36,61 +41,67 @@ pub fn judge(evidence: &Evidence, criteria: &Criteria) -> Judgement {
     } else {
         Verdict::Inconclusive
     };
-    let parts = evidence.parts();
-    let largest = parts
-        .iter()
-        .max_by(|a, b| a.evidence.total_cmp(&b.evidence));
-    let (cause, why) = match (failure, held) {
-        (Some(failure), _) => (failure.cause.clone(), failure.why.clone()),
-        (None, Some((cause, why))) => (cause, why),
+    let largest = evidence.largest().filter(|(_, part)| part.evidence >= 1.0);
+    let (cause, route, why) = match (failure, held) {
+        (Some(failure), _) => (
+            failure.cause.clone(),
+            failure.route.clone(),
+            failure.why.clone(),
+        ),
+        (None, Some((cause, why))) => (cause, None, why),
         (None, None) => {
-            let cause = largest
-                .filter(|part| part.evidence >= 1.0)
-                .map_or("", |part| part.cause);
-            (
-                cause.to_owned(),
-                evidence.state_in_words(verdict, invalid, needed),
-            )
+            let (route, cause) = largest.map_or((None, ""), |(route, part)| (route, part.cause));
+            let why = evidence.state_in_words(verdict, invalid, needed);
+            (cause.to_owned(), route.cloned(), why)
         }
     };
     Judgement {
         verdict,
         cause,
         why,
-        evidence: failure.map_or_else(|| sum(&parts), |failure| failure.evidence),
+        evidence: failure.map_or_else(|| evidence.sum(), |failure| failure.evidence),
         threshold: criteria.threshold(),
-        metrics: evidence.metrics(&parts, criteria),
+        metrics: evidence.metrics(criteria),
         is_worse: evidence.weighed.is_worse(),
         invalid,
         canary_requests,
         canary_requests_needed: needed,
-        ..Judgement::default()
+        route,
+        parts: evidence.parts(),
+        harm: evidence.harm(),
+        pace: evidence.weighed.pace(),
+        first_failed: evidence.weighed.first_failed().to_vec(),
+        suspect: None,
     }
 }
 
 impl Evidence {
-    /// Counts of a test since the rollout began (latency: since thresholds were frozen).
-    fn counts(&self, metric: &str) -> Counts {
-        let latency = NAMES.iter().position(|name| *name == metric);
-        match latency {
-            Some(test) => self.latency.totals(test).unwrap_or_default(),
-            None if self.criteria.is_sticky => self.errors.totals().units,
-            None => self.errors.totals().requests,
+    /// Counts of a test since the rollout began (latency: since thresholds were frozen), and the
+    /// latency above which the canary's requests are slow.
+    fn counts(&self, cause: &str, route: Option<&RouteName>) -> (Counts, Option<Duration>) {
+        let route = route.and_then(|name| self.routes.get(name));
+        let strand = route.map_or(&self.whole, |route| &route.strand);
+        if !cause.contains("latency_") {
+            return (strand.errors.totals().of(self.criteria.is_sticky), None);
+        }
+        match strand.latency.seen(cause) {
+            Some((limit, counts)) => (counts, Some(limit)),
+            None => (Counts::default(), None),
         }
     }
 
     /// Why a test accuses the canary.
-    pub(super) fn words(&self, cause: &str) -> String {
-        let counts = self.counts(cause);
-        let latency = NAMES.iter().position(|name| *name == cause);
-        let thresholds = self.latency.thresholds();
-        let what = match latency.and_then(|test| thresholds?.canary.get(test)) {
+    pub(super) fn words(&self, cause: &str, route: Option<&RouteName>) -> String {
+        let (counts, limit) = self.counts(cause, route);
+        let what = match limit {
             Some(limit) => format!("took over {:.1} ms", limit.as_secs_f64() * 1_000.0),
             None => "failed".to_owned(),
         };
+        let place = route.map_or_else(String::new, |route| format!(" of route {route}"));
         let margin = self.margin_of(cause);
         format!(
-            "{} of {} canary requests {what} ({:.2}%); stable has {:.2}%, tolerated are {:.2}%",
+            "{} of {} canary requests{place} {what} ({:.2}%); stable has {:.2}%, tolerated are \
+             {:.2}%",
             counts.canary.hits,
             counts.canary.trials,
             counts.canary.rate() * 100.0,
@@ -99,22 +110,31 @@ impl Evidence {
         )
     }
 
+    /// Canary requests that failed beyond what is tolerated.
+    fn harm(&self) -> f64 {
+        let Counts { canary, stable } = self.whole.errors.totals().requests;
+        let tolerated = self.criteria.errors.edge(stable.rate()) * real(canary.trials);
+        (real(canary.hits) - tolerated).max(0.0)
+    }
+
     fn margin_of(&self, cause: &str) -> Margin {
         let criteria = &self.criteria;
-        if NAMES.contains(&cause) {
-            criteria.latency()
-        } else if cause.starts_with("critical:") {
-            Margin {
-                ratio: 1.0,
-                absolute: criteria.critical_absolute,
-            }
-        } else if cause.starts_with("slo:") {
-            Margin {
-                ratio: 0.0,
-                absolute: criteria.slo_errors.unwrap_or(1.0),
-            }
-        } else {
-            criteria.errors
+        let promise = |absolute| Margin {
+            ratio: 0.0,
+            absolute,
+        };
+        let is_of_errors = cause.ends_with("error_rate");
+        match (cause.split_once(':').map(|(kind, _)| kind), is_of_errors) {
+            (None, true) => criteria.errors,
+            (None, false) => criteria.latency(),
+            (Some("critical"), true) => Margin::plus(criteria.critical_absolute),
+            (Some("critical"), false) => Margin::plus(
+                criteria
+                    .critical_latency
+                    .map_or(1.0, |critical| critical.share),
+            ),
+            (Some(_), true) => promise(criteria.slo_errors.unwrap_or(1.0)),
+            (Some(_), false) => promise(criteria.slo_latency.map_or(1.0, |slo| 1.0 - slo.quantile)),
         }
     }
 
@@ -137,9 +157,21 @@ impl Evidence {
             Some(Invalid::StableSilent)
         } else if self.weighed.is_stalled() {
             Some(Invalid::Stalled)
+        } else if self.criteria.slo_freezes && self.is_stable_outside() {
+            Some(Invalid::StableOutsideSlo)
         } else {
             None
         }
+    }
+
+    /// Whether stable itself is proven to break a promise, lately.
+    fn is_stable_outside(&self) -> bool {
+        let is_over = |guess: Option<&Guess>, limit: f64| guess.is_some_and(|it| it.is_over(limit));
+        let errors = self.criteria.slo_errors;
+        let latency = self.criteria.slo_latency;
+        errors.is_some_and(|limit| is_over(Some(self.whole.errors.guess()), limit))
+            || latency
+                .is_some_and(|slo| is_over(self.whole.latency.guess_of_slo(), 1.0 - slo.quantile))
     }
 
     /// Canary requests that are still needed for a pass if the canary is as good as stable; 0: all
@@ -150,7 +182,7 @@ impl Evidence {
             .min_requests
             .saturating_sub(self.weighed.requests().1);
         let mut most = least;
-        for guard in &self.guards {
+        for guard in self.guards.iter().filter(|guard| !self.is_dry(guard.name)) {
             most = most.max(whole(guard.needs(threshold)?.ceil()));
         }
         Some(most)
@@ -177,22 +209,35 @@ impl Evidence {
         }
     }
 
-    fn metrics(&self, parts: &[Part], criteria: &Criteria) -> Vec<MetricJudgement> {
+    /// Whether a metric is shown and told only.
+    fn is_dry(&self, metric: &str) -> bool {
+        let dry = &self.criteria.dry_run;
+        let latency = NAMES.iter().position(|name| *name == metric);
+        match latency {
+            Some(test) => dry.latency.get(test).copied().unwrap_or_default(),
+            None => dry.errors,
+        }
+    }
+
+    fn metrics(&self, criteria: &Criteria) -> Vec<MetricJudgement> {
         let mut metrics = Vec::with_capacity(1 + NAMES.len());
-        let latency = NAMES.iter().filter(|_| self.latency.thresholds().is_some());
+        let (weight, _) = self.routes.stock();
+        let parts = self.whole.parts(&self.criteria);
+        let latency = NAMES
+            .iter()
+            .filter(|_| self.whole.latency.thresholds().is_some());
         for name in std::iter::once(&"error_rate").chain(latency) {
-            let is_named = |cause: &str| {
-                cause
-                    .rsplit(':')
-                    .next()
-                    .is_some_and(|metric| metric == *name)
-            };
+            let is_named = |cause: &str| cause.rsplit(':').next() == Some(name);
             let of_metric = parts.iter().filter(|part| is_named(part.cause));
-            let counts = self.counts(name);
+            let evidence = of_metric.map(|part| weight * part.evidence).sum::<f64>();
+            let (counts, _) = self.counts(name, None);
             let (stable, canary) = (counts.stable.rate(), counts.canary.rate());
-            let is_accused = self
-                .failure()
-                .is_some_and(|failure| is_named(&failure.cause));
+            let is_dry_run = self.is_dry(name);
+            let is_accused = match self.failure() {
+                _ if is_dry_run => evidence >= criteria.threshold(),
+                Some(failure) => is_named(&failure.cause),
+                None => false,
+            };
             let verdict = if is_accused {
                 Verdict::Fail
             } else if counts.canary.trials == 0 {
@@ -210,8 +255,8 @@ impl Evidence {
                 estimate: canary - stable,
                 interval: difference(counts),
                 margin: self.margin_of(name).edge(stable) - stable,
-                evidence: of_metric.map(|part| part.evidence).sum(),
-                is_dry_run: false,
+                evidence,
+                is_dry_run,
             });
         }
         metrics

@@ -8,23 +8,26 @@
 use std::time::Duration;
 
 use super::{
+    Part,
     criteria::RuleAction,
+    estimate::Decay,
     evidence::{Evidence, Tick},
-    latency::NAMES,
     rules::Floor,
+    stages::Stages,
+    strand::Tested,
 };
-use crate::model::{Moment, Stage};
+use crate::model::{Moment, RouteName, number::real};
 
-/// The cause of a rollback by the fast test.
-const CRITICAL: &str = "critical:error_rate";
-/// The cause of a rollback by the promised error rate.
-const SLO: &str = "slo:error_rate";
-/// The cause of a rollback by the error margin.
-const ERRORS: &str = "error_rate";
 /// A tick longer than this means that the judge stood still.
 const STALL: Duration = Duration::from_secs(2);
 /// Stable is silent if it answered nothing for this long while the canary did.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Over how long a pace is taken: the half-life.
+const PACE: Duration = Duration::from_secs(10);
+/// How many failed requests are kept by name.
+const FIRST_FAILED_MAX: usize = 8;
+/// How many parts of the evidence are told.
+const PARTS_MAX: usize = 16;
 /// Canary requests meanwhile.
 const SILENCE_REQUESTS: u64 = 20;
 
@@ -35,23 +38,14 @@ pub struct Failure {
     pub at: Moment,
     /// The metric (and rule) with the largest share of the evidence.
     pub cause: String,
+    /// The route that it was found on; `None`: on all together.
+    pub route: Option<RouteName>,
     /// One sentence for people.
     pub why: String,
     /// The evidence then.
     pub evidence: f64,
     /// Judged canary requests until then.
     pub canary_requests: u64,
-}
-
-/// One test's part of the evidence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Part {
-    /// The cause it stands for.
-    pub cause: &'static str,
-    /// Its weight times its capital.
-    pub evidence: f64,
-    /// Hits of the canary.
-    pub hits: u64,
 }
 
 /// What the ticks so far have come to.
@@ -62,7 +56,9 @@ pub(super) struct Weighed {
     canary_requests: u64,
     stage_requests: u64,
     first_canary: Option<Moment>,
-    fitted: Option<Stage>,
+    first_failed: Vec<u64>,
+    /// Canary requests and seconds, old ones fading.
+    pace: (f64, f64),
     last_stable: Moment,
     canary_since_stable: u64,
     now: Moment,
@@ -78,7 +74,8 @@ impl Weighed {
             canary_requests: 0,
             stage_requests: 0,
             first_canary: None,
-            fitted: None,
+            first_failed: Vec::new(),
+            pace: (0.0, 0.0),
             last_stable: at,
             canary_since_stable: 0,
             now: at,
@@ -91,8 +88,22 @@ impl Weighed {
         self.stage_requests = 0;
     }
 
-    /// Counts a tick's judged requests.
-    pub(super) fn count(&mut self, tick: &Tick<'_>, canary: u64, stable: u64) {
+    /// Counts a tick's judged requests, and keeps the first failed ones by name.
+    pub(super) fn count(&mut self, tick: &Tick<'_>, stages: &Stages) {
+        let (mut canary, mut stable) = (0, 0);
+        for stratum in tick.strata {
+            stable += stratum.stable.cell.trials;
+            if stages.slot(stratum.stage).is_some() {
+                canary += stratum.canary.cell.trials;
+                let room = FIRST_FAILED_MAX.saturating_sub(self.first_failed.len());
+                let failed = stratum.canary.cell.failed_requests.iter().take(room);
+                self.first_failed.extend(failed);
+            }
+        }
+        let elapsed = tick.to.since(tick.from);
+        let keep = Decay::after(elapsed, PACE).0;
+        self.pace.0 = self.pace.0.mul_add(keep, real(canary));
+        self.pace.1 = self.pace.1.mul_add(keep, elapsed.as_secs_f64());
         self.canary_requests += canary;
         self.stage_requests += canary;
         let is_used = tick
@@ -140,14 +151,18 @@ impl Weighed {
         self.first_canary
     }
 
-    /// The stage for which stakes were last chosen.
-    pub(super) const fn fitted(&self) -> Option<Stage> {
-        self.fitted
+    /// Ids of the canary's first failed requests.
+    pub(super) fn first_failed(&self) -> &[u64] {
+        &self.first_failed
     }
 
-    /// Stakes were chosen for a stage.
-    pub(super) const fn fit(&mut self, stage: Stage) {
-        self.fitted = Some(stage);
+    /// Judged canary requests a second, lately.
+    pub(super) fn pace(&self) -> f64 {
+        if self.pace.1 > 0.0 {
+            self.pace.0 / self.pace.1
+        } else {
+            0.0
+        }
     }
 
     /// Whether the last tick was far too long.
@@ -162,23 +177,44 @@ impl Weighed {
 }
 
 impl Evidence {
-    /// Every test's part of the evidence.
+    /// The weighted sum of all evidence.
+    pub(super) fn sum(&self) -> f64 {
+        let (weight, of_routes) = self.routes.stock();
+        weight.mul_add(self.whole.sum(), of_routes)
+    }
+
+    /// The largest part of the evidence, and on which route.
+    pub(super) fn largest(&self) -> Option<(Option<&RouteName>, Tested)> {
+        let (weight, _) = self.routes.stock();
+        let of_whole = self.whole.largest().map(|part| Tested {
+            evidence: weight * part.evidence,
+            ..*part
+        });
+        let of_routes = self.routes.largest();
+        let of_routes = of_routes.map(|(route, part)| (Some(&route.name), part));
+        let both = of_routes
+            .into_iter()
+            .chain(of_whole.map(|part| (None, part)));
+        both.max_by(|a, b| a.1.evidence.total_cmp(&b.1.evidence))
+    }
+
+    /// The parts of the evidence, the largest first.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let weights = &self.criteria.weights;
-        let errors = self.errors.errors();
-        let critical = self.errors.critical();
-        let mut parts = vec![
-            part(ERRORS, weights.errors, (errors.value(), errors.hits())),
-            part(
-                CRITICAL,
-                weights.critical,
-                (critical.value(), critical.hits()),
-            ),
-        ];
-        parts.extend(self.errors.slo().map(|slo| part(SLO, weights.slo, slo)));
-        for ((name, test), weight) in self.latency.tests().zip(weights.latency) {
-            parts.push(part(name, weight, (test.value(), test.hits())));
+        let (weight, _) = self.routes.stock();
+        let part = |route: Option<&RouteName>, weight: f64, part: Tested| Part {
+            cause: part.cause.to_owned(),
+            route: route.cloned(),
+            evidence: weight * part.evidence,
+            hits: part.hits,
+        };
+        let whole = self.whole.parts(&self.criteria).into_iter();
+        let mut parts: Vec<Part> = whole.map(|at| part(None, weight, at)).collect();
+        for route in self.routes.iter() {
+            let largest = route.strand.largest().filter(|at| at.evidence > 0.0);
+            parts.extend(largest.map(|at| part(Some(&route.name), route.weight, *at)));
         }
+        parts.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+        parts.truncate(PARTS_MAX);
         parts
     }
 
@@ -191,19 +227,20 @@ impl Evidence {
     }
 
     fn accuse_by_test(&self, at: Moment) -> Option<Failure> {
-        let parts = self.parts();
-        let evidence = sum(&parts);
-        let first = parts
-            .iter()
-            .max_by(|a, b| a.evidence.total_cmp(&b.evidence))?;
-        let users = self.errors.totals().units.canary.hits;
-        let is_of_errors = !NAMES.contains(&first.cause);
+        let evidence = self.sum();
+        if evidence < self.criteria.threshold() {
+            return None;
+        }
+        let (route, first) = self.largest()?;
+        let users = self.whole.errors.totals().units.canary.hits;
+        let is_of_errors = first.cause.ends_with("error_rate");
         let is_backed = first.hits >= self.criteria.min_hits
             && !(self.criteria.is_sticky && is_of_errors && users < self.criteria.min_hits);
-        (evidence >= self.criteria.threshold() && is_backed).then(|| Failure {
+        is_backed.then(|| Failure {
             at,
             cause: first.cause.to_owned(),
-            why: self.words(first.cause),
+            route: route.cloned(),
+            why: self.words(first.cause, route),
             evidence,
             canary_requests: self.weighed.requests().0,
         })
@@ -215,22 +252,10 @@ impl Evidence {
         Some(Failure {
             at,
             cause: floor.cause(),
+            route: None,
             why: floor.why(),
-            evidence: sum(&self.parts()),
+            evidence: self.sum(),
             canary_requests: self.weighed.requests().0,
         })
-    }
-}
-
-/// The sum of all parts.
-pub(super) fn sum(parts: &[Part]) -> f64 {
-    parts.iter().map(|part| part.evidence).sum()
-}
-
-fn part(cause: &'static str, weight: f64, (capital, hits): (f64, u64)) -> Part {
-    Part {
-        cause,
-        evidence: weight * capital,
-        hits,
     }
 }

@@ -49,7 +49,11 @@ pub(crate) fn analysis() -> Analysis {
             ratio: 1.05,
             absolute: 0.0005,
         },
-        latency_margin: 0.1,
+        latency_margins: [0.1; 6],
+        critical_errors: None,
+        critical_latency: None,
+        dry_run: crate::config::DryRun::default(),
+        slo: None,
         burst_tolerance: Duration::from_millis(500),
         absolute: Vec::new(),
     }

@@ -13,6 +13,7 @@ mod advance;
 mod auto;
 mod command;
 mod configure;
+mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gate;
@@ -26,6 +27,7 @@ mod tests;
 use self::auto::Rung;
 pub use self::{
     command::Command,
+    criteria::criteria,
     history::{Entry, History},
     phase::Phase,
     state::{Position, Standing, State},

@@ -191,7 +191,11 @@ fn analysis() -> serin::config::Analysis {
             ratio: 1.05,
             absolute: 0.0005,
         },
-        latency_margin: 0.1,
+        latency_margins: [0.1; 6],
+        critical_errors: None,
+        critical_latency: None,
+        dry_run: serin::config::DryRun::default(),
+        slo: None,
         burst_tolerance: Duration::from_secs(1),
         absolute: Vec::new(),
     }

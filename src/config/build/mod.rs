@@ -3,12 +3,16 @@
 //!
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
+mod analysis;
 mod rollout;
 mod split;
 
 use std::hash::Hasher;
 
-pub(super) use self::split::{latency_limits, margins, path};
+pub(super) use self::{
+    analysis::{Metric, compared, latency_limits},
+    split::path,
+};
 
 use super::{
     AccessLog, Admin, Config, Drain, Limits, Listener, ListenerTimeouts, Metrics, Source, Upstream,

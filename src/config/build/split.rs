@@ -1,33 +1,20 @@
 //! A split as others see it.
 
-use std::time::Duration;
-
-use super::{plain, rollout::rollout};
+use super::{analysis::analysis, plain, rollout::rollout};
 use crate::{
     config::{
-        AbsoluteMetric, AbsoluteRule, Analysis, Cookie, HeaderMatch, Match, Override, PathMatch,
-        RateMargin, Split, SplitTimeouts, Sticky,
+        Cookie, HeaderMatch, Match, Override, PathMatch, Split, SplitTimeouts, Sticky,
         collection::Several,
-        leaf::{Count, Ratio, SecretFile},
+        leaf::SecretFile,
         schema::{
-            AbsoluteBlock, AnalysisBlock, CookieForm, CookieName, DomainName, Fields, HeaderName,
-            HostName, MatchBlock, MaxAge, Method, MetricName, SplitBlock, StickyBlock, UrlPath,
-            WarmUp,
+            CookieForm, CookieName, DomainName, Fields, HeaderName, HostName, MatchBlock, MaxAge,
+            Method, SplitBlock, StickyBlock, UrlPath,
         },
         tree::Node,
-        units::Margin,
         walk::{Placed, Shape, Walk},
     },
     model::{RouteName, SplitName},
 };
-
-/// What the judge tolerates unless the file says otherwise (judge: errors 1.05x + 0.05pp).
-const ERROR_RATE: RateMargin = RateMargin {
-    ratio: 1.05,
-    absolute: 0.000_5,
-};
-/// What the judge tolerates unless the file says otherwise (judge: latency +10 %).
-const LATENCY: f64 = 0.10;
 
 pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
     let timeouts = &block.timeouts.as_ref()?.value;
@@ -161,102 +148,4 @@ fn sticky(split: &SplitName, block: Option<&Placed<StickyBlock>>) -> Option<Opti
         },
         secret_file: plain(block.secret_file.as_ref()).map(|SecretFile(path)| path),
     }))
-}
-
-fn analysis(split: &SplitBlock) -> Option<Analysis> {
-    let block = &split.analysis.as_ref()?.value;
-    let Ratio(false_rollback_rate) = plain(block.false_rollback_rate.as_ref())?;
-    let Count(min_requests) = plain(block.min_requests.as_ref())?;
-    let WarmUp(warm_up) = plain(block.warm_up.as_ref())?;
-    let margins = margins(split);
-    let margin = |metric| {
-        margins
-            .iter()
-            .find(|(name, _)| *name == metric)
-            .map(|(_, at)| at.value)
-    };
-    let absolute = block
-        .absolute
-        .as_ref()?
-        .value
-        .0
-        .iter()
-        .map(|at| rules(&at.value));
-    Some(Analysis {
-        false_rollback_rate,
-        min_requests,
-        warm_up,
-        error_rate: margin(MetricName::ErrorRate).map_or(ERROR_RATE, Margin::of_rate),
-        latency_margin: margin(MetricName::Latency)
-            .and_then(|m| m.relative)
-            .unwrap_or(LATENCY),
-        burst_tolerance: plain(block.burst_tolerance.as_ref())?,
-        absolute: absolute.collect::<Option<Vec<_>>>()?.concat(),
-    })
-}
-
-/// Every margin that is written, in `rollback_if` or in `analysis.metrics`.
-pub(in crate::config) fn margins(split: &SplitBlock) -> Vec<(MetricName, Placed<Margin>)> {
-    let mut margins = Vec::new();
-    if let Some(Placed { value: block, .. }) = &split.rollback_if {
-        margins.extend(
-            block
-                .error_rate
-                .iter()
-                .map(|at| (MetricName::ErrorRate, at.clone())),
-        );
-        let latencies = [
-            &block.latency,
-            &block.latency_p50,
-            &block.latency_p90,
-            &block.latency_p95,
-            &block.latency_p99,
-        ];
-        let latencies = latencies.into_iter().flatten();
-        margins.extend(latencies.map(|at| (MetricName::Latency, at.clone())));
-    }
-    let metrics = split
-        .analysis
-        .as_ref()
-        .and_then(|at: &Placed<AnalysisBlock>| at.value.metrics.as_ref());
-    for metric in metrics.into_iter().flat_map(|at| &at.value) {
-        if let (Some(name), Some(margin)) = (&metric.value.name, &metric.value.margin) {
-            margins.push((name.value, margin.clone()));
-        }
-    }
-    margins
-}
-
-fn rules(block: &AbsoluteBlock) -> Option<Vec<AbsoluteRule>> {
-    let (window, action) = (plain(block.window.as_ref())?, plain(block.action.as_ref())?);
-    let min_requests = block.min_requests.as_ref()?.value.0;
-    let rule = |metric| AbsoluteRule {
-        metric,
-        min_requests,
-        window,
-        action,
-    };
-    let error_rate = plain(block.error_rate.as_ref()).map(|Ratio(r)| AbsoluteMetric::ErrorRate(r));
-    let latencies = latency_limits(block)
-        .into_iter()
-        .filter_map(|(quantile, limit)| {
-            Some(AbsoluteMetric::Latency {
-                quantile,
-                limit: plain(limit)?,
-            })
-        });
-    Some(error_rate.into_iter().chain(latencies).map(rule).collect())
-}
-
-/// The quantiles that a floor may name, with what is written for them.
-pub(in crate::config) fn latency_limits(
-    block: &AbsoluteBlock,
-) -> [(f64, Option<&Placed<Duration>>); 5] {
-    [
-        (0.5, block.latency_p50.as_ref()),
-        (0.9, block.latency_p90.as_ref()),
-        (0.95, block.latency_p95.as_ref()),
-        (0.99, block.latency_p99.as_ref()),
-        (0.999, block.latency_p999.as_ref()),
-    ]
 }

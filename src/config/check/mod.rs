@@ -7,6 +7,7 @@
 //! in silence, for it is reported already.
 //! *Read next:* `split.rs`.
 
+mod analysis;
 mod overlap;
 mod rollout;
 mod split;

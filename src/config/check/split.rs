@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::rollout;
+use super::{analysis, rollout};
 use crate::config::{
-    SameSite, build,
+    SameSite,
     collection::Several,
-    leaf::Ratio,
-    schema::{AbsoluteBlock, CookieForm, MatchBlock, MetricName, SplitBlock, StickyBlock},
+    schema::{CookieForm, MatchBlock, SplitBlock, StickyBlock},
     tree::Place,
     walk::{Placed, Walk},
 };
@@ -45,13 +44,7 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
             help,
         );
     }
-    margins(split, walk);
-    if let Some(analysis) = &split.analysis {
-        for rule in analysis.value.absolute.iter().flat_map(|at| &at.value.0) {
-            absolute(rule, walk);
-        }
-        rate(analysis.value.false_rollback_rate.as_ref(), walk);
-    }
+    analysis::check(split, walk);
     if let Some(block) = &split.rollout {
         rollout::check(block, no_canary, walk);
     }
@@ -179,105 +172,6 @@ fn cookie(sticky: &StickyBlock, at: Place, walk: &mut Walk) {
             name.value.0
         );
         walk.error(name.at, "insecure_cookie", message, "add `secure: true`");
-    }
-}
-
-fn margins(split: &SplitBlock, walk: &mut Walk) {
-    let metrics = split
-        .analysis
-        .as_ref()
-        .and_then(|at| at.value.metrics.as_ref());
-    if let (Some(short), Some(metrics)) = (&split.rollback_if, metrics)
-        && metrics.is_written
-    {
-        let help = "`rollback_if` is short for `analysis.metrics`: keep one of the two";
-        walk.error(
-            short.at,
-            "conflict",
-            "margins are written in two places",
-            help,
-        );
-        return;
-    }
-    let margins = build::margins(split);
-    for (i, (metric, margin)) in margins.iter().enumerate() {
-        if *metric == MetricName::Latency && margin.value.points.is_some() {
-            let help = "write `+20%` or `1.2x`";
-            walk.error(
-                margin.at,
-                "bad_value",
-                "a margin of latency is relative",
-                help,
-            );
-        }
-        let Some((_, first)) = margins.iter().take(i).find(|(other, _)| other == metric) else {
-            continue;
-        };
-        if *metric == MetricName::ErrorRate {
-            let message = "the margin of the error rate is written twice";
-            walk.error(margin.at, "duplicate_name", message, "keep one");
-        } else if first.value != margin.value {
-            let message = "a margin of its own for each quantile is not available yet";
-            let help = "this build has one margin for latency at every quantile: write it once";
-            walk.error(margin.at, "not_available_yet", message, help);
-        }
-    }
-}
-
-fn absolute(rule: &Placed<AbsoluteBlock>, walk: &mut Walk) {
-    let Placed {
-        value: rule,
-        at,
-        is_clean,
-        ..
-    } = rule;
-    let limits = build::latency_limits(rule);
-    if *is_clean && rule.error_rate.is_none() && limits.iter().all(|(_, limit)| limit.is_none()) {
-        let help = "write `error_rate: 2%` or `latency_p99: 1500ms`";
-        walk.error(*at, "missing_key", "this floor limits nothing", help);
-    }
-    if let Some(Placed {
-        value: Ratio(rate),
-        at,
-        ..
-    }) = rule.error_rate
-        && rate >= 1.0
-    {
-        walk.error(
-            at,
-            "out_of_range",
-            "a floor of 100% never acts",
-            "write a lower rate",
-        );
-    }
-    let mut last = None;
-    for limit in limits.into_iter().filter_map(|(_, limit)| limit) {
-        if last.is_some_and(|last| limit.value < last) {
-            let message = "this limit is lower than that of a lower quantile";
-            walk.warn(
-                limit.at,
-                "falling_limit",
-                message,
-                "a higher quantile is never faster",
-            );
-        }
-        last = Some(limit.value);
-    }
-}
-
-fn rate(rate: Option<&Placed<Ratio>>, walk: &mut Walk) {
-    let Some(Placed {
-        value: Ratio(rate),
-        at,
-        ..
-    }) = rate
-    else {
-        return;
-    };
-    if *rate < 1e-6 || *rate > 0.2 {
-        let help =
-            "write 0.0001% to 20%; 1% is one false rollback in 100 healthy rollouts at worst";
-        walk.error(*at, "out_of_range", "this rate cannot be promised", help);
     }
 }
 

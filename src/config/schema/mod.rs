@@ -24,8 +24,8 @@ pub(super) use self::{
         StepForm, WarmUp,
     },
     split::{
-        AbsoluteBlock, AnalysisBlock, MatchBlock, MetricName, RolloutBlock, SplitBlock, StepBlock,
-        StickyBlock,
+        AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, RolloutBlock,
+        SloBlock, SloGuard, SloQuantile, SplitBlock, StepBlock, StickyBlock,
     },
 };
 use super::{

@@ -187,14 +187,18 @@ block! {
         error_rate: Margin = Optional,
         /// Of the latency at every quantile.
         latency: Margin = Optional,
-        /// The same, named by the median.
+        /// Of the median latency.
         latency_p50: Margin = Optional,
-        /// The same, named by the 90th percentile.
+        /// Of the 75th percentile of latency.
+        latency_p75: Margin = Optional,
+        /// Of the 90th percentile of latency.
         latency_p90: Margin = Optional,
-        /// The same, named by the 95th percentile.
+        /// Of the 95th percentile of latency.
         latency_p95: Margin = Optional,
-        /// The same, named by the 99th percentile.
+        /// Of the 99th percentile of latency.
         latency_p99: Margin = Optional,
+        /// Of the 99.9th percentile of latency.
+        latency_p999: Margin = Optional,
     } later ["bytes_out", "status_404"]
 }
 
@@ -213,11 +217,32 @@ block! {
         /// of a single instance that are normal here.
         burst_tolerance: Duration = Default("500ms"),
         /// How much worse than stable the canary may be. Without it: error rate +5% +0.05pp,
-        /// latency +10%.
+        /// latency +10%. A quantile of latency that is not named has the margin of the next higher
+        /// one that is, else of the next lower.
         metrics: Vec<Placed<MetricBlock>> = Default("[]"),
-        /// Plain floors that hold even if stable is bad too: one, or a list.
+        /// What the service promises: a canary that breaks it, and is worse than stable, is rolled
+        /// back within the same false rollback rate. Without it: an error rate of 2%.
+        slo: SloBlock = Optional,
+        /// Plain floors that hold even if stable is bad too: one, or a list. They roll back.
         absolute: Several<AbsoluteBlock> = Default("[]"),
-    } later ["power", "rules", "slo", "interval"]
+        /// Plain thresholds that stop the ramp while they are broken: one, or a list.
+        rules: Several<AbsoluteBlock> = Default("[]"),
+    } later ["power", "interval"]
+}
+
+block! {
+    /// What the service promises.
+    struct SloBlock {
+        /// Failures over requests are at most this.
+        error_rate: Ratio = Optional,
+        /// Latency is at most this, at `quantile`.
+        latency: Duration = Optional,
+        /// Which quantile of latency is promised.
+        quantile: SloQuantile = Default("p99"),
+        /// `worse_than_stable`: a broken promise counts if the canary is also worse than stable.
+        /// `always`: it counts whatever stable does.
+        guard: SloGuard = Default("worse_than_stable"),
+    } later []
 }
 
 block! {
@@ -229,17 +254,21 @@ block! {
         margin: Margin = Required,
         /// Which way is worse.
         worse: Worse = Default("increase"),
-    } later [
-        "critical", "dry_run", "prometheus", "webhook", "interval", "failure_limit",
-        "consecutive_error_limit"
-    ]
+        /// What is badly broken, and acted upon at once, also in the warm-up: `+10pp` for the error
+        /// rate, `3x` for one quantile of latency.
+        critical: Margin = Optional,
+        /// Whether it is shown and told only: it can neither roll back nor hold.
+        dry_run: bool = Default("false"),
+    } later ["prometheus", "webhook", "interval", "failure_limit", "consecutive_error_limit"]
 }
 
 block! {
-    /// A plain floor over a sliding window; each limit that is written is a rule.
+    /// A plain threshold over a window; each limit that is written is a rule.
     struct AbsoluteBlock {
         /// Failures over requests may be at most this.
         error_rate: Ratio = Optional,
+        /// The same from the other side: requests that do not fail must be at least this.
+        success_rate: Ratio = Optional,
         /// The median latency may be at most this.
         latency_p50: Duration = Optional,
         /// The 90th percentile of latency may be at most this.
@@ -254,8 +283,12 @@ block! {
         min_requests: Many = Default("100"),
         /// The sliding window.
         window: Duration = Default("60s"),
-        /// What it does when broken.
-        action: AbsoluteAction = Default("rollback"),
+        /// How many of the last windows must be broken, when `of` is written.
+        breaches: Count<1, 100> = Default("1"),
+        /// How many windows are looked at, side by side. Without it: one that slides.
+        of: Count<1, 100> = Default("1"),
+        /// What it does when broken. Without it: `absolute` rolls back, `rules` hold.
+        action: AbsoluteAction = Optional,
     } later []
 }
 
@@ -277,16 +310,52 @@ pub(in crate::config) enum Worse {
     Increase,
 }
 
+/// When a broken promise counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum SloGuard {
+    WorseThanStable,
+    Always,
+}
+
+/// The quantile of latency that a service promises.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::config) struct SloQuantile(pub f64);
+
 /// A metric that this build compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) enum MetricName {
     ErrorRate,
+    /// At every quantile that is not named by itself.
     Latency,
+    /// At one of [`LATENCIES`].
+    LatencyAt(usize),
 }
+
+/// The quantiles of latency that are compared, by name.
+pub(in crate::config) const LATENCIES: [&str; 6] = [
+    "latency_p50",
+    "latency_p75",
+    "latency_p90",
+    "latency_p95",
+    "latency_p99",
+    "latency_p999",
+];
 
 words!(Scope { "user" => Self::User, } later ["session", "request"]);
 words!(Until { "decided" => Self::Decided, } later []);
 words!(Worse { "increase" => Self::Increase, } later ["decrease", "either"]);
+words!(SloQuantile {
+    "p50" => Self(0.5),
+    "p75" => Self(0.75),
+    "p90" => Self(0.9),
+    "p95" => Self(0.95),
+    "p99" => Self(0.99),
+    "p999" => Self(0.999),
+} later []);
+words!(SloGuard {
+    "worse_than_stable" => Self::WorseThanStable,
+    "always" => Self::Always,
+} later []);
 words!(OnUnhealthy {
     "fallback_to_stable" => Self::FallbackToStable,
     "fail" => Self::Fail,
@@ -307,37 +376,26 @@ words!(AbsoluteAction { "rollback" => Self::Rollback, "hold" => Self::Hold, } la
 
 impl Shape for MetricName {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let words = [
-            ("error_rate", Self::ErrorRate),
-            ("latency", Self::Latency),
-            ("latency_p50", Self::Latency),
-            ("latency_p90", Self::Latency),
-            ("latency_p95", Self::Latency),
-            ("latency_p99", Self::Latency),
-        ];
+        let latencies = (0..).map(Self::LatencyAt).zip(LATENCIES);
+        let words: Vec<(&str, Self)> =
+            [("error_rate", Self::ErrorRate), ("latency", Self::Latency)]
+                .into_iter()
+                .chain(latencies.map(|(metric, name)| (name, metric)))
+                .collect();
         if let Some(Text(text)) = Text::read(node, &mut Walk::default())
             && text.starts_with("status_")
         {
             walk.not_yet(node.at, &text);
             return None;
         }
-        word(
-            node,
-            walk,
-            &words,
-            &["bytes_out", "bytes_in", "latency_p999"],
-        )
+        word(node, walk, &words, &["bytes_out", "bytes_in"])
     }
 
     fn describe() -> Json {
-        let names = [
-            "error_rate",
-            "latency",
-            "latency_p50",
-            "latency_p90",
-            "latency_p95",
-        ];
-        let names: Vec<&str> = names.into_iter().chain(["latency_p99"]).collect();
+        let names: Vec<&str> = ["error_rate", "latency"]
+            .into_iter()
+            .chain(LATENCIES)
+            .collect();
         json!({ "type": "string", "enum": names })
     }
 }

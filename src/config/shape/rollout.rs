@@ -140,12 +140,41 @@ pub struct Analysis {
     pub warm_up: Duration,
     /// How much worse the canary's error rate may be.
     pub error_rate: RateMargin,
-    /// How much slower the canary may be, as a ratio: 0.10 is 10 %.
-    pub latency_margin: f64,
+    /// How much slower the canary may be at p50, p75, p90, p95, p99 and p99.9, as a ratio: 0.10 is
+    /// 10 %.
+    pub latency_margins: [f64; 6],
+    /// How many more errors are badly broken, as a ratio of requests, if written.
+    pub critical_errors: Option<f64>,
+    /// How much slower is badly broken, if written: the index of the quantile, and times stable's.
+    pub critical_latency: Option<(usize, f64)>,
+    /// Metrics that are shown and told only.
+    pub dry_run: DryRun,
+    /// What the service promises, if written.
+    pub slo: Option<Slo>,
     /// Length of one block of evidence whose weight is capped.
     pub burst_tolerance: Duration,
-    /// Plain floors that hold even if stable is bad too.
+    /// Plain thresholds: floors that hold even if stable is bad too, and rules that stop the ramp.
     pub absolute: Vec<AbsoluteRule>,
+}
+
+/// Metrics that are shown and told, and can neither roll back nor hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DryRun {
+    /// The error rate.
+    pub errors: bool,
+    /// Latency, by quantile.
+    pub latency: [bool; 6],
+}
+
+/// What the service promises; at least one of the two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slo {
+    /// Failures over requests are at most this.
+    pub error_rate: Option<f64>,
+    /// A share of requests, 0 to 1, is not slower than this.
+    pub latency: Option<(f64, Duration)>,
+    /// A broken promise counts only if the canary is also worse than stable.
+    pub is_relative: bool,
 }
 
 /// A tolerated rate: at most `ratio` times stable's plus `absolute`.
@@ -164,8 +193,10 @@ pub struct AbsoluteRule {
     pub metric: AbsoluteMetric,
     /// Canary requests in the window before the rule may act.
     pub min_requests: u64,
-    /// The sliding window.
+    /// The window.
     pub window: Duration,
+    /// So many of the last so many windows must be broken; `(1, 1)`: one that slides.
+    pub breaches: (u32, u32),
     /// What it does when broken.
     pub action: AbsoluteAction,
 }

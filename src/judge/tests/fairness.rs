@@ -88,7 +88,7 @@ fn expected_capital(mixture: &Mixture, ticks: u64, stable: &dyn Fn(u64) -> f64) 
         for (probability, counts) in outcomes(0.3, edge, rate) {
             let mut next = mixture.clone();
             let fresh = if now.is_multiple_of(2) { 0.1 } else { 0.0 };
-            next.absorb(at(now * 100), fresh, &[(0, counts)]);
+            next.absorb(at(now * 100), fresh, std::iter::once((0, counts)));
             sum += probability * go(&next, left - 1, now + 1, stable);
         }
         sum
@@ -110,7 +110,7 @@ fn blocks_caps_and_restarts_win_nothing_under_the_null() {
             };
             let mut mixture = Mixture::new(Null::Relative(margin), block, alignment, at(0));
             mixture.start();
-            mixture.refit(0, 0.3, 0.1);
+            mixture.refit(0.3, 0.1);
             // Half is staked at once; three parts of a tenth at ticks 0, 2 and 4.
             for stable in [0.02, 0.3, 0.9] {
                 let drifting = |tick: u64| if tick > 3 { stable } else { 0.2 };
