@@ -15,6 +15,7 @@ mod evidence;
 mod exposure;
 mod forecast;
 mod latency;
+mod marks;
 mod mixture;
 mod restarts;
 mod routes;

@@ -13,7 +13,7 @@ use super::{
     bet::Trials,
     criteria::{Rule, RuleAction, RuleMetric},
     evidence::Tick,
-    latency::Ageing,
+    marks::Ageing,
     stages::SLOTS,
 };
 use crate::model::{

@@ -14,6 +14,7 @@ use crate::{
     model::{Moment, Share, Stage},
 };
 
+mod extent;
 mod fairness;
 
 fn at(millis: u64) -> Moment {
@@ -371,7 +372,7 @@ fn a_difference_below_the_floor_is_none() {
 
 #[test]
 fn a_flight_that_ends_without_an_outcome_leaves_no_trace() {
-    let mut ages = latency::Ageing::<1>::default();
+    let mut ages = marks::Ageing::<1>::default();
     let marks = [Duration::from_millis(10)];
     let mut in_flight = Latencies::new();
     in_flight.record_n(Duration::from_millis(50), 3);
