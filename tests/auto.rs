@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use serin::{
     config,
-    judge::{Arm, Baseline, Criteria, Evidence, Judgement, Stratum, Tick, judge},
+    judge::{Arm, Baseline, Evidence, Judgement, Stratum, Tick, judge},
     measure::Cell,
     model::{Moment, Nonce, Share, Stage},
-    rollout::{Event, Origin, Rollout},
+    rollout::{Event, Origin, Rollout, criteria},
 };
 
 /// Stable's rate of errors.
@@ -90,10 +90,8 @@ splits:
     /// Lives until it is rolled back, has half of the traffic, or its time is over.
     fn live(&self, seed: u64) -> End {
         let mut random = fastrand::Rng::with_seed(seed);
-        let criteria = Criteria {
-            min_requests: 30,
-            ..Criteria::default()
-        };
+        let split = self.split();
+        let criteria = criteria(&split);
         let stable = self.cell(&mut random, 60.0 * self.rate, STABLE);
         let baseline = Baseline {
             requests: stable.trials,
@@ -102,7 +100,7 @@ splits:
             ..Baseline::default()
         };
         let start = Moment::from_millis(1_000_000);
-        let (mut rollout, _) = Rollout::new(&self.split(), Origin::New, Nonce(1), start);
+        let (mut rollout, _) = Rollout::new(&split, Origin::New, Nonce(1), start);
         let mut evidence = Evidence::new(&criteria, &baseline, start);
         let (mut stage, mut share) = (Stage(0), Share::ZERO);
         let (mut trials, mut failures) = (0, 0);
@@ -145,12 +143,7 @@ splits:
             });
             now = later;
             if canary.trials > 0 {
-                let harm = f64::from(failures) - TOLERATED * f64::from(trials);
-                let judgement = judge(&evidence, &criteria);
-                said = Judgement {
-                    harm: judgement.harm.max(harm),
-                    ..judgement
-                };
+                said = judge(&evidence, &criteria);
             }
             drop(rollout.on(Event::Judged(Some(&said)), now));
         }

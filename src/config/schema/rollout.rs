@@ -1,16 +1,16 @@
-//! The keys of steps that go by themselves, and of steps that wait for somebody's word.
+//! The keys of a rollout and its steps.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::{
-    Default, KeyInfo, Node, Optional, Placed, Required, Shape, Walk, block, describe_block, word,
-    words,
+    Default, KeyInfo, Node, Optional, Pause, Placed, Required, Shape, StepForm, Walk, block,
+    describe_block, word, words,
 };
 use crate::{
     config::{
-        GateKind,
+        GateKind, OnFailure, OnInconclusive, OnStart,
         leaf::{Count, Text},
         tree::Value,
         units::Misfit,
@@ -21,6 +21,60 @@ use crate::{
 
 /// The shortest time between two questions to a webhook.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+block! {
+    /// The course of a rollout.
+    struct RolloutBlock {
+        /// When it starts.
+        on_start: OnStart = Default("new_version"),
+        /// What happens, in order.
+        steps: Vec<Placed<StepForm>> = Required,
+        /// What a failed canary does.
+        on_failure: OnFailure = Default("rollback"),
+        /// What a stage does whose time is over without a decision.
+        on_inconclusive: OnInconclusive = Default("pause"),
+        /// What a stage does that saw no traffic.
+        on_no_data: OnInconclusive = Default("pause"),
+    } later ["abort"]
+}
+
+block! {
+    /// One step of a rollout: exactly one key.
+    struct StepBlock {
+        /// Gives the canary this share.
+        set_weight: Share = Optional,
+        /// Waits, watched: a duration, or `{}` until an operator resumes or promotes.
+        pause: Pause = Optional,
+        /// Waits for the judge.
+        analysis: AnalysisStepBlock = Optional,
+        /// Raises the weight by itself, as the evidence allows.
+        auto: AutoBlock = Optional,
+        /// Waits for a person (`manual`), or for the answer of a webhook.
+        gate: GateForm = Optional,
+        /// Waits, watched, before the rollout ends well.
+        bake: Duration = Optional,
+    } later ["mirror"]
+}
+
+block! {
+    /// A step that waits for the judge: a pass goes on, a fail rolls back.
+    struct AnalysisStepBlock {
+        /// What it waits for.
+        until: Until = Default("decided"),
+        /// The shortest wait.
+        min: Duration = Optional,
+        /// The longest wait; then `on_inconclusive` or `on_no_data` holds. Without it: no end.
+        max: Duration = Optional,
+    } later []
+}
+
+block! {
+    /// A pause that says how long it is.
+    struct PauseBlock {
+        /// How long. Without it: until an operator resumes or promotes.
+        duration: Duration = Optional,
+    } later []
+}
 
 block! {
     /// A step that raises the weight by itself, as the evidence allows.
@@ -62,6 +116,20 @@ block! {
     } later []
 }
 
+/// What an analysis step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Until {
+    Decided,
+}
+
+words!(Until { "decided" => Self::Decided, } later []);
+words!(OnStart { "new_version" => Self::NewVersion, "manual" => Self::Manual, } later []);
+words!(OnFailure {
+    "rollback" => Self::Rollback,
+    "pause" => Self::Pause,
+    "notify" => Self::Notify,
+} later []);
+words!(OnInconclusive { "pause" => Self::Pause, "rollback" => Self::Rollback, } later []);
 words!(GateKind {
     "confirm_rollout" => Self::ConfirmRollout,
     "confirm_traffic_increase" => Self::ConfirmTrafficIncrease,
