@@ -157,40 +157,26 @@ async fn acts_reach_control_with_reason_and_actor() {
     let (_directory, _serving, mut fake, at) = setup().await;
     let who = format!("{JSON}x-serin-actor: kim\r\nif-match: \"3\"\r\n");
     let five = Share::from_basis_points(500).unwrap();
-    let cases = [
-        (
-            "PUT /v1/splits/shop/weights",
-            "{\"canary\":\"5%\",\"reason\":\"why\"}",
-            Command::SetWeight(five),
-        ),
-        (
-            "POST /v1/splits/shop:promote",
-            "{\"reason\":\"why\"}",
-            Command::Promote { full: false },
-        ),
-        (
-            "POST /v1/splits/shop:promote",
-            "{\"reason\":\"why\",\"full\":true}",
-            Command::Promote { full: true },
-        ),
-        (
-            "POST /v1/splits/shop:pause",
-            "{\"reason\":\"why\"}",
-            Command::Pause,
-        ),
-        (
-            "POST /v1/splits/shop:abort",
-            "{\"reason\":\"why\"}",
-            Command::Abort,
-        ),
-        (
-            "POST /v1/splits/shop:retry",
-            "{\"reason\":\"why\"}",
-            Command::Retry,
-        ),
+    let why = "{\"reason\":\"why\"}";
+    let full = "{\"reason\":\"why\",\"full\":true}";
+    let verbs = [
+        ("promote", why, Command::Promote { full: false }),
+        ("promote", full, Command::Promote { full: true }),
+        ("pause", why, Command::Pause),
+        ("abort", why, Command::Abort),
+        ("retry", why, Command::Retry),
+        ("undo", why, Command::Undo),
+        ("open-gate", why, Command::OpenGate { step: None }),
+        ("close-gate", why, Command::CloseGate),
     ];
+    let weights = "{\"canary\":\"5%\",\"reason\":\"why\"}";
+    let put = "PUT /v1/splits/shop/weights".to_owned();
+    let mut cases = vec![(put, weights, Command::SetWeight(five))];
+    for (verb, body, command) in verbs {
+        cases.push((format!("POST /v1/splits/shop:{verb}"), body, command));
+    }
     for (line, body, command) in cases {
-        let done = call(at, line, &who, body).await;
+        let done = call(at, &line, &who, body).await;
         assert_eq!(done.status, 200, "{line}: {}", done.body);
         assert!(
             done.body

@@ -169,6 +169,9 @@ async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
         (&["pause", "shop"], Command::Pause),
         (&["abort", "shop"], Command::Abort),
         (&["retry", "shop"], Command::Retry),
+        (&["undo", "shop"], Command::Undo),
+        (&["gate", "open", "shop"], Command::OpenGate { step: None }),
+        (&["gate", "close", "shop"], Command::CloseGate),
     ] {
         let words = [words, &["--admin", &unix]].concat();
         let done = run(&words, "127.0.0.1:1").await;

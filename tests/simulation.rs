@@ -37,6 +37,7 @@ fn live(seed: u64, is_told: bool) -> Seen {
     match seed % 4 {
         0 => world.calm(),
         2 => world.begin(1),
+        3 => world.climb(),
         _ => {}
     }
     for _ in 0..STEPS {
@@ -65,6 +66,8 @@ fn the_invariants_hold_in_every_life() {
     assert!(all.restarts > LIVES / 2, "{all:?}");
     assert!(all.states_lost > LIVES / 4, "{all:?}");
     assert!(all.rises > LIVES, "{all:?}");
+    assert!(all.climbs > LIVES / 2, "{all:?}");
+    assert!(all.gates > LIVES / 8, "{all:?}");
 }
 
 #[test]

@@ -89,7 +89,8 @@ pub(super) async fn set_weights(
     ask(&state, &name, Command::SetWeight(share), asker).await
 }
 
-/// `POST /v1/splits/{split}:promote`, `:pause`, `:resume`, `:abort`, `:retry`.
+/// `POST /v1/splits/{split}:promote`, `:pause`, `:resume`, `:abort`, `:retry`, `:undo`,
+/// `:open-gate`, `:close-gate`.
 pub(super) async fn act(
     extract::State(state): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -106,9 +107,13 @@ pub(super) async fn act(
         "resume" => Command::Resume,
         "abort" => Command::Abort,
         "retry" => Command::Retry,
+        "undo" => Command::Undo,
+        "open-gate" => Command::OpenGate { step: None },
+        "close-gate" => Command::CloseGate,
         _ => {
             let message = format!("`{verb}` is not an act on a split");
-            let help = "POST /v1/splits/NAME:promote, :pause, :resume, :abort or :retry";
+            let help = "POST /v1/splits/NAME:promote, :pause, :resume, :abort, :retry, :undo, \
+                        :open-gate or :close-gate";
             return Err(Denial::new(
                 StatusCode::NOT_FOUND,
                 "unknown_act",

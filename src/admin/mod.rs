@@ -1,14 +1,15 @@
 //! For humans and scrapers: what is going on, and the operator's acts.
 //!
-//! *Owns:* the admin API, metrics text, the event stream, the status page.
+//! *Owns:* the admin API, metrics text, the event stream, the status page, questions to webhooks.
 //! *Does not know:* the proxy, the inside of plans, how control decides.
 //! *Invariants:* it reads snapshots and sends commands; nothing here changes traffic by itself. No
 //! request is slower than its limit, longer than its limit, or without an answer in JSON or text.
-//! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`.
+//! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
 mod guard;
 mod health;
+mod hooks;
 mod listen;
 mod metrics;
 mod stream;
@@ -95,6 +96,7 @@ struct Peer(Option<SocketAddr>);
 /// Binds and serves in the background; the addresses are bound when this returns.
 pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
     let ending = CancellationToken::new();
+    let hooks = hooks::follow(handle.clone(), ending.clone());
     let router = router(State {
         handle,
         started: Arc::default(),
@@ -107,6 +109,7 @@ pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
         servers: JoinSet::new(),
         ending,
     };
+    serving.servers.spawn(hooks);
     if let Some(address) = bind.http {
         let listener = TcpListener::bind(address)
             .await

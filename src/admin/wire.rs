@@ -3,11 +3,15 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod hook;
 mod shown;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use self::shown::{parse_share, rfc3339};
+pub use self::{
+    hook::GateQuestion,
+    shown::{parse_share, rfc3339},
+};
 
 /// Writes JSON; nothing here can fail to be written.
 pub fn to_json(value: &impl Serialize) -> String {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::admin::wire::{self, Act, Done, Weights};
 
-/// `promote`, `pause`, `resume`, `abort`, `retry`.
+/// `promote`, `pause`, `resume`, `abort`, `retry`, `undo`, `gate`.
 pub(super) async fn act(
     screen: &mut Screen,
     split: &str,

@@ -84,6 +84,11 @@ pub(super) enum There {
     Abort(Act),
     /// Start a new rollout of the same canary version
     Retry(Act),
+    /// Take back a promotion: the canary to 0 %, while the old version is still there
+    Undo(Act),
+    /// Open or close the gate that a rollout waits at
+    #[command(subcommand)]
+    Gate(Gate),
     /// Ask whether the process lives, or is ready for traffic (for health checks)
     Health(Health),
 }
@@ -147,6 +152,15 @@ pub(super) struct Act {
     pub(super) split: String,
     #[command(flatten)]
     pub(super) terms: Terms,
+}
+
+/// `serin gate`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Gate {
+    /// Go on past the gate
+    Open(Act),
+    /// Hold the rollout at the gate; analysis goes on
+    Close(Act),
 }
 
 /// Under what terms one acts.

@@ -26,7 +26,7 @@ use std::{ffi::OsString, fmt, io, process::ExitCode};
 use clap::Parser as _;
 
 use self::{
-    args::{Here, Line, There, Verb},
+    args::{Gate, Here, Line, There, Verb},
     screen::Screen,
 };
 
@@ -95,6 +95,13 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Resume(it) => acts::act(screen, &it.split, "resume", None, it.terms).await,
         There::Abort(it) => acts::act(screen, &it.split, "abort", None, it.terms).await,
         There::Retry(it) => acts::act(screen, &it.split, "retry", None, it.terms).await,
+        There::Undo(it) => acts::act(screen, &it.split, "undo", None, it.terms).await,
+        There::Gate(Gate::Open(it)) => {
+            acts::act(screen, &it.split, "open-gate", None, it.terms).await
+        }
+        There::Gate(Gate::Close(it)) => {
+            acts::act(screen, &it.split, "close-gate", None, it.terms).await
+        }
         There::Health(wanted) => acts::health(screen, &wanted).await,
     }
 }

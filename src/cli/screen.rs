@@ -78,8 +78,8 @@ impl Tone {
     pub(super) fn of(word: &str) -> Self {
         match word {
             "pass" | "promoted" => Self::Good,
-            "paused" => Self::Wait,
-            "fail" | "rolled_back" | "aborted" => Self::Bad,
+            "paused" | "gate_closed" => Self::Wait,
+            "fail" | "rolled_back" | "aborted" | "undone" => Self::Bad,
             _ => Self::Plain,
         }
     }

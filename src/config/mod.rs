@@ -26,11 +26,11 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Cidr, Config,
-        Cookie, Drain, DryRun, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, LogPath,
-        Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch,
-        RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
-        Sticky, Upstream, UpstreamTimeouts,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Cidr,
+        Config, Cookie, Drain, DryRun, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
+        ListenerTimeouts, LogPath, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
+        Override, PathMatch, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, Upstream, UpstreamTimeouts, Webhook,
     },
 };
 use self::{

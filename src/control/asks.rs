@@ -7,7 +7,7 @@ use super::{
     turn::{Answer, Before, Turn},
 };
 use crate::{
-    model::{Moment, SplitName},
+    model::{Moment, SplitName, UpstreamName},
     rollout::{Act, Command, Event as RolloutEvent, Phase, Rollout, step_text},
 };
 
@@ -47,6 +47,7 @@ impl Control {
                 help,
             });
         }
+        let gone = self.gone_stable(&ask.split);
         let Some(course) = self.courses.get_mut(&ask.split) else {
             return Err(self.unknown(&ask.split));
         };
@@ -66,6 +67,17 @@ impl Control {
             phase: rollout.phase(),
             epoch,
         };
+        if let Some(stable) = gone
+            && ask.command == Command::Undo
+            && before.phase == Phase::Promoted
+        {
+            return Err(Refusal {
+                kind: RefusalKind::Conflict,
+                message: format!("the old version is gone: {stable} has no usable endpoint"),
+                help: "bring it back first; `serin abort` takes the canary to 0 in any case"
+                    .to_owned(),
+            });
+        }
         let by = ask.actor.clone();
         let act = Act {
             command: ask.command,
@@ -90,6 +102,14 @@ impl Control {
         let done = done(rollout);
         self.decided(&ask.split, &before, decisions, turn);
         Ok(done)
+    }
+
+    /// The stable version of a split, if nobody answers for it any more.
+    fn gone_stable(&self, split: &SplitName) -> Option<UpstreamName> {
+        let mut splits = self.in_force.config.splits.iter();
+        let stable = &splits.find(|known| known.name == *split)?.stable;
+        let (usable, _) = self.in_force.endpoints.counts(stable);
+        (usable == 0).then(|| stable.clone())
     }
 
     fn unknown(&self, split: &SplitName) -> Refusal {
@@ -136,5 +156,8 @@ fn command_text(command: Command) -> String {
         Command::Resume => "resume".to_owned(),
         Command::Abort => "abort".to_owned(),
         Command::Retry => "retry".to_owned(),
+        Command::Undo => "undo".to_owned(),
+        Command::OpenGate { .. } => "gate open".to_owned(),
+        Command::CloseGate => "gate close".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     analysis::{Analysis, InFlight, Known, Place},
+    gate::GateAnswer,
     pasts::Pasts,
 };
 use crate::{
@@ -62,6 +63,8 @@ pub(super) struct Course {
     pub(super) judgement: Option<Judgement>,
     pub(super) stable: Part,
     pub(super) canary: Part,
+    /// What a webhook said last of a gate.
+    pub(super) answer: Option<GateAnswer>,
     analysis: Option<Analysis>,
     pasts: Pasts,
     stage: Stage,
@@ -78,6 +81,7 @@ impl Course {
             judgement: None,
             stable: Part::default(),
             canary: Part::default(),
+            answer: None,
             analysis: None,
             pasts: Pasts::default(),
             stage: Stage::default(),

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{reload::Loaded, status::Totals};
+use super::{gate::GateAnswer, reload::Loaded, status::Totals};
 pub use crate::rollout::Command;
 use crate::{
     config::Problems,
@@ -24,6 +24,8 @@ pub enum Event {
     Sampled(Box<Sample>),
     /// A person asks.
     Asked(Ask),
+    /// A webhook that was asked to open a gate keeps it shut.
+    Answered(GateAnswer),
     /// A scraper wants the totals.
     Scraped(oneshot::Sender<Totals>),
     /// Time has passed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{Ask, Command, Done, Event, News, Refusal, RefusalKind, Status, Totals};
+use super::{Ask, Command, Done, Event, GateAnswer, News, Refusal, RefusalKind, Status, Totals};
 use crate::{
     config::Config,
     discover::Discovered,
@@ -94,6 +94,11 @@ impl Handle {
     /// Hands over what a discovery source has answered.
     pub async fn discovered(&self, discovered: Discovered) {
         self.send(Event::Discovered(discovered)).await;
+    }
+
+    /// Hands over what a webhook has answered, if that keeps its gate shut.
+    pub async fn gate_answered(&self, answer: GateAnswer) {
+        self.send(Event::Answered(answer)).await;
     }
 
     /// Says that the listeners are open: a condition of readiness.

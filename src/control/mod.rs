@@ -13,6 +13,7 @@ mod course;
 mod endpoints;
 mod event;
 mod files;
+mod gate;
 mod handle;
 mod journal;
 mod open;
@@ -43,6 +44,7 @@ use self::{
 pub use self::{
     announce::News,
     event::{Ask, Command, Done, Event, Refusal, RefusalKind},
+    gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
@@ -182,6 +184,7 @@ impl Control {
             Event::Sampled(sample) => self.sampled(*sample, now, &mut turn),
             Event::Tick => self.ticked(now, &mut turn),
             Event::Asked(ask) => self.asked(ask, now, &mut turn),
+            Event::Answered(answer) => self.answered(answer, now, &mut turn),
             Event::Scraped(answer) => {
                 // Whoever asked may be gone.
                 let _gone = answer.send(self.book.totals(self.journal.failures()));

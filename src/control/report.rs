@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
     course::{Course, Part},
+    gate::{self, Gate},
 };
 use crate::{
     config::{Split, Upstream},
@@ -82,10 +83,11 @@ fn split_status(split: &Split, course: &Course, now: Moment) -> SplitStatus {
         epoch: rollout.epoch(),
         revision: position.revision,
         phase: rollout.phase().as_str(),
-        phase_reason: rollout.phase_reason().to_owned(),
+        phase_reason: gate::reason(course),
         step: (count > 0).then(|| ((position.step + 1).min(count), count)),
         step_text: rollout.step().map(step_text).unwrap_or_default(),
         step_ends: rollout.step_ends(),
+        gate: Gate::of(rollout),
         configured: split.weight,
         share: rollout.share(),
         observed: course.observed(),

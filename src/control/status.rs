@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::gate::Gate;
 pub use crate::rollout::Entry;
 use crate::{
     judge::Judgement,
@@ -67,6 +68,8 @@ pub struct SplitStatus {
     pub step_text: String,
     /// When the step ends by itself at the latest.
     pub step_ends: Option<Moment>,
+    /// The webhook that the step waits for.
+    pub gate: Option<Gate>,
     /// The share written in the file, if one is.
     pub configured: Option<Share>,
     /// The canary's share in force.

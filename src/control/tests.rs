@@ -48,6 +48,17 @@ fn ramp() -> Split {
     }
 }
 
+fn gated(webhook: config::Webhook) -> Split {
+    let gate = config::Gate {
+        webhook: Some(webhook),
+        max: None,
+    };
+    let mut split = ramp();
+    let steps = &mut split.rollout.as_mut().unwrap().steps;
+    *steps = vec![Step::SetWeight(share(10)), Step::Gate(gate)];
+    split
+}
+
 fn loaded(hash: u64, splits: Vec<Split>) -> Loaded {
     let config = fixture::config(hash, splits);
     Loaded {
@@ -543,4 +554,75 @@ fn a_canary_whose_source_fails_is_no_reason_to_be_unready() {
         said("v1", Ok(found.to_vec().into())),
         "stable answers for both"
     );
+}
+
+#[test]
+fn what_a_webhook_says_is_told_once_and_shown_while_its_gate_waits() {
+    let mut desk = Desk::of(
+        gated(config::Webhook {
+            url: "http://deploy/ok".to_owned(),
+            kind: config::GateKind::ConfirmTrafficIncrease,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+        }),
+        None,
+    );
+    let mut news = desk.handle.news();
+    let split = &desk.handle.status().splits[0];
+    let gate = split.gate.clone().unwrap();
+    assert_eq!((gate.step, gate.kind), (1, "confirm_traffic_increase"));
+    let answer = |epoch: u64, step| GateAnswer {
+        split: split.name.clone(),
+        epoch: Epoch(epoch),
+        step,
+        by: "webhook deploy".to_owned(),
+        text: "it answered 503".to_owned(),
+    };
+    for (epoch, step) in [(1, 1), (1, 1), (1, 0), (2, 1)] {
+        desk.on(Event::Answered(answer(epoch, step)));
+    }
+    let told = news.try_recv().unwrap();
+    assert_eq!(told.text, "the gate stays shut: it answered 503");
+    assert!(news.try_recv().is_err(), "the rest is no news");
+    let reason = desk.handle.status().splits[0].phase_reason.clone();
+    let expected = "waits for confirm_traffic_increase by http://deploy/ok: it answered 503";
+    assert_eq!(reason, expected);
+    desk.ask(Command::CloseGate, None).unwrap();
+    let status = desk.handle.status();
+    let closed = &status.splits[0];
+    assert_eq!((closed.phase, &closed.gate), ("paused", &None));
+    assert!(!closed.phase_reason.contains("503"));
+    desk.ask(Command::OpenGate { step: None }, None).unwrap();
+    assert_eq!(
+        desk.handle.status().splits[0].phase,
+        "paused",
+        "steps end at 10%"
+    );
+}
+
+#[test]
+fn a_promotion_is_undone_only_while_the_old_version_is_there() {
+    let mut desk = Desk::of(shop(10), None);
+    let refused = desk.ask(Command::Undo, None).unwrap_err();
+    assert!(refused.help.contains("serin abort"), "{refused:?}");
+    desk.ask(Command::Promote { full: true }, None).unwrap();
+    let mut gone = shop(10);
+    gone.stable = fixture::upstream_name("v0");
+    let mut file = loaded(2, vec![gone]);
+    for upstream in &mut file.config.upstreams {
+        if upstream.name.as_str() == "v0" {
+            upstream.source = config::Source::File("gone".into());
+        }
+    }
+    desk.on(Event::Configured(Box::new(file)));
+    let refused = desk.ask(Command::Undo, None).unwrap_err();
+    let expected = "the old version is gone: v0 has no usable endpoint";
+    assert_eq!(refused.message, expected);
+    desk.save(3, vec![shop(10)]);
+    let done = desk.ask(Command::Undo, None).unwrap();
+    assert_eq!(done.share, Share::ZERO);
+    let status = desk.handle.status();
+    assert_eq!(status.splits[0].phase, "rolled_back");
+    let refused = desk.ask(Command::Undo, None).unwrap_err();
+    assert!(refused.help.contains("serin retry"), "{refused:?}");
 }

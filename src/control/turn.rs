@@ -68,7 +68,7 @@ impl Control {
         }
         for entry in decisions.entries {
             match entry.what {
-                "rolled_back" | "aborted" => {
+                "rolled_back" | "aborted" | "undone" => {
                     let judgement = course.judgement.as_ref();
                     self.book.rolled_back(split, cause(&entry, judgement));
                     self.book.ended(split, "rolled_back");
@@ -136,7 +136,7 @@ impl Control {
 fn cause(entry: &Entry, judgement: Option<&Judgement>) -> &'static str {
     let is_critical = judgement.is_some_and(|word| word.cause.starts_with("critical:"));
     match (entry.what, entry.by.as_str()) {
-        ("aborted", _) => "operator",
+        ("aborted" | "undone", _) => "operator",
         (_, "absolute") => "absolute",
         (_, "judge") if is_critical => "critical",
         _ => "verdict",

@@ -4,7 +4,7 @@ use super::{bet::Margin, criteria::Criteria, stats::kl};
 use crate::model::number::whole;
 
 /// What the tests pay for not knowing the alternative, in nats; measured.
-const PRICE_FAIL: f64 = 3.5;
+pub(super) const PRICE_FAIL: f64 = 3.5;
 const PRICE_PASS: f64 = 1.0;
 
 /// Canary requests until a canary with the rate `canary` is rolled back; `None`: never.

@@ -12,6 +12,7 @@ mod dispersion;
 mod errors;
 mod estimate;
 mod evidence;
+mod exposure;
 mod forecast;
 mod latency;
 mod marks;
@@ -40,6 +41,7 @@ pub use criteria::{
 };
 pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
+pub use exposure::Exposure;
 pub use forecast::{requests_to_fail, requests_to_pass};
 pub use verdict::judge;
 pub use weigh::Failure;

@@ -16,7 +16,8 @@ impl Rollout {
         }
         let allowed = self.phase().allows(act.command);
         allowed.map_err(|(what, help)| (what.to_owned(), help.to_owned()))?;
-        if !matches!(act.command, Command::Abort | Command::Retry) {
+        self.allows_at_gate(act.command)?;
+        if !matches!(act.command, Command::Abort | Command::Retry | Command::Undo) {
             self.record.state.position.revision += 1;
         }
         let why = act.reason.clone().unwrap_or_else(|| "asked for".to_owned());
@@ -29,6 +30,9 @@ impl Rollout {
             Command::Abort if self.record.state.aborted => Vec::new(),
             Command::Abort => vec![self.abort(&why, "aborted", &act.by, now)],
             Command::Retry => self.retry(act, nonce, now),
+            Command::Undo => vec![self.abort(&why, "undone", &act.by, now)],
+            Command::OpenGate { .. } => self.open_gate(&why, &act.by, now),
+            Command::CloseGate => vec![self.close_gate(&why, &act.by, now)],
         })
     }
 

@@ -1,6 +1,6 @@
 //! How a rollout goes by itself: what the schedule and the judge lead to.
 
-use super::{Entry, Rollout, Standing, Step, step_text, strategy::duration_text};
+use super::{Entry, Rollout, Standing, Step, auto::Climb, step_text, strategy::duration_text};
 use crate::{
     config::{OnFailure, OnInconclusive},
     judge::{Judgement, Verdict},
@@ -14,6 +14,8 @@ pub(super) struct Word<'a> {
     pub(super) why: &'a str,
     /// The evidence cannot be trusted for now: nothing goes on by the clock.
     pub(super) is_frozen: bool,
+    /// With all its numbers; `None`: nothing was judged.
+    pub(super) judgement: Option<&'a Judgement>,
 }
 
 impl Word<'_> {
@@ -22,6 +24,7 @@ impl Word<'_> {
         verdict: Verdict::NoData,
         why: "",
         is_frozen: false,
+        judgement: None,
     };
 }
 
@@ -36,6 +39,7 @@ impl Rollout {
             verdict: judgement.verdict,
             why: &judgement.why,
             is_frozen: judgement.invalid.is_some(),
+            judgement: Some(judgement),
         });
         if let Some(judgement) = judgement.filter(|word| word.verdict == Verdict::Fail) {
             entries = self.failed(judgement, now);
@@ -54,6 +58,7 @@ impl Rollout {
     pub(super) fn advance(&mut self, word: Word<'_>, now: Moment) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut word = word;
+        self.waits.clear();
         if !self.strategy.is_automatic() {
             return entries;
         }
@@ -79,6 +84,25 @@ impl Rollout {
                     } else {
                         self.next_step(now);
                     }
+                }
+                Step::Auto(ref auto) => match self.climb(auto, word, now) {
+                    Climb::Over => self.next_step(now),
+                    Climb::Decided(decided) => {
+                        entries.extend(decided);
+                        break;
+                    }
+                    Climb::Waits(why) => {
+                        self.waits = why;
+                        let waited = now.since(self.record.since);
+                        if auto.max.is_some_and(|max| waited >= max) {
+                            entries.push(self.undecided(word.verdict, &step, now));
+                        }
+                        break;
+                    }
+                },
+                Step::Gate(ref gate) => {
+                    entries.extend(self.stand_at_gate(gate, &step, now));
+                    break;
                 }
                 Step::Analysis { max, min } => {
                     let waited = now.since(self.record.since);
@@ -115,6 +139,7 @@ impl Rollout {
 
     pub(super) fn next_step(&mut self, now: Moment) {
         self.record.state.position.step += 1;
+        self.record.state.position.rung = 0;
         self.record.since = now;
         self.record.why.clear();
     }
@@ -150,9 +175,14 @@ impl Rollout {
             ),
         };
         let why = format!("{}: {what} after {waited}", step_text(step));
+        self.give_up(action, &why, now)
+    }
+
+    /// Does what the file says of a stage that leads to nothing.
+    pub(super) fn give_up(&mut self, action: OnInconclusive, why: &str, now: Moment) -> Entry {
         match action {
-            OnInconclusive::Pause => self.hold(&why, "schedule", now),
-            OnInconclusive::Rollback => self.abort(&why, "rolled_back", "schedule", now),
+            OnInconclusive::Pause => self.hold(why, "schedule", now),
+            OnInconclusive::Rollback => self.abort(why, "rolled_back", "schedule", now),
         }
     }
 
@@ -163,18 +193,22 @@ impl Rollout {
         } else {
             "judge"
         };
+        self.fail(&judgement.why, by, now)
+    }
+
+    /// Does what the file says of a canary that is bad; what does not roll back is told once.
+    pub(super) fn fail(&mut self, why: &str, by: &str, now: Moment) -> Vec<Entry> {
         match self.strategy.on_failure {
-            OnFailure::Rollback => vec![self.abort(&judgement.why, "rolled_back", by, now)],
+            OnFailure::Rollback => vec![self.abort(why, "rolled_back", by, now)],
             OnFailure::Pause | OnFailure::Notify if self.record.fail_told => Vec::new(),
             OnFailure::Pause => {
                 self.record.fail_told = true;
-                vec![self.hold(&judgement.why, by, now)]
+                vec![self.hold(why, by, now)]
             }
             OnFailure::Notify => {
                 self.record.fail_told = true;
-                let why = judgement.why.clone();
                 vec![Entry {
-                    why,
+                    why: why.to_owned(),
                     ..self.entry(now, "failed", by)
                 }]
             }

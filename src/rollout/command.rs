@@ -20,4 +20,13 @@ pub enum Command {
     Abort,
     /// Starts a new epoch of the same canary version.
     Retry,
+    /// Takes back a promotion: the canary to 0.
+    Undo,
+    /// Goes on past a gate.
+    OpenGate {
+        /// Only at this step, from 0, and only while it waits there: what a webhook was asked.
+        step: Option<usize>,
+    },
+    /// Holds the rollout at its gate.
+    CloseGate,
 }

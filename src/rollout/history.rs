@@ -21,10 +21,12 @@ pub struct Entry {
 }
 
 /// Every word of [`Entry::what`].
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 15] = [
     "aborted",
     "barred",
     "failed",
+    "gate_closed",
+    "gate_opened",
     "paused",
     "promoted",
     "refused",
@@ -32,6 +34,7 @@ const WORDS: [&str; 12] = [
     "rolled_back",
     "started",
     "stepped",
+    "undone",
     "waiting",
     "weight_set",
 ];

@@ -2,18 +2,21 @@
 //!
 //! *Owns:* phases and their legal moves, steps, what a verdict leads to, what survives a restart.
 //! *Does not know:* requests, plans, files, the clock (moments are brought).
-//! *Invariants:* I2, I4, I7 (the canary's share rises only after a `Pass`, by a schedule or by a
-//! person; any `Fail` takes it to zero; a finished rollout never moves by itself).
-//! *Read next:* `state.rs` (what is joined and kept), `phase.rs`, `advance.rs`, then
-//! `crate::control`.
+//! *Invariants:* I2, I4, I7 (the canary's share rises only after a `Pass`, by a schedule, inside
+//! `auto` as far as its budget allows, or by a person; any `Fail` takes it to zero; a finished
+//! rollout never moves by itself).
+//! *Read next:* `state.rs` (what is joined and kept), `phase.rs`, `advance.rs`, `auto.rs`,
+//! `gate.rs`, then `crate::control`.
 
 mod act;
 mod advance;
+mod auto;
 mod command;
 mod configure;
 mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gate;
 mod history;
 mod phase;
 mod state;
@@ -21,13 +24,14 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+use self::auto::Rung;
 pub use self::{
     command::Command,
     criteria::criteria,
     history::{Entry, History},
     phase::Phase,
     state::{Position, Standing, State},
-    strategy::{Step, Strategy, step_text},
+    strategy::{Gate, Step, Strategy, step_text},
 };
 use crate::{
     config,
@@ -105,6 +109,11 @@ pub struct Rollout {
     strategy: Strategy,
     record: Record,
     history: History,
+    /// What the step under way waits for, in words.
+    waits: String,
+    /// Since when the share inside an `auto` step is what it is; not kept, so that a restart
+    /// waits for fresh evidence.
+    rung: Option<Rung>,
 }
 
 impl Rollout {
@@ -124,6 +133,8 @@ impl Rollout {
             strategy,
             record,
             history: History::default(),
+            waits: String::new(),
+            rung: None,
         };
         let entries = if rollout.record.state.epoch > Epoch::default() {
             rollout.configure(split, nonce, now)
@@ -221,9 +232,15 @@ impl Rollout {
         }
     }
 
-    /// Why it stands where it stands, in words; empty if it goes by itself.
+    /// Why it stands where it stands, or what the step under way waits for, in words; empty if
+    /// there is nothing to say.
     pub fn phase_reason(&self) -> &str {
-        &self.record.why
+        let is_going = matches!(self.phase(), Phase::Progressing { .. });
+        if is_going && self.record.why.is_empty() {
+            &self.waits
+        } else {
+            &self.record.why
+        }
     }
 
     /// The step under way; `None` without steps or after the last.
@@ -239,6 +256,8 @@ impl Rollout {
         match self.step()? {
             Step::Pause(time) | Step::Analysis { max: time, .. } => time.map(|time| since + time),
             Step::Bake(time) => Some(since + *time),
+            Step::Auto(auto) => auto.max.map(|time| since + time),
+            Step::Gate(gate) => gate.max.map(|time| since + time),
             Step::SetWeight(_) => None,
         }
     }

@@ -46,29 +46,40 @@ impl Phase {
     /// The whole table. `abort` is legal everywhere: the lever that takes users off the canary
     /// works whatever happened before.
     pub const fn allows(&self, command: Command) -> Result<(), (&'static str, &'static str)> {
-        use Command::{Abort, Pause, Promote, Resume, Retry, SetWeight};
+        use Command::{Abort, CloseGate, OpenGate, Pause, Promote, Resume, Retry, SetWeight, Undo};
         match (self, command) {
             (_, Abort)
             | (Self::Idle | Self::Progressing { .. } | Self::Paused { .. }, Promote { .. })
             | (Self::Idle | Self::Paused { .. }, Resume)
-            | (Self::Progressing { .. } | Self::Paused { .. }, Pause)
+            | (
+                Self::Progressing { .. } | Self::Paused { .. },
+                Pause | OpenGate { .. } | CloseGate,
+            )
+            | (Self::Promoted, Undo)
             | (Self::RolledBack { .. } | Self::Promoted, Retry)
             | (
                 Self::Idle | Self::Progressing { .. } | Self::Paused { .. } | Self::Promoted,
                 SetWeight(_),
             ) => Ok(()),
-            (Self::RolledBack { .. }, SetWeight(_) | Promote { .. } | Pause | Resume) => Err((
+            (
+                Self::RolledBack { .. },
+                SetWeight(_) | Promote { .. } | Pause | Resume | Undo | OpenGate { .. } | CloseGate,
+            ) => Err((
                 "the canary was rolled back",
                 "`serin retry` starts a new epoch of it",
             )),
-            (Self::Promoted, Promote { .. } | Pause | Resume) => {
+            (Self::Promoted, Promote { .. } | Pause | Resume | OpenGate { .. } | CloseGate) => {
                 Err(("the rollout is finished", "`serin retry` starts it again"))
             }
+            (Self::Idle | Self::Progressing { .. } | Self::Paused { .. }, Undo) => Err((
+                "the canary was not promoted",
+                "`serin abort` takes it to 0 now",
+            )),
             (Self::Progressing { .. }, Resume) => Err((
                 "the rollout is not paused",
                 "it goes on by itself; see `serin status`",
             )),
-            (Self::Idle, Pause) => {
+            (Self::Idle, Pause | OpenGate { .. } | CloseGate) => {
                 Err(("nothing is under way", "`serin resume` begins the rollout"))
             }
             (Self::Idle | Self::Progressing { .. } | Self::Paused { .. }, Retry) => Err((
@@ -93,24 +104,27 @@ mod tests {
             Command::Resume,
             Command::Abort,
             Command::Retry,
+            Command::Undo,
+            Command::OpenGate { step: None },
+            Command::CloseGate,
         ];
         // In the order of `commands`: y is legal.
         let cases = [
-            (Phase::Idle, "yynyyn"),
+            (Phase::Idle, "yynyynnnn"),
             (
                 Phase::Progressing {
                     step: 0,
                     since: Moment::ZERO,
                 },
-                "yyynyn",
+                "yyynynnyy",
             ),
-            (Phase::Paused { step: 0 }, "yyyyyn"),
-            (Phase::Promoted, "ynnnyy"),
+            (Phase::Paused { step: 0 }, "yyyyynnyy"),
+            (Phase::Promoted, "ynnnyyynn"),
             (
                 Phase::RolledBack {
                     reason: String::new(),
                 },
-                "nnnnyy",
+                "nnnnyynnn",
             ),
         ];
         for (phase, legal) in cases {

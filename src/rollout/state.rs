@@ -31,6 +31,8 @@ pub struct Position {
     pub revision: u64,
     /// The step under way, from 0; the number of steps when they are over.
     pub step: usize,
+    /// Raised by each raise of the share inside a step.
+    pub rung: u32,
     /// Whether the steps go by themselves.
     pub standing: Standing,
     /// The canary's share, were it not aborted.
@@ -42,13 +44,21 @@ impl Position {
     pub const START: Self = Self {
         revision: 0,
         step: 0,
+        rung: 0,
         standing: Standing::Waiting,
         share: Share::ZERO,
     };
 
     // Of two shares at the same place the lower one wins: when in doubt, fewer users.
-    fn rank(&self) -> (u64, usize, Standing, Reverse<Share>) {
-        (self.revision, self.step, self.standing, Reverse(self.share))
+    fn rank(&self) -> (u64, usize, u32, Standing, Reverse<Share>) {
+        let Self {
+            revision,
+            step,
+            rung,
+            standing,
+            share,
+        } = *self;
+        (revision, step, rung, standing, Reverse(share))
     }
 }
 
@@ -135,11 +145,13 @@ mod tests {
             Standing::Held,
             Standing::Finished,
         ]);
-        (0_u64..3, 0_usize..3, standing, 0_u16..4).prop_map(|(revision, step, standing, share)| {
+        let place = (0_u64..3, 0_usize..3, 0_u32..3);
+        (place, standing, 0_u16..4).prop_map(|((revision, step, rung), standing, share)| {
             let share = Share::from_basis_points(share * 2_500).unwrap();
             Position {
                 revision,
                 step,
+                rung,
                 standing,
                 share,
             }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-pub use crate::config::Step;
+pub use crate::config::{Gate, Step};
 use crate::{
-    config::{self, OnFailure, OnInconclusive, OnStart},
+    config::{self, Auto, OnFailure, OnInconclusive, OnStart},
     model::Share,
 };
 
@@ -73,16 +73,47 @@ pub fn step_text(step: &Step) -> String {
         Step::Pause(None) => "pause".to_owned(),
         Step::Pause(Some(time)) => format!("pause {}", duration_text(*time)),
         Step::Bake(time) => format!("bake {}", duration_text(*time)),
+        Step::Auto(auto) => auto_text(auto),
+        Step::Gate(gate) => gate_text(gate),
         Step::Analysis { max, min } => {
             let min = min.map(|time| format!(", min {}", duration_text(time)));
-            let max = max.map(|time| format!(", max {}", duration_text(time)));
-            format!(
-                "analysis until decided{}{}",
-                min.unwrap_or_default(),
-                max.unwrap_or_default()
-            )
+            let min = min.unwrap_or_default();
+            format!("analysis until decided{min}{}", at_most(*max))
         }
     }
+}
+
+fn auto_text(auto: &Auto) -> String {
+    let Auto {
+        from,
+        to,
+        failed_requests,
+        min_step,
+        max,
+    } = auto;
+    let min_step = duration_text(*min_step);
+    format!(
+        "auto {from} to {to}, harm_budget {failed_requests}, min_step {min_step}{}",
+        at_most(*max)
+    )
+}
+
+fn gate_text(gate: &Gate) -> String {
+    let asked = gate.webhook.as_ref().map_or_else(
+        || "manual".to_owned(),
+        |hook| format!("{} {}", hook.kind.as_str(), place(&hook.url)),
+    );
+    format!("gate {asked}{}", at_most(gate.max))
+}
+
+fn at_most(max: Option<Duration>) -> String {
+    let max = max.map(|time| format!(", max {}", duration_text(time)));
+    max.unwrap_or_default()
+}
+
+/// An address as it may be shown: what follows the `?` may be a secret.
+pub(super) fn place(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(place, _)| place)
 }
 
 /// A duration as the file has it: `1h30m`, `250ms`.
@@ -129,5 +160,32 @@ mod tests {
             min: None,
         };
         assert_eq!(step_text(&bounds), "analysis until decided, max 5m");
+        let auto = Step::Auto(Auto {
+            from: Share::from_basis_points(10).unwrap(),
+            to: Share::from_basis_points(5_000).unwrap(),
+            failed_requests: 200,
+            min_step: Duration::from_secs(30),
+            max: Some(Duration::from_hours(2)),
+        });
+        assert_eq!(
+            step_text(&auto),
+            "auto 0.1% to 50%, harm_budget 200, min_step 30s, max 2h"
+        );
+        let mut gate = Gate {
+            webhook: None,
+            max: None,
+        };
+        assert_eq!(step_text(&Step::Gate(gate.clone())), "gate manual");
+        gate.webhook = Some(config::Webhook {
+            url: "http://deploy:9000/ok?key=secret".to_owned(),
+            kind: config::GateKind::ConfirmPromotion,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+        });
+        gate.max = Some(Duration::from_hours(1));
+        assert_eq!(
+            step_text(&Step::Gate(gate)),
+            "gate confirm_promotion http://deploy:9000/ok, max 1h"
+        );
     }
 }

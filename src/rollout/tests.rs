@@ -1,5 +1,8 @@
 //! Lives of single rollouts, told as scripts.
 
+mod auto;
+mod gate;
+
 use std::time::Duration;
 
 use super::*;
@@ -91,9 +94,12 @@ impl Life {
     }
 
     fn look(&mut self, seconds: u64, verdict: Verdict) -> Vec<&'static str> {
+        self.judge(seconds, &judgement(verdict))
+    }
+
+    fn judge(&mut self, seconds: u64, judgement: &Judgement) -> Vec<&'static str> {
         self.now += seconds;
-        let judgement = judgement(verdict);
-        let decisions = self.on(Event::Judged(Some(&judgement)));
+        let decisions = self.on(Event::Judged(Some(judgement)));
         decisions.entries.iter().map(|entry| entry.what).collect()
     }
 
@@ -211,6 +217,29 @@ fn an_undecided_stage_holds_or_rolls_back_as_the_file_says() {
     });
     let mut life = Life::of(&split, Origin::New);
     assert_eq!(life.look(9, Verdict::Inconclusive), ["rolled_back"]);
+}
+
+#[test]
+fn what_the_file_says_of_silence_and_fails_holds_while_it_bakes() {
+    let split = stepped(vec![
+        Step::SetWeight(share(100)),
+        Step::Bake(Duration::from_mins(1)),
+    ]);
+    let mut life = Life::of(&split, Origin::New);
+    assert_eq!(life.look(60, Verdict::NoData), ["paused"]);
+    let back = with(&split, |it| it.on_no_data = OnInconclusive::Rollback);
+    let mut life = Life::of(&back, Origin::New);
+    assert_eq!(life.look(60, Verdict::NoData), ["rolled_back"]);
+    for (on_failure, told, phase) in [
+        (OnFailure::Rollback, "rolled_back", ("rolled_back", 0)),
+        (OnFailure::Pause, "paused", ("paused", 100)),
+        (OnFailure::Notify, "failed", ("progressing", 100)),
+    ] {
+        let split = with(&split, |it| it.on_failure = on_failure);
+        let mut life = Life::of(&split, Origin::New);
+        assert_eq!(life.look(1, Verdict::Fail), [told]);
+        life.is(phase.0, phase.1);
+    }
 }
 
 #[test]
@@ -346,6 +375,20 @@ fn what_another_proxy_says_is_joined() {
         decisions.entries.first().map(|entry| entry.what),
         Some("rolled_back")
     );
+    life.is("rolled_back", 0);
+}
+
+#[test]
+fn a_promotion_is_undone_once() {
+    let mut life = Life::of(&ramp(), Origin::New);
+    assert!(!life.ask(Command::Undo), "nothing was promoted yet");
+    assert!(life.ask(Command::Promote { full: true }));
+    assert!(life.ask(Command::Undo));
+    life.is("rolled_back", 0);
+    assert_eq!(life.rollout.history().last().unwrap().what, "undone");
+    assert!(!life.ask(Command::Undo));
+    life.save(&ramp());
+    let life = life.restart(&ramp());
     life.is("rolled_back", 0);
 }
 

@@ -136,14 +136,15 @@ impl View {
         hold(kept, "I8: no answer of a source takes all endpoints away")
     }
 
-    /// I7: by a pass, by the schedule, or by a person; never by anything else.
+    /// I7: by a pass, by the schedule, by the rule of `auto`, or by a person; never by anything
+    /// else.
     fn rises_have_a_cause(&self, before: &Self, step: Step) -> Result<(), String> {
         if self.share <= before.share {
             return Ok(());
         }
         match step {
-            Step::Asked(Command::Pause | Command::Abort) => {
-                Err("I7: pause and abort raise nothing".to_owned())
+            Step::Asked(Command::Pause | Command::Abort | Command::Undo | Command::CloseGate) => {
+                Err("I7: what holds or takes away raises nothing".to_owned())
             }
             Step::Asked(_) => hold(
                 self.revision > before.revision || self.epoch > before.epoch,
@@ -160,12 +161,22 @@ impl View {
         }
     }
 
+    /// Whether the step under way raises the share by itself.
+    pub(crate) fn is_climbing(&self) -> bool {
+        self.step_text.starts_with("auto")
+    }
+
     fn rises_by_itself(&self, before: &Self) -> Result<(), String> {
         hold(
             before.phase == "progressing",
             "I7: only what progresses rises by itself",
         )?;
         let points = self.share.basis_points();
+        if self.is_climbing() && self.step_text == before.step_text {
+            let by_judge = self.last.as_ref().map(|entry| entry.by.as_str()) == Some("judge");
+            let is_near = points <= 5_000 && points <= 4 * before.share.basis_points();
+            return hold(by_judge && is_near, "I7: inside `auto` by its rule only");
+        }
         let is_written = STEPS.iter().any(|(weights, _)| weights.contains(&points));
         hold(is_written, "I7: only to a weight of the steps")?;
         let by = self

@@ -26,8 +26,9 @@ pub(crate) struct File {
     pub(crate) is_sticky: bool,
 }
 
-/// Step lists: weights in the order of the steps, and the steps as written.
-pub(crate) const STEPS: [(&[u16], &[&str]); 3] = [
+/// Step lists: weights in the order of the steps, and the steps as written. Where `auto` ends is
+/// reached by its own rule.
+pub(crate) const STEPS: [(&[u16], &[&str]); 4] = [
     (
         &[500, 5_000, 10_000],
         &[
@@ -56,6 +57,15 @@ pub(crate) const STEPS: [(&[u16], &[&str]); 3] = [
             "set_weight: 20%",
             "pause: {}",
             "analysis: { until: decided, max: 20s }",
+        ],
+    ),
+    (
+        &[100, 10_000],
+        &[
+            "auto: { from: 1%, to: 50%, min_step: 1s, max: 10m }",
+            "gate: manual",
+            "set_weight: 100%",
+            "bake: 2s",
         ],
     ),
 ];

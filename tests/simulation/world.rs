@@ -110,6 +110,16 @@ impl World {
         }
     }
 
+    /// A new version climbs by itself, and a person opens its gate.
+    pub(crate) fn climb(&mut self) {
+        self.file.is_sticky = false;
+        self.begin(3);
+        for _ in 0..60 {
+            self.traffic();
+        }
+        self.ask(Command::OpenGate { step: None });
+    }
+
     /// One thing happens, and the invariants hold after it.
     pub(crate) fn step(&mut self) {
         match self.chance.u32(0..1_000) {
@@ -184,15 +194,22 @@ impl World {
     fn person(&mut self) {
         let percent = self.chance.u16(0..=100);
         let weight = Share::from_basis_points(percent * 100).unwrap();
-        let command = match self.chance.u32(0..12) {
+        let command = match self.chance.u32(0..16) {
             0..=1 => Command::SetWeight(weight),
             2..=4 => Command::Promote { full: false },
             5 => Command::Promote { full: true },
             6 => Command::Pause,
             7..=8 => Command::Resume,
             9 => Command::Abort,
+            10 => Command::Undo,
+            11..=12 => Command::OpenGate { step: None },
+            13 => Command::CloseGate,
             _ => Command::Retry,
         };
+        self.ask(command);
+    }
+
+    fn ask(&mut self, command: Command) {
         let (answer, answered) = oneshot::channel();
         let ask = serin::control::Ask {
             split: SplitName::new("shop").unwrap(),
@@ -212,7 +229,7 @@ impl World {
         match self.chance.u32(0..14) {
             0..=1 => self.file.has_neighbour = !before.has_neighbour,
             2..=4 => self.file.course = Course::Weight(self.chance.u16(0..=100)),
-            5..=7 => self.file.course = Course::Steps(self.chance.usize(0..3)),
+            5..=7 => self.file.course = Course::Steps(self.chance.usize(0..4)),
             8..=12 => self.file.canary = Some(self.chance.u8(2..=3)),
             _ => self.file.canary = None,
         }
@@ -334,7 +351,11 @@ impl World {
             .last
             .as_ref()
             .is_some_and(|entry| entry.what == "stepped" && entry.by == "judge");
-        self.seen.passes += u64::from(is_new && is_pass);
+        let is_climb = is_pass && before.share > Share::ZERO && after.is_climbing();
+        self.seen.passes += u64::from(is_new && is_pass && !is_climb);
+        self.seen.climbs += u64::from(is_new && is_climb);
+        let is_opened = matches!(step, Step::Asked(Command::OpenGate { .. }));
+        self.seen.gates += u64::from(is_opened && before.share < after.share);
         if let Err(broken) = after.follows(&before, step) {
             panic!(
                 "{}: {broken}\nbefore {before:#?}\nafter {after:#?}\n{step:?}",

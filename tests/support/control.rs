@@ -231,6 +231,7 @@ fn split() -> SplitStatus {
         step: Some((2, 5)),
         step_text: "analysis, at most 10m".to_owned(),
         step_ends: Some(NOW + Duration::from_mins(10)),
+        gate: None,
         configured: None,
         share: share(500),
         observed: Some(0.0498),

@@ -146,7 +146,7 @@ fn latency(arm: &ArmStatus) -> Option<Latency> {
     })
 }
 
-const fn verdict(verdict: Verdict) -> &'static str {
+pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",

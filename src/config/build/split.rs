@@ -1,15 +1,14 @@
 //! A split as others see it.
 
-use super::{analysis::analysis, plain};
+use super::{analysis::analysis, plain, rollout::rollout};
 use crate::{
     config::{
-        Cookie, HeaderMatch, Match, Override, PathMatch, Rollout, Split, SplitTimeouts, Step,
-        Sticky,
+        Cookie, HeaderMatch, Match, Override, PathMatch, Split, SplitTimeouts, Sticky,
         collection::Several,
         leaf::SecretFile,
         schema::{
             CookieForm, CookieName, DomainName, Fields, HeaderName, HostName, MatchBlock, MaxAge,
-            Method, Pause, RolloutBlock, SplitBlock, StepBlock, StepForm, StickyBlock, UrlPath,
+            Method, SplitBlock, StickyBlock, UrlPath,
         },
         tree::Node,
         walk::{Placed, Shape, Walk},
@@ -149,43 +148,4 @@ fn sticky(split: &SplitName, block: Option<&Placed<StickyBlock>>) -> Option<Opti
         },
         secret_file: plain(block.secret_file.as_ref()).map(|SecretFile(path)| path),
     }))
-}
-
-fn rollout(block: &RolloutBlock) -> Option<Rollout> {
-    let steps = &block.steps.as_ref()?.value;
-    Some(Rollout {
-        steps: steps
-            .iter()
-            .map(
-                |Placed {
-                     value: StepForm(block),
-                     ..
-                 }| step(block),
-            )
-            .collect::<Option<_>>()?,
-        on_start: plain(block.on_start.as_ref())?,
-        on_failure: plain(block.on_failure.as_ref())?,
-        on_inconclusive: plain(block.on_inconclusive.as_ref())?,
-        on_no_data: plain(block.on_no_data.as_ref())?,
-    })
-}
-
-fn step(block: &StepBlock) -> Option<Step> {
-    if let Some(weight) = &block.set_weight {
-        return Some(Step::SetWeight(weight.value));
-    }
-    if let Some(Placed {
-        value: Pause(long), ..
-    }) = &block.pause
-    {
-        return Some(Step::Pause(*long));
-    }
-    if let Some(Placed {
-        value: analysis, ..
-    }) = &block.analysis
-    {
-        let (min, max) = (plain(analysis.min.as_ref()), plain(analysis.max.as_ref()));
-        return Some(Step::Analysis { max, min });
-    }
-    plain(block.bake.as_ref()).map(Step::Bake)
 }

@@ -9,6 +9,7 @@
 
 mod analysis;
 mod overlap;
+mod rollout;
 mod split;
 
 use std::{collections::HashSet, net::SocketAddr};

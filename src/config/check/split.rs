@@ -2,18 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::analysis;
-use crate::{
-    config::{
-        SameSite,
-        collection::Several,
-        schema::{
-            CookieForm, MatchBlock, RolloutBlock, SplitBlock, StepBlock, StepForm, StickyBlock,
-        },
-        tree::Place,
-        walk::{Placed, Walk},
-    },
-    model::Share,
+use super::{analysis, rollout};
+use crate::config::{
+    SameSite,
+    collection::Several,
+    schema::{CookieForm, MatchBlock, SplitBlock, StickyBlock},
+    tree::Place,
+    walk::{Placed, Walk},
 };
 
 /// Notes everything that does not fit together in one split.
@@ -50,17 +45,8 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
         );
     }
     analysis::check(split, walk);
-    if let Some(rollout) = &split.rollout {
-        if no_canary {
-            let help = "write `canary:`, or remove the rollout";
-            walk.error(
-                rollout.at,
-                "missing_canary",
-                "a rollout needs a canary",
-                help,
-            );
-        }
-        steps(&rollout.value, walk);
+    if let Some(block) = &split.rollout {
+        rollout::check(block, no_canary, walk);
     }
     timeouts(split, at, walk);
 }
@@ -186,79 +172,6 @@ fn cookie(sticky: &StickyBlock, at: Place, walk: &mut Walk) {
             name.value.0
         );
         walk.error(name.at, "insecure_cookie", message, "add `secure: true`");
-    }
-}
-
-fn steps(rollout: &RolloutBlock, walk: &mut Walk) {
-    let Some(Placed {
-        value: steps,
-        at,
-        is_clean,
-        ..
-    }) = &rollout.steps
-    else {
-        return;
-    };
-    if steps.is_empty() {
-        let help = "write `- set_weight: 5%` and what follows it";
-        walk.error(*at, "empty_list", "this rollout has no steps", help);
-        return;
-    }
-    let weights = steps.iter().filter_map(|at| at.value.0.set_weight.as_ref());
-    if *is_clean && weights.clone().next().is_none() {
-        let help = "write `- set_weight: 5%` before the others";
-        walk.error(
-            *at,
-            "missing_weight",
-            "no step gives the canary any traffic",
-            help,
-        );
-    }
-    let mut last = Share::ZERO;
-    for weight in weights {
-        if weight.value < last {
-            let message = format!("this step falls from {last} to {}", weight.value);
-            walk.warn(weight.at, "falling_weight", message, "steps usually rise");
-        }
-        last = weight.value;
-    }
-    let mut has_traffic = false;
-    for StepForm(step) in steps.iter().map(|at| &at.value) {
-        has_traffic |= step
-            .set_weight
-            .as_ref()
-            .is_some_and(|weight| weight.value > Share::ZERO);
-        one_step(step, has_traffic || !is_clean, walk);
-    }
-}
-
-fn one_step(step: &StepBlock, has_traffic: bool, walk: &mut Walk) {
-    let Some(Placed {
-        value: analysis,
-        at,
-        ..
-    }) = &step.analysis
-    else {
-        return;
-    };
-    if !has_traffic {
-        let help = "write `- set_weight: 5%` before it";
-        walk.error(
-            *at,
-            "missing_weight",
-            "the canary has no traffic to be judged by",
-            help,
-        );
-    }
-    if let (Some(min), Some(max)) = (&analysis.min, &analysis.max)
-        && min.value > max.value
-    {
-        walk.error(
-            min.at,
-            "conflict",
-            "`min` is longer than `max`",
-            "swap the two",
-        );
     }
 }
 

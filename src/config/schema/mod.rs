@@ -8,6 +8,7 @@
 //! *Read next:* `split.rs`, `short.rs` (short forms), then `../build.rs`.
 
 mod http;
+mod rollout;
 mod short;
 mod split;
 
@@ -17,13 +18,14 @@ use serde_json::{Value as Json, json};
 
 pub(super) use self::{
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
+    rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,
         StepForm, WarmUp,
     },
     split::{
-        AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, RolloutBlock,
-        SloBlock, SloGuard, SloQuantile, SplitBlock, StepBlock, StickyBlock,
+        AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
+        SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
 };
 use super::{

@@ -6,9 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     AdminBlock, CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, Node, Placed, Shape,
-    StepBlock, Walk,
-    http::is_host,
-    split::{CookieBlock, PauseBlock},
+    StepBlock, Walk, http::is_host, rollout::PauseBlock, split::CookieBlock,
 };
 use crate::config::{
     StaticEndpoint,

@@ -6,12 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::{
     CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key, KeyInfo, Many,
-    MaxAge, Method, Node, Optional, Pause, Placed, Required, Shape, StepForm, UrlPath, Walk,
-    WarmUp, block, describe_block, word, words,
+    MaxAge, Method, Node, Optional, Placed, Required, RolloutBlock, Shape, UrlPath, Walk, WarmUp,
+    block, describe_block, word, words,
 };
 use crate::{
     config::{
-        AbsoluteAction, OnFailure, OnInconclusive, OnStart, OnUnhealthy, SameSite,
+        AbsoluteAction, OnUnhealthy, SameSite,
         collection::Several,
         leaf::{Count, Ratio, SecretFile, Text},
         units::Margin,
@@ -123,56 +123,6 @@ block! {
         response_header: Duration = Optional,
         /// From the end of the request's head to the last byte of the answer. Without it: no limit.
         total: Duration = Optional,
-    } later []
-}
-
-block! {
-    /// The course of a rollout.
-    struct RolloutBlock {
-        /// When it starts.
-        on_start: OnStart = Default("new_version"),
-        /// What happens, in order.
-        steps: Vec<Placed<StepForm>> = Required,
-        /// What a failed canary does.
-        on_failure: OnFailure = Default("rollback"),
-        /// What a stage does whose time is over without a decision.
-        on_inconclusive: OnInconclusive = Default("pause"),
-        /// What a stage does that saw no traffic.
-        on_no_data: OnInconclusive = Default("pause"),
-    } later ["abort"]
-}
-
-block! {
-    /// One step of a rollout: exactly one key.
-    struct StepBlock {
-        /// Gives the canary this share.
-        set_weight: Share = Optional,
-        /// Waits, watched: a duration, or `{}` until an operator resumes or promotes.
-        pause: Pause = Optional,
-        /// Waits for the judge.
-        analysis: AnalysisStepBlock = Optional,
-        /// Waits, watched, before the rollout ends well.
-        bake: Duration = Optional,
-    } later ["mirror", "auto", "gate"]
-}
-
-block! {
-    /// A step that waits for the judge: a pass goes on, a fail rolls back.
-    struct AnalysisStepBlock {
-        /// What it waits for.
-        until: Until = Default("decided"),
-        /// The shortest wait.
-        min: Duration = Optional,
-        /// The longest wait; then `on_inconclusive` or `on_no_data` holds. Without it: no end.
-        max: Duration = Optional,
-    } later []
-}
-
-block! {
-    /// A pause that says how long it is.
-    struct PauseBlock {
-        /// How long. Without it: until an operator resumes or promotes.
-        duration: Duration = Optional,
     } later []
 }
 
@@ -294,12 +244,6 @@ pub(in crate::config) enum Scope {
     User,
 }
 
-/// What an analysis step waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::config) enum Until {
-    Decided,
-}
-
 /// Which way is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) enum Worse {
@@ -338,7 +282,6 @@ pub(in crate::config) const LATENCIES: [&str; 6] = [
 ];
 
 words!(Scope { "user" => Self::User, } later ["session", "request"]);
-words!(Until { "decided" => Self::Decided, } later []);
 words!(Worse { "increase" => Self::Increase, } later ["decrease", "either"]);
 words!(SloQuantile {
     "p50" => Self(0.5),
@@ -361,13 +304,6 @@ words!(SameSite {
     "strict" => Self::Strict,
     "none" => Self::None,
 } later []);
-words!(OnStart { "new_version" => Self::NewVersion, "manual" => Self::Manual, } later []);
-words!(OnFailure {
-    "rollback" => Self::Rollback,
-    "pause" => Self::Pause,
-    "notify" => Self::Notify,
-} later []);
-words!(OnInconclusive { "pause" => Self::Pause, "rollback" => Self::Rollback, } later []);
 words!(AbsoluteAction { "rollback" => Self::Rollback, "hold" => Self::Hold, } later []);
 
 impl Shape for MetricName {

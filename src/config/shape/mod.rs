@@ -14,8 +14,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use self::{
     listener::{Admin, Cidr, Limits, Listener, ListenerTimeouts},
     rollout::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, DryRun, OnFailure, OnInconclusive,
-        OnStart, RateMargin, Rollout, Slo, Step,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
+        OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,
     },
     split::{
         Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,

@@ -33,8 +33,71 @@ pub enum Step {
         /// The shortest wait.
         min: Option<Duration>,
     },
+    /// Raises the share by itself, as the evidence allows.
+    Auto(Auto),
+    /// Waits for somebody's word.
+    Gate(Gate),
     /// Waits, watched, before the rollout ends well.
     Bake(Duration),
+}
+
+/// A step that raises the share by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auto {
+    /// The share it begins with, unless the canary has more already.
+    pub from: Share,
+    /// The share it ends at, with a pass.
+    pub to: Share,
+    /// Requests that may fail beyond what the margin tolerates.
+    pub failed_requests: u64,
+    /// The shortest time between two raises.
+    pub min_step: Duration,
+    /// The longest time.
+    pub max: Option<Duration>,
+}
+
+/// A step that waits for somebody's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Who is asked; `None`: a person opens it.
+    pub webhook: Option<Webhook>,
+    /// The longest wait.
+    pub max: Option<Duration>,
+}
+
+/// A service that is asked whether a gate may open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where; an `http://` address.
+    pub url: String,
+    /// What is asked for.
+    pub kind: GateKind,
+    /// The time from an answer to the next question.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// What a gate asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateKind {
+    /// To begin.
+    ConfirmRollout,
+    /// To give the canary more.
+    ConfirmTrafficIncrease,
+    /// To give the canary everything.
+    ConfirmPromotion,
+}
+
+impl GateKind {
+    /// The word of the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmRollout => "confirm_rollout",
+            Self::ConfirmTrafficIncrease => "confirm_traffic_increase",
+            Self::ConfirmPromotion => "confirm_promotion",
+        }
+    }
 }
 
 /// When a rollout starts.

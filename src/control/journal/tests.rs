@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{
     store::{FILE, open},
+    wire::{read_record, record_text},
     *,
 };
 use crate::{
@@ -20,6 +21,7 @@ fn record(epoch: u64) -> Record {
     let position = Position {
         revision: 3,
         step: 2,
+        rung: 4,
         standing: Standing::Held,
         share: Share::from_basis_points(1_250).unwrap(),
     };
@@ -90,6 +92,16 @@ fn what_is_kept_comes_back() {
     assert_eq!(kept.records.get(&name()), Some(&record(2)));
     assert_eq!(kept.history.get(&name()), Some(&vec![decision.entry]));
     assert_eq!(journal.failures(), 0);
+}
+
+#[test]
+fn a_record_of_an_older_build_is_read() {
+    let text = record_text(&record(1));
+    let older = text.replace("\"rung\":4,", "");
+    assert_ne!(older, text);
+    let mut expected = record(1);
+    expected.state.position.rung = 0;
+    assert_eq!(read_record(&older), Some(expected));
 }
 
 #[test]

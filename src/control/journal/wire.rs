@@ -33,6 +33,7 @@ pub(super) fn record_text(record: &Record) -> String {
         "aborted": aborted,
         "revision": position.revision,
         "step": position.step,
+        "rung": position.rung,
         "standing": standing.map_or("held", |(_, word)| word),
         "share": position.share.basis_points(),
         "barred": barred.iter().map(VersionName::as_str).collect::<Vec<_>>(),
@@ -53,6 +54,8 @@ pub(super) fn read_record(text: &str) -> Option<Record> {
     let position = Position {
         revision: value.get("revision")?.as_u64()?,
         step: usize::try_from(value.get("step")?.as_u64()?).ok()?,
+        // A record of an older build has none.
+        rung: value.get("rung").map_or(Some(0), rung)?,
         standing: STANDINGS.iter().find(|(_, word)| *word == standing)?.0,
         share: share(value.get("share")?)?,
     };
@@ -133,6 +136,10 @@ const fn verdict(verdict: Verdict) -> &'static str {
 
 fn version(value: &Value) -> Option<VersionName> {
     VersionName::new(value.as_str()?).ok()
+}
+
+fn rung(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
 }
 
 fn share(value: &Value) -> Option<Share> {
