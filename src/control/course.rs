@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     analysis::{Analysis, InFlight, Known, Place},
     pasts::Pasts,
+    recording::Recorder,
 };
 use crate::{
     config::Split,
@@ -63,6 +64,7 @@ pub(super) struct Course {
     pub(super) stable: Part,
     pub(super) canary: Part,
     analysis: Option<Analysis>,
+    recorder: Recorder,
     pasts: Pasts,
     stage: Stage,
     stretches: VecDeque<(Stage, Stretch)>,
@@ -71,7 +73,7 @@ pub(super) struct Course {
 
 impl Course {
     /// Begins where the rollout stands.
-    pub(super) fn new(key: SplitKey, rollout: Rollout, now: Moment) -> Self {
+    pub(super) fn new(key: SplitKey, rollout: Rollout, recorder: Recorder, now: Moment) -> Self {
         Self {
             key,
             rollout,
@@ -79,6 +81,7 @@ impl Course {
             stable: Part::default(),
             canary: Part::default(),
             analysis: None,
+            recorder,
             pasts: Pasts::default(),
             stage: Stage::default(),
             stretches: VecDeque::new(),
@@ -165,7 +168,12 @@ impl Course {
             latency,
             routes: self.pasts.baselines(),
         };
-        let mut analysis = kept.unwrap_or_else(|| Analysis::new(wanted, &baseline, now));
+        let mut analysis = kept.unwrap_or_else(|| {
+            let epoch = self.rollout.epoch();
+            let told = (&wanted, &baseline);
+            let recording = self.recorder.begin(split, epoch, told, now);
+            Analysis::new(wanted, &baseline, recording, now)
+        });
         if is_new || !is_same_stage {
             analysis.begin_stage(self.stage, share, &baseline, now);
         }

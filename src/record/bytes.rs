@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher13;
 
 use super::{
-    Frame, Header,
+    End, Frame, Header,
     wire::{self, Clock},
 };
 use crate::judge::Tick;
@@ -65,7 +65,12 @@ impl Encoder {
         framed(&wire::frame(frame, &mut self.clock))
     }
 
-    /// The same of a tick that is not owned: of one route, or of all together.
+    /// The bytes of a last frame, wherever it comes.
+    pub fn end(end: End) -> Vec<u8> {
+        framed(&wire::frame(&Frame::End(end), &mut Clock::default()))
+    }
+
+    /// The bytes of a tick that is not owned: of one route, or of all together.
     pub fn tick(&mut self, route: Option<usize>, tick: &Tick<'_>) -> Vec<u8> {
         framed(&wire::tick(route, tick, &mut self.clock))
     }

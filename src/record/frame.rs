@@ -70,12 +70,14 @@ pub enum Frame {
 /// Why a record has no more frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The rollout was judged no more, or by other criteria.
+    /// The rollout was over, the criteria changed, or Serin stopped.
     Finished,
     /// The record was as long as a record may be.
     Full,
     /// The writer did not keep up.
     Lost,
+    /// The disk refused a write.
+    Refused,
 }
 
 /// A [`Tick`] that owns what was counted.
@@ -151,9 +153,10 @@ impl End {
     /// In words, for people.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Finished => "the rollout was judged no more, or by other criteria",
+            Self::Finished => "the rollout was over, the criteria changed, or serin stopped",
             Self::Full => "the record was as long as a record may be",
             Self::Lost => "the writer did not keep up",
+            Self::Refused => "the disk refused a write",
         }
     }
 }

@@ -211,7 +211,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<usize>(), ticked()).prop_map(|(route, tick)| Frame::RouteTick(route, tick)),
         Just(Frame::Look),
         decision().prop_map(Frame::Decision),
-        (0_usize..3).prop_map(|end| Frame::End([End::Finished, End::Full, End::Lost][end])),
+        Just(Frame::End(End::Refused)),
     ]
 }
 

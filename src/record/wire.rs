@@ -76,7 +76,7 @@ struct Word {
 }
 
 const SAID: [Said; 3] = [Said::Worse, Said::Pass, Said::Fail];
-const ENDS: [End; 3] = [End::Finished, End::Full, End::Lost];
+const ENDS: [End; 4] = [End::Finished, End::Full, End::Lost, End::Refused];
 
 /// The header as bytes.
 pub(super) fn header(header: &Header, clock: &mut Clock) -> Vec<u8> {

@@ -9,6 +9,8 @@ pub(crate) struct Seen {
     pub(crate) restarts: u64,
     pub(crate) states_lost: u64,
     pub(crate) rises: u64,
+    pub(crate) records: u64,
+    pub(crate) fails_again: u64,
 }
 
 impl Seen {
@@ -19,5 +21,7 @@ impl Seen {
         self.restarts += other.restarts;
         self.states_lost += other.states_lost;
         self.rises += other.rises;
+        self.records += other.records;
+        self.fails_again += other.fails_again;
     }
 }

@@ -9,6 +9,7 @@ use crate::judge;
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "judge::Criteria")]
+#[expect(clippy::struct_excessive_bools, reason = "as the judge has them")]
 pub(super) struct Twin {
     alpha: f64,
     alpha_pass: f64,
@@ -137,11 +138,11 @@ macro_rules! several {
             #[derive(Serialize, Deserialize)]
             struct One(#[serde(with = $twin)] judge::$of);
 
-            pub(super) fn serialize<S: Serializer>(
-                all: &$all<judge::$of>,
+            pub(super) fn serialize<'a, S: Serializer>(
+                all: impl IntoIterator<Item = &'a judge::$of>,
                 to: S,
             ) -> Result<S::Ok, S::Error> {
-                let all: Vec<One> = all.iter().copied().map(One).collect();
+                let all: Vec<One> = all.into_iter().copied().map(One).collect();
                 all.serialize(to)
             }
 
