@@ -30,7 +30,8 @@ fn file(analysis: &str) -> String {
     format!(
         "listen: 127.0.0.1:0\n\
          upstreams:\n  v1: {{ static: [\"127.0.0.1:1\"] }}\n  v2: {{ static: [\"127.0.0.1:2\"] }}\n\
-         splits:\n  shop:\n    stable: v1\n    canary: v2\n    weight: 50%\n    \
+         splits:\n  shop:\n    match:\n      - {{ name: cart, path_prefix: /cart }}\n      \
+         - {{ name: home, path_prefix: / }}\n    stable: v1\n    canary: v2\n    weight: 50%\n    \
          analysis: {{ {analysis} }}\n"
     )
 }
@@ -47,8 +48,8 @@ fn cell(trials: u64, failures: u64) -> Cell {
     cell
 }
 
-/// A rollout in which one in eighty of the canary's requests fails, until Serin takes it to 0. What
-/// the judge said last: its evidence, and when.
+/// A rollout in which one in eighty of the canary's requests fails, all on one of two routes, until
+/// Serin takes it to 0. What the judge said last: its evidence, and when.
 fn live(directory: &Path) -> (f64, Moment) {
     let (config, warnings) = config::load(&file("warm_up: 0s"), "serin.yaml").unwrap();
     let loaded = Loaded {
@@ -72,14 +73,19 @@ fn live(directory: &Path) -> (f64, Moment) {
         now = now + Duration::from_millis(50);
         let split = &reader.current().splits[0];
         let mut sample = Sample::default();
-        for (role, failures) in [(Role::Stable, 0), (Role::Canary, 1)] {
+        for (role, route, failures) in [
+            (Role::Stable, 0, 0),
+            (Role::Canary, 0, 1),
+            (Role::Stable, 1, 0),
+            (Role::Canary, 1, 0),
+        ] {
             let key = CellKey {
                 split: split.key,
                 stage: split.stage,
                 role,
-                route: RouteId(0),
+                route: RouteId(route),
             };
-            sample.cells.insert(key, cell(80, failures));
+            sample.cells.insert(key, cell(40, failures));
         }
         control.on(Event::Sampled(Box::new(sample)), now);
         assert!(now.since(NOW) < Duration::from_mins(1));
@@ -183,5 +189,12 @@ fn the_verdict_is_in_the_record_beside_what_led_to_it() {
         unreachable!("{:?}", frames.last());
     };
     assert_eq!(last.said, Said::Fail);
+    let count = |is_one: fn(&Frame) -> bool| frames.iter().filter(|it| is_one(it)).count();
+    let looks = count(|frame| matches!(frame, Frame::Look));
+    let routes = count(|frame| matches!(frame, Frame::RouteTick(..)));
+    assert!(
+        4 <= routes && routes < looks,
+        "{routes} {looks}: routes have longer ticks"
+    );
     assert!(last.canary_requests > 0 && !last.why.is_empty());
 }
