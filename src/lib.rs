@@ -13,6 +13,7 @@ pub mod plan;
 pub mod measure;
 
 pub mod judge;
+pub mod record;
 pub mod rollout;
 
 pub mod discover;

@@ -5,6 +5,7 @@
 //! `SEED=17 cargo test --test simulation -- --nocapture` lives one life again and tells each step.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -17,6 +18,8 @@
 mod checks;
 #[path = "simulation/file.rs"]
 mod file;
+#[path = "simulation/records.rs"]
+mod records;
 #[path = "simulation/seen.rs"]
 mod seen;
 #[path = "simulation/traffic.rs"]
@@ -68,6 +71,8 @@ fn the_invariants_hold_in_every_life() {
     assert!(all.rises > LIVES, "{all:?}");
     assert!(all.climbs > LIVES / 2, "{all:?}");
     assert!(all.gates > LIVES / 8, "{all:?}");
+    assert!(all.records > LIVES, "{all:?}");
+    assert!(all.fails_again > LIVES / 4, "{all:?}");
 }
 
 #[test]

@@ -30,18 +30,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["model", "config"]),
     ("measure", &["model"]),
     ("judge", &["model", "measure"]),
+    ("record", &["model", "measure", "judge"]),
     ("rollout", &["model", "config", "judge"]),
     ("proxy", &["model", "clock", "net", "plan", "measure"]),
     ("discover", &["model", "clock", "net", "config"]),
     (
         "control",
         &[
-            "model", "clock", "config", "plan", "measure", "judge", "rollout", "discover",
+            "model", "clock", "config", "plan", "measure", "judge", "record", "rollout", "discover",
         ],
     ),
     (
         "admin",
-        &["model", "clock", "net", "measure", "judge", "control"],
+        &[
+            "model", "clock", "net", "measure", "judge", "record", "control",
+        ],
     ),
     (
         "app",
@@ -53,8 +56,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "clock", "net", "config", "plan", "measure", "judge", "control", "admin",
-            "app",
+            "model", "clock", "net", "config", "plan", "measure", "judge", "record", "rollout",
+            "control", "admin", "app",
         ],
     ),
     ("main", &["cli"]),
@@ -62,7 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that are functions of their arguments (invariant I2).
-const PURE: &[&str] = &["model", "plan", "measure", "judge", "rollout"];
+const PURE: &[&str] = &["model", "plan", "measure", "judge", "record", "rollout"];
 
 /// What a pure room must not name: the start of a path.
 const IMPURE: &[&str] = &[
@@ -98,10 +101,12 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/config/",
             "src/admin/wire",
             "src/control/journal",
+            "src/record/wire",
             "src/fleet/wire",
             "src/cli",
         ],
     ),
+    ("postcard", &["src/record/wire"]),
     ("axum", &["src/admin/"]),
     ("tower", &["src/admin/"]),
     ("prometheus", &["src/admin/"]),

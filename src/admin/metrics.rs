@@ -198,4 +198,10 @@ fn workers(text: &mut Text, totals: &Totals) {
         "Writes of rollout state that failed.",
     );
     text.sample(&[], real(totals.journal_failures));
+    text.family(
+        "record_failures",
+        Kind::Counter,
+        "Records of rollouts that ended early because a write failed.",
+    );
+    text.sample(&[], real(totals.record_failures));
 }

@@ -248,13 +248,27 @@ pub(super) enum LogFormat {
 
 /// `serin replay`.
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "serin replay <REC> [--config <FILE>] [--split <NAME>]\n       \
+                            serin replay <TRACE.jsonl> <SETTINGS.json>"
+)]
 pub(super) struct Replay {
-    /// The recording: one JSON object a tick
-    #[arg(value_name = "TRACE.jsonl")]
-    pub(super) trace: PathBuf,
-    /// The judge's settings: one JSON object
+    /// A record out of `records` in the state directory; or a trace: one JSON object a tick
+    #[arg(value_name = "REC")]
+    pub(super) recording: PathBuf,
+    /// For a trace: the judge's settings, one JSON object
     #[arg(value_name = "SETTINGS.json")]
-    pub(super) settings: PathBuf,
+    pub(super) settings: Option<PathBuf>,
+    /// Judge the record by the criteria of this file instead of those that it was judged by
+    #[arg(short, long, value_name = "FILE", conflicts_with = "settings")]
+    pub(super) config: Option<PathBuf>,
+    /// By this split of the file, instead of the one with the record's name
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(super) split: Option<String>,
+    /// How to print what comes of a record; of a trace it is always JSON
+    #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
+    #[arg(value_name = "text|json", hide_default_value = true)]
+    pub(super) output: Output,
 }
 
 /// `serin explain`.

@@ -12,6 +12,7 @@ mod client;
 mod demo;
 mod logs;
 mod offline;
+mod record;
 pub mod replay;
 mod run;
 pub mod schema;
@@ -73,11 +74,14 @@ fn here(verb: Here) -> Result<u8, Trouble> {
         Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
         Here::Schema => Ok(schema::schema(&mut Screen::open())),
         Here::Demo(it) => Ok(demo::run(&it)?),
-        Here::Replay(it) => Ok(replay::replay(
-            &it.trace,
-            &it.settings,
-            &mut Screen::open(),
-        )?),
+        Here::Replay(it) => {
+            let mut screen = Screen::open();
+            let has_colour = screen.has_colour();
+            match &it.settings {
+                Some(settings) => Ok(replay::replay(&it.recording, settings, &mut screen)?),
+                None => record::replay(&it, has_colour, &mut screen).map(|()| 0),
+            }
+        }
     }
 }
 

@@ -22,7 +22,8 @@ use crate::{
     plan::{self, Chance, Head, Inputs, Keys, Plan, Secrets, Shift},
 };
 
-fn load(path: &Path) -> Result<Loaded, Trouble> {
+/// Reads a file, or tells what is wrong with it.
+pub(super) fn load(path: &Path) -> Result<Loaded, Trouble> {
     read_config(path).map_err(|problems| {
         let first = problems.list.iter().find(|problem| !problem.is_warning);
         let what = first.map_or_else(String::new, |problem| {

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::recording::Recording;
 use crate::{
     judge::{Arm, Baseline, Criteria, Evidence, Judgement, Stratum, Tick, judge},
     measure::{Cell, Latencies},
@@ -106,6 +107,8 @@ impl Pile {
 pub(super) struct Analysis {
     criteria: Criteria,
     evidence: Evidence,
+    /// Hears all that the evidence is told.
+    recording: Recording,
     looked: Moment,
     whole: Pile,
     routes: Routes,
@@ -141,13 +144,19 @@ pub(super) struct Place<'a> {
 
 impl Analysis {
     /// Nothing seen yet.
-    pub(super) fn new(criteria: Criteria, baseline: &Baseline, now: Moment) -> Self {
+    pub(super) fn new(
+        criteria: Criteria,
+        baseline: &Baseline,
+        recording: Recording,
+        now: Moment,
+    ) -> Self {
         let evidence = Evidence::new(&criteria, baseline, now);
         let names = baseline.routes.iter().map(|route| route.name.clone());
         let names: Vec<_> = names.take(evidence.routes()).collect();
         Self {
             criteria,
             evidence,
+            recording,
             looked: now,
             whole: Pile::default(),
             routes: Routes {
@@ -171,11 +180,13 @@ impl Analysis {
         baseline: &Baseline,
         now: Moment,
     ) {
+        self.recording.begin_stage(stage, share, baseline, now);
         self.evidence.begin_stage(stage, share, baseline, now);
     }
 
     /// Tells how many endpoints share each version's requests.
     pub(super) fn tell_endpoints(&mut self, canary: usize, stable: usize) {
+        self.recording.tell_endpoints(canary, stable);
         self.evidence.tell_endpoints(canary, stable);
     }
 
@@ -199,16 +210,20 @@ impl Analysis {
     ) -> Judgement {
         let mut whole = std::mem::take(&mut self.whole);
         whole.await_flights(&in_flight.whole, stages);
-        self.evidence.absorb(&Tick {
+        let tick = Tick {
             from: self.looked,
             to: now,
             strata: &whole.strata(&in_flight.whole),
-        });
+        };
+        self.recording.absorb(None, &tick);
+        self.evidence.absorb(&tick);
         self.looked = now;
         if now.since(self.routes.looked) >= ROUTES_EVERY {
             self.look_at_routes(in_flight, stages, now);
         }
-        judge(&self.evidence, &self.criteria)
+        let judgement = judge(&self.evidence, &self.criteria);
+        self.recording.judged(&judgement, now);
+        judgement
     }
 
     fn look_at_routes(&mut self, in_flight: &InFlight, stages: &[Known<'_>], now: Moment) {
@@ -230,6 +245,7 @@ impl Analysis {
                 to: now,
                 strata: &pile.strata(ages),
             };
+            self.recording.absorb(Some(route), &tick);
             self.evidence.absorb_route(route, &tick);
         }
         self.routes.looked = now;

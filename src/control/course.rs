@@ -7,6 +7,7 @@ use super::{
     analysis::{Analysis, InFlight, Known, Place},
     gate::GateAnswer,
     pasts::Pasts,
+    recording::Recorder,
 };
 use crate::{
     config::Split,
@@ -66,6 +67,7 @@ pub(super) struct Course {
     /// What a webhook said last of a gate.
     pub(super) answer: Option<GateAnswer>,
     analysis: Option<Analysis>,
+    recorder: Recorder,
     pasts: Pasts,
     stage: Stage,
     stretches: VecDeque<(Stage, Stretch)>,
@@ -74,7 +76,7 @@ pub(super) struct Course {
 
 impl Course {
     /// Begins where the rollout stands.
-    pub(super) fn new(key: SplitKey, rollout: Rollout, now: Moment) -> Self {
+    pub(super) fn new(key: SplitKey, rollout: Rollout, recorder: Recorder, now: Moment) -> Self {
         Self {
             key,
             rollout,
@@ -83,6 +85,7 @@ impl Course {
             canary: Part::default(),
             answer: None,
             analysis: None,
+            recorder,
             pasts: Pasts::default(),
             stage: Stage::default(),
             stretches: VecDeque::new(),
@@ -169,7 +172,12 @@ impl Course {
             latency,
             routes: self.pasts.baselines(),
         };
-        let mut analysis = kept.unwrap_or_else(|| Analysis::new(wanted, &baseline, now));
+        let mut analysis = kept.unwrap_or_else(|| {
+            let epoch = self.rollout.epoch();
+            let told = (&wanted, &baseline);
+            let recording = self.recorder.begin(split, epoch, told, now);
+            Analysis::new(wanted, &baseline, recording, now)
+        });
         if is_new || !is_same_stage {
             analysis.begin_stage(self.stage, share, &baseline, now);
         }

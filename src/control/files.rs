@@ -99,7 +99,8 @@ impl Control {
             let kept = self.dormant.remove(name);
             let origin = kept.map_or(Origin::New, |record| Origin::Kept(Box::new(record)));
             let (rollout, decisions) = Rollout::new(split, origin, nonce(), now);
-            let course = Course::new(self.in_force.key(name), rollout, now);
+            let (key, recorder) = (self.in_force.key(name), self.recordings.recorder());
+            let course = Course::new(key, rollout, recorder, now);
             self.names.insert(course.key, name.clone());
             self.courses.insert(name.clone(), course);
             (

@@ -19,6 +19,7 @@ mod journal;
 mod open;
 mod pasts;
 mod publish;
+mod recording;
 mod reload;
 mod report;
 mod samples;
@@ -38,8 +39,8 @@ use tokio::{
 };
 
 use self::{
-    announce::Announcer, course::Course, journal::Journal, publish::InForce, totals::Book,
-    turn::Turn,
+    announce::Announcer, course::Course, journal::Journal, publish::InForce, recording::Recordings,
+    totals::Book, turn::Turn,
 };
 pub use self::{
     announce::News,
@@ -99,6 +100,8 @@ pub struct Control {
     dormant: HashMap<SplitName, Record>,
     book: Book,
     journal: Journal,
+    /// After the courses, whose records it ends.
+    recordings: Recordings,
     announcer: Announcer,
     file: ConfigStatus,
     path: Option<PathBuf>,
@@ -187,7 +190,10 @@ impl Control {
             Event::Answered(answer) => self.answered(answer, now, &mut turn),
             Event::Scraped(answer) => {
                 // Whoever asked may be gone.
-                let _gone = answer.send(self.book.totals(self.journal.failures()));
+                let _gone = answer.send(Totals {
+                    record_failures: self.recordings.failures(),
+                    ..self.book.totals(self.journal.failures())
+                });
             }
             Event::Listening => {
                 self.is_listening = true;
@@ -199,6 +205,7 @@ impl Control {
             }
             Event::Closing(done) => {
                 self.journal.flush();
+                self.recordings.flush();
                 self.is_closed = true;
                 // Whoever asked may be gone.
                 let _gone = done.send(());

@@ -11,6 +11,7 @@ use super::{
     endpoints::Endpoints,
     journal::{Journal, Kept},
     publish::InForce,
+    recording::Recordings,
     secret,
     turn::Before,
 };
@@ -54,7 +55,8 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     let secrets = Secrets { default, files };
     let mut endpoints = Endpoints::default();
     know_at_once(&mut endpoints, &config, now);
-    let first = begin(&config, &mut kept, now);
+    let recordings = Recordings::open(state_dir);
+    let first = begin(&config, &mut kept, &recordings, now);
     let in_force = InForce::begin(config, secrets, endpoints, first.shifts, first.keys);
     let file = ConfigStatus {
         hash: in_force.config.hash,
@@ -71,6 +73,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         dormant: kept.records,
         book: Book::default(),
         journal,
+        recordings,
         announcer: Announcer::new(ends.handle.news.clone()),
         file,
         path: setup.path,
@@ -104,12 +107,13 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     }
 }
 
-fn begin(config: &Config, kept: &mut Kept, now: Moment) -> Beginning {
+fn begin(config: &Config, kept: &mut Kept, recordings: &Recordings, now: Moment) -> Beginning {
     let mut beginning = Beginning::default();
     for split in &config.splits {
         let name = &split.name;
         let (rollout, decisions) = first(split, kept, now);
-        let mut course = Course::new(beginning.keys.split(name), rollout, now);
+        let key = beginning.keys.split(name);
+        let mut course = Course::new(key, rollout, recordings.recorder(), now);
         beginning
             .shifts
             .insert(name.clone(), course.align(split, now));

@@ -129,6 +129,8 @@ pub struct Totals {
     pub discoveries: Vec<(UpstreamName, &'static str, u64)>,
     /// Writes of state that failed.
     pub journal_failures: u64,
+    /// Records of rollouts that a failure ended.
+    pub record_failures: u64,
 }
 
 /// What a series belongs to.

@@ -489,7 +489,9 @@ fn a_restart_between_publication_and_writing_is_no_worse_than_a_lost_second() {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
     }
     desk.ask(Command::Abort, None).unwrap();
     let mut again = Desk::of(ramp(), Some(copy.path()));

@@ -98,6 +98,7 @@ impl Book {
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),
             journal_failures,
+            record_failures: 0,
         }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Seen {
     pub(crate) rises: u64,
     pub(crate) climbs: u64,
     pub(crate) gates: u64,
+    pub(crate) records: u64,
+    pub(crate) fails_again: u64,
 }
 
 impl Seen {
@@ -23,5 +25,7 @@ impl Seen {
         self.rises += other.rises;
         self.climbs += other.climbs;
         self.gates += other.gates;
+        self.records += other.records;
+        self.fails_again += other.fails_again;
     }
 }

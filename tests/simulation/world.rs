@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     checks::{Step, View},
     file::{Course, File},
+    records,
     seen::Seen,
     traffic::{Traffic, Truth},
 };
@@ -150,6 +151,18 @@ impl World {
             "{}: {phase} at {share}",
             self.life()
         );
+        self.judge_again();
+    }
+
+    /// What was recorded of this life, judged again, is what was decided live.
+    fn judge_again(&mut self) {
+        // The process ends, and writes what it has.
+        let empty = tempfile::tempdir().unwrap();
+        self.control = open(&empty, &self.file, self.now).control;
+        let records = self.directory.path().join("state/records");
+        let (records, fails) = records::judge_again(&records, &self.life());
+        self.seen.records += records;
+        self.seen.fails_again += fails;
     }
 
     fn traffic(&mut self) {
