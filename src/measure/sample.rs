@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Latencies;
+use super::{EndpointCounts, EndpointLabel, Latencies};
 use crate::model::{CodeClass, ListenerName, Outcome, Reason, Role, RouteId, SplitKey, Stage};
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -181,6 +181,8 @@ pub struct Sample {
     pub worker: u16,
     /// What was counted since the last sample, by cell.
     pub cells: FxHashMap<CellKey, Cell>,
+    /// Judged requests since the last sample, by endpoint.
+    pub endpoints: FxHashMap<EndpointLabel, EndpointCounts>,
     /// What the worker holds right now.
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.
