@@ -146,6 +146,7 @@ fn cell_key(split: SplitKey, stage: Stage, role: Role) -> CellKey {
         stage,
         role,
         route: RouteId(0),
+        is_shadow: false,
     }
 }
 

@@ -16,6 +16,8 @@ pub struct CellKey {
     pub role: Role,
     /// The route it came by.
     pub route: RouteId,
+    /// Of the part of stable that stands in for a canary in the shadow A/A.
+    pub is_shadow: bool,
 }
 
 /// How an attempt is counted.

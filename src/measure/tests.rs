@@ -18,6 +18,7 @@ fn key() -> CellKey {
         stage: Stage(1),
         role: Role::Canary,
         route: RouteId(0),
+        is_shadow: false,
     }
 }
 
