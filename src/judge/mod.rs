@@ -24,6 +24,7 @@ mod scatter;
 mod stages;
 mod stats;
 mod strand;
+mod suspect;
 mod units;
 mod verdict;
 mod weigh;
@@ -41,6 +42,7 @@ pub use criteria::{
 pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
 pub use forecast::{requests_to_fail, requests_to_pass};
+pub use suspect::suspect;
 pub use verdict::judge;
 pub use weigh::Failure;
 
