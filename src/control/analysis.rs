@@ -179,6 +179,16 @@ impl Analysis {
         self.evidence.tell_endpoints(canary, stable);
     }
 
+    /// The evidence of errors is divided by this from now on.
+    pub(super) fn disperse(&mut self, divisor: f64) {
+        self.evidence.disperse(divisor);
+    }
+
+    /// A batch of new endpoints has come: slow tests rest.
+    pub(super) const fn new_endpoints(&mut self, now: Moment) {
+        self.evidence.new_endpoints(now);
+    }
+
     /// Takes what a worker has counted for one version, in one stage, on one route.
     pub(super) fn add(&mut self, place: Place<'_>, cell: &Cell) {
         self.whole.add(place.stage, place.role, cell);

@@ -12,6 +12,9 @@ use crate::{
     rollout::fixture,
 };
 
+mod endpoints;
+mod shadow;
+
 fn share(percent: u16) -> Share {
     Share::from_basis_points(percent * 100).unwrap()
 }

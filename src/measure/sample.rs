@@ -118,16 +118,21 @@ pub struct Cell {
 impl Cell {
     /// Adds another cell.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_judged(other);
+        self.attempts.merge(&other.attempts);
+        self.requests.merge(&other.requests);
+        self.first_byte.merge(&other.first_byte);
+        self.duration.merge(&other.duration);
+    }
+
+    /// Adds what the judge weighs of another cell, and nothing else.
+    pub fn merge_judged(&mut self, other: &Self) {
         self.assigned += other.assigned;
         self.trials += other.trials;
         self.failures += other.failures;
         self.at_risk += other.at_risk;
-        self.attempts.merge(&other.attempts);
-        self.requests.merge(&other.requests);
         self.latency.merge(&other.latency);
         self.abandoned.merge(&other.abandoned);
-        self.first_byte.merge(&other.first_byte);
-        self.duration.merge(&other.duration);
         self.failed_users.extend_from_slice(&other.failed_users);
         self.failed_requests
             .extend_from_slice(&other.failed_requests);

@@ -24,9 +24,10 @@ fn key() -> CellKey {
 
 fn attempt((outcome, micros, user, endpoint): Spec) -> Attempt {
     let outcome = Outcome::ALL[outcome];
-    let (code_class, reason) = match outcome {
-        Outcome::Failure => (CodeClass::ServerError, Reason::Reset),
-        _ => (CodeClass::Success, Reason::None),
+    let (code_class, reason) = if outcome == Outcome::Failure {
+        (CodeClass::ServerError, Reason::Reset)
+    } else {
+        (CodeClass::Success, Reason::None)
     };
     let total = Duration::from_micros(micros);
     Attempt {
