@@ -318,4 +318,38 @@ mod tests {
         shadow.look(other, Baseline::default, &in_flight, now);
         assert_eq!(shadow.status().unwrap().requests, 5);
     }
+
+    /// Whether five random minutes have an alarm, if each toss decides over so many requests.
+    fn has_alarm(seed: u64, requests: u64) -> bool {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut shadow = Shadow::default();
+        for tick in 0..1_200_u64 {
+            // For half a minute a third of all requests fail, on both parts alike.
+            let is_out = (600..720).contains(&tick);
+            let rate = if is_out { 0.33 } else { 0.008 };
+            let mut parts = [(0, 0); 2];
+            for _ in 0..100 / requests {
+                let part = &mut parts[usize::from(random.u8(..10) == 0)];
+                part.0 += requests;
+                part.1 += if random.f64() < rate { requests } else { 0 };
+            }
+            let [rest, in_shadow] = parts;
+            shadow.add(false, &cell(rest.0, rest.1));
+            shadow.add(true, &cell(in_shadow.0, in_shadow.1));
+            let now = Moment::from_millis(1_000_000 + tick * 250);
+            let in_flight = [Latencies::new(), Latencies::new()];
+            shadow.look(Criteria::default(), Baseline::default, &in_flight, now);
+        }
+        shadow.alarms > 0
+    }
+
+    #[test]
+    fn requests_that_share_a_toss_raise_an_alarm_and_others_do_not() {
+        let lives = |requests| (0..8).filter(|seed| has_alarm(*seed, requests)).count();
+        // One in a hundred lives may have an alarm by chance.
+        let alone = lives(1);
+        assert!(alone <= 1, "{alone} of 8 lives");
+        let together = lives(10);
+        assert!(together >= 7, "{together} of 8 lives");
+    }
 }
