@@ -84,6 +84,7 @@ fn live(directory: &Path) -> (f64, Moment) {
                 stage: split.stage,
                 role,
                 route: RouteId(route),
+                is_shadow: false,
             };
             sample.cells.insert(key, cell(40, failures));
         }

@@ -58,6 +58,10 @@ pub struct Split {
     pub weight: Weight,
     /// What the judge said last.
     pub analysis: Option<Analysis>,
+    /// How clumped failures of single stable endpoints are; 1: not at all.
+    pub dispersion: Option<f64>,
+    /// The trial of stable against itself.
+    pub shadow: Option<Shadow>,
     /// Each version's numbers since the rollout began.
     pub versions: Vec<Version>,
     /// What was decided, newest last.
@@ -133,6 +137,19 @@ pub struct Counts {
     pub hits: u64,
     /// Of how many.
     pub trials: u64,
+}
+
+/// The trial of stable against itself: the shadow A/A.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// How often stable was found worse than itself since the process started.
+    pub alarms: u64,
+    /// The evidence now.
+    pub evidence: f64,
+    /// How much evidence is an alarm.
+    pub threshold: f64,
+    /// Judged requests of the part that stands in for a canary.
+    pub requests: u64,
 }
 
 /// One version's numbers.

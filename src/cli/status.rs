@@ -170,11 +170,25 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
             };
             say(text, format_args!("{why}\n"));
         }
+        shadow(text, split, has_colour);
         let mut rows = vec![heading()];
         rows.extend(split.versions.iter().map(version));
         text.push_str(&table(&rows, has_colour));
         text.push('\n');
     }
+}
+
+/// Only when something is amiss: most people never need to know of it.
+fn shadow(text: &mut String, split: &Split, has_colour: bool) {
+    let Some(shadow) = split.shadow.filter(|shadow| shadow.alarms > 0) else {
+        return;
+    };
+    let title = Tone::Bad.paint("alarms of the shadow A/A", has_colour);
+    let words = "stable was found worse than itself, a rollback may be false";
+    say(
+        text,
+        format_args!("  {title}: {} ({words})\n", shadow.alarms),
+    );
 }
 
 fn show_step(text: &mut String, step: &Step) {

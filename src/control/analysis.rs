@@ -10,6 +10,7 @@ use crate::{
     judge::{Arm, Baseline, Criteria, Evidence, Judgement, Stratum, Tick, judge},
     measure::{Cell, Latencies},
     model::{Moment, Role, RouteId, RouteName, Share, Stage},
+    record::Frame,
 };
 
 /// The shortest time between two looks at the routes.
@@ -188,6 +189,18 @@ impl Analysis {
     pub(super) fn tell_endpoints(&mut self, canary: usize, stable: usize) {
         self.recording.tell_endpoints(canary, stable);
         self.evidence.tell_endpoints(canary, stable);
+    }
+
+    /// The evidence of errors is divided by this from now on.
+    pub(super) fn disperse(&mut self, divisor: f64) {
+        self.recording.tell(&Frame::Dispersion(divisor));
+        self.evidence.disperse(divisor);
+    }
+
+    /// A batch of new endpoints has come: slow tests rest.
+    pub(super) fn new_endpoints(&mut self, now: Moment) {
+        self.recording.tell(&Frame::Fresh(now));
+        self.evidence.new_endpoints(now);
     }
 
     /// Takes what a worker has counted for one version, in one stage, on one route.

@@ -5,9 +5,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     analysis::{Analysis, InFlight, Known, Place},
+    by_endpoint::ByEndpoint,
     gate::GateAnswer,
     pasts::Pasts,
     recording::Recorder,
+    shadow::Shadow,
 };
 use crate::{
     config::Split,
@@ -17,7 +19,7 @@ use crate::{
         Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
         number::real,
     },
-    plan::Shift,
+    plan::{self, Plan, Shift, Target},
     rollout::{Decisions, Event, Rollout, criteria},
 };
 
@@ -66,6 +68,8 @@ pub(super) struct Course {
     pub(super) canary: Part,
     /// What a webhook said last of a gate.
     pub(super) answer: Option<GateAnswer>,
+    pub(super) by_endpoint: ByEndpoint,
+    pub(super) shadow: Shadow,
     analysis: Option<Analysis>,
     recorder: Recorder,
     pasts: Pasts,
@@ -84,6 +88,8 @@ impl Course {
             stable: Part::default(),
             canary: Part::default(),
             answer: None,
+            by_endpoint: ByEndpoint::default(),
+            shadow: Shadow::default(),
             analysis: None,
             recorder,
             pasts: Pasts::default(),
@@ -143,6 +149,7 @@ impl Course {
             self.judgement = None;
             (self.stable.trials, self.stable.failures) = (0, 0);
             self.canary = Part::default();
+            self.by_endpoint.begin_trial();
         }
         if !is_same_stage {
             self.stable.assigned_in_stage = 0;
@@ -178,6 +185,9 @@ impl Course {
             let recording = self.recorder.begin(split, epoch, told, now);
             Analysis::new(wanted, &baseline, recording, now)
         });
+        if is_new {
+            analysis.disperse(self.by_endpoint.divisor());
+        }
         if is_new || !is_same_stage {
             analysis.begin_stage(self.stage, share, &baseline, now);
         }
@@ -245,6 +255,25 @@ impl Course {
         self.rollout.is_judged() && now.since(self.looked) >= LOOK_EVERY
     }
 
+    /// Takes the endpoints of the plan in force. Many new ones make the judge's slow tests rest.
+    pub(super) fn meet(&mut self, plan: &Plan, split: &plan::Split, now: Moment) {
+        let targets = |role| -> &[Target] {
+            let version = split.version(role);
+            let is_there = role == Role::Stable || split.canary.is_some();
+            let upstream = plan.upstream(version.upstream).filter(|_| is_there);
+            upstream.map_or(&[], |upstream| &upstream.endpoints)
+        };
+        let targets = [targets(Role::Stable), targets(Role::Canary)];
+        let criteria = self.analysis.as_ref().map(Analysis::criteria);
+        let warm_up = criteria.map_or(Duration::ZERO, |criteria| criteria.warm_up);
+        let is_renewed = self
+            .by_endpoint
+            .meet(plan.generation, targets, warm_up, now);
+        if let Some(analysis) = self.analysis.as_mut().filter(|_| is_renewed) {
+            analysis.new_endpoints(now);
+        }
+    }
+
     /// Tells the judge how many endpoints share each version's requests.
     pub(super) fn tell_endpoints(&mut self, usable: impl Fn(&UpstreamName) -> usize) {
         let current = self.stretches.back().map(|(_, stretch)| stretch);
@@ -264,7 +293,10 @@ impl Course {
                 routes: &stretch.routes,
             });
             let stages: Vec<_> = stages.collect();
-            self.judgement = Some(analysis.look(in_flight, &stages, now));
+            let mut judgement = analysis.look(in_flight, &stages, now);
+            let margin = analysis.criteria().errors;
+            self.by_endpoint.name_suspect(&mut judgement, margin);
+            self.judgement = Some(judgement);
         }
         self.rollout.on(Event::Judged(self.judgement.as_ref()), now)
     }

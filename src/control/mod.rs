@@ -9,6 +9,7 @@
 mod analysis;
 mod announce;
 mod asks;
+mod by_endpoint;
 mod course;
 mod endpoints;
 mod event;
@@ -24,6 +25,7 @@ mod reload;
 mod report;
 mod samples;
 mod secret;
+mod shadow;
 mod status;
 mod totals;
 mod turn;
@@ -49,7 +51,8 @@ pub use self::{
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
-        ArmStatus, ConfigStatus, Entry, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
+        ArmStatus, ConfigStatus, Entry, SeriesKey, ShadowStatus, SplitStatus, Status, Totals,
+        UpstreamStatus,
     },
 };
 use crate::{

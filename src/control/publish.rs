@@ -6,7 +6,7 @@ use super::endpoints::Endpoints;
 use crate::{
     config::Config,
     model::{Generation, SplitKey, SplitName},
-    plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
+    plan::{self, Inputs, Keys, Plan, Publisher, Reader, Secrets, Shift, compile},
 };
 
 /// What is in force, and the means to replace it.
@@ -70,6 +70,11 @@ impl InForce {
     /// The number of the plan in force.
     pub(super) fn generation(&mut self) -> Generation {
         self.reader.current().generation
+    }
+
+    /// The plan in force.
+    pub(super) fn plan(&mut self) -> Arc<Plan> {
+        Arc::clone(self.reader.current())
     }
 
     /// A reader for a worker.

@@ -96,6 +96,8 @@ fn split_status(split: &Split, course: &Course, now: Moment) -> SplitStatus {
             arm(Role::Stable, &course.stable, now),
             arm(Role::Canary, &course.canary, now),
         ],
+        dispersion: course.by_endpoint.index(),
+        shadow: course.shadow.status(),
         history: rollout.history().to_vec(),
     }
 }

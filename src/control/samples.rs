@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Control, SeriesKey,
+    Control, News, SeriesKey,
     report::REPORT_EVERY,
     turn::{Before, Turn},
 };
 use crate::{
     measure::Sample,
-    model::{Moment, SplitName},
+    model::{Moment, Role, SplitName},
 };
 
 /// How long after a failed write all state is written again.
@@ -18,6 +18,7 @@ const KEEP_AGAIN: Duration = Duration::from_secs(5);
 impl Control {
     /// A worker hands over what it counted. The judge looks at once if it may.
     pub(super) fn sampled(&mut self, sample: Sample, now: Moment, turn: &mut Turn) {
+        self.meet(now);
         self.count(&sample, now);
         self.book.hold(sample);
         self.look(now, turn);
@@ -25,7 +26,10 @@ impl Control {
 
     /// Time has passed.
     pub(super) fn ticked(&mut self, now: Moment, turn: &mut Turn) {
+        self.meet(now);
         self.look(now, turn);
+        self.look_at_shadows(now, turn);
+        self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
             turn.is_status_stale = true;
@@ -48,6 +52,9 @@ impl Control {
                 continue;
             };
             course.count(*key, cell, now);
+            if key.role == Role::Stable {
+                course.shadow.add(key.is_shadow, cell);
+            }
             let Some(stretch) = course.stretch(key.stage) else {
                 continue;
             };
@@ -61,6 +68,40 @@ impl Control {
                 route: route.clone(),
             };
             self.book.count(series, cell, lines_max);
+        }
+        for (label, counts) in &sample.endpoints {
+            let split = self.names.get(&label.split);
+            if let Some(course) = split.and_then(|split| self.courses.get_mut(split)) {
+                course.by_endpoint.count(label.role, label.endpoint, counts);
+            }
+        }
+    }
+
+    /// Each split learns which endpoints its versions have, whenever the plan has changed.
+    fn meet(&mut self, now: Moment) {
+        let plan = self.in_force.plan();
+        for split in &plan.splits {
+            if let Some(course) = self.courses.get_mut(&split.name) {
+                course.meet(&plan, split, now);
+            }
+        }
+    }
+
+    /// Failures of stable's endpoints are compared, once a second.
+    fn compare_endpoints(&mut self, now: Moment, turn: &mut Turn) {
+        for (split, course) in &mut self.courses {
+            if let Some(text) = course.by_endpoint.pass(now) {
+                turn.news.push(News {
+                    at: now,
+                    what: "clumped_failures",
+                    split: Some(split.clone()),
+                    epoch: Some(course.rollout.epoch()),
+                    share: None,
+                    by: "judge".to_owned(),
+                    text,
+                    is_warning: true,
+                });
+            }
         }
     }
 

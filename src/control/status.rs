@@ -80,8 +80,26 @@ pub struct SplitStatus {
     pub judgement: Option<Judgement>,
     /// Since the rollout began.
     pub arms: [ArmStatus; 2],
+    /// How clumped failures of single stable endpoints are: 1, not at all; `None` while too little
+    /// is known.
+    pub dispersion: Option<f64>,
+    /// Of the trial of stable against itself; `None` while it had no traffic.
+    pub shadow: Option<ShadowStatus>,
     /// What was decided, newest last, bounded.
     pub history: Vec<Entry>,
+}
+
+/// How the trial of stable against itself goes: the shadow A/A.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowStatus {
+    /// How often stable was found worse than itself since the process started.
+    pub alarms: u64,
+    /// The evidence now; `threshold` is an alarm.
+    pub evidence: f64,
+    /// 1 / alpha.
+    pub threshold: f64,
+    /// Judged requests of the part that stands in for a canary.
+    pub requests: u64,
 }
 
 /// One version's numbers since the rollout began, and now.

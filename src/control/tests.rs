@@ -12,6 +12,9 @@ use crate::{
     rollout::fixture,
 };
 
+mod endpoints;
+mod shadow;
+
 fn share(percent: u16) -> Share {
     Share::from_basis_points(percent * 100).unwrap()
 }
@@ -157,6 +160,7 @@ fn cell_key(split: SplitKey, stage: Stage, role: Role) -> CellKey {
         stage,
         role,
         route: RouteId(0),
+        is_shadow: false,
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{SeriesKey, Totals, analysis::InFlight};
 use crate::{
-    measure::{Cell, Gauges, RequestLabel, Sample, Tally},
-    model::{RouteName, SplitKey, SplitName, UpstreamName},
+    measure::{Cell, Gauges, Latencies, RequestLabel, Sample, Tally},
+    model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
 };
 
 /// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
@@ -62,6 +62,19 @@ impl Book {
             }
         }
         all
+    }
+
+    /// Ages of one split's attempts at stable under way: of the rest, and of the shadow.
+    pub(super) fn shadow_in_flight(&self, split: SplitKey) -> [Latencies; 2] {
+        let [mut rest, mut shadow] = [const { Latencies::new() }; 2];
+        for (key, ages) in self.workers.values().flat_map(|held| &held.in_flight) {
+            match key.role {
+                Role::Stable if key.split == split && key.is_shadow => shadow.merge(ages),
+                Role::Stable if key.split == split => rest.merge(ages),
+                Role::Stable | Role::Canary => {}
+            }
+        }
+        [rest, shadow]
     }
 
     /// A canary was taken to 0.

@@ -5,10 +5,15 @@
 //! failures fall independently; 8, that they come in clumps of about eight. Each tick is compared
 //! given its total, so an outage of all endpoints at once does not count.
 
+use std::time::Duration;
+
+use super::estimate::Decay;
 use crate::model::number::real;
 
 /// How much expected scatter there must be before the index is believed.
 const SCATTER_MIN: f64 = 5.0;
+/// In which time old scatter loses half of its say.
+const HALF_LIFE: Duration = Duration::from_mins(10);
 /// The index is raised by this much before it is used: it is an estimate.
 const CAUTION: f64 = 1.15;
 
@@ -33,6 +38,13 @@ impl Dispersion {
             self.seen += (real(*endpoint_failures) - expected).powi(2);
             self.expected += expected * (1.0 - part);
         }
+    }
+
+    /// Lets what is old have less to say.
+    pub fn fade(&mut self, elapsed: Duration) {
+        let left = Decay::after(elapsed, HALF_LIFE).0;
+        self.seen *= left;
+        self.expected *= left;
     }
 
     /// The index; `None` while too little is known.
@@ -69,6 +81,20 @@ mod tests {
         let (even, clumped) = (even.index().unwrap(), clumped.index().unwrap());
         assert!((0.9..1.1).contains(&even), "{even}");
         assert!((7.9..8.1).contains(&clumped), "{clumped}");
+    }
+
+    #[test]
+    fn old_clumps_fade() {
+        let mut index = Dispersion::default();
+        for _ in 0..30 {
+            index.absorb(&[(100, 8), (100, 0)]);
+        }
+        for _ in 0..3_600 {
+            index.fade(Duration::from_secs(1));
+            index.absorb(&[(100, 1), (100, 0)]);
+        }
+        let index = index.index().unwrap();
+        assert!((1.0..1.1).contains(&index), "{index}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod scatter;
 mod stages;
 mod stats;
 mod strand;
+mod suspect;
 mod units;
 mod verdict;
 mod weigh;
@@ -43,6 +44,7 @@ pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
 pub use exposure::Exposure;
 pub use forecast::{requests_to_fail, requests_to_pass};
+pub use suspect::suspect;
 pub use verdict::judge;
 pub use weigh::Failure;
 

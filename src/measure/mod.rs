@@ -6,11 +6,16 @@
 //! recording takes no lock and touches no shared cache line (I6).
 //! *Read next:* `recorder.rs`, `sample.rs`, then `crate::judge`.
 
+mod endpoints;
 mod latencies;
 mod recorder;
 mod sample;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
+pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
 pub use latencies::Latencies;
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{

@@ -5,8 +5,11 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use super::{AttemptLabel, Cell, CellKey, Gauges, Latencies, RequestLabel, Sample};
-use crate::model::{Moment, Outcome, SplitKey, Stage};
+use super::{
+    AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RequestLabel, Sample,
+    endpoints::Endpoints,
+};
+use crate::model::{EndpointKey, Moment, Outcome, SplitKey, Stage};
 
 /// How many ids of failed requests one cell of one sample keeps.
 const FAILED_IDS_MAX: usize = 8;
@@ -30,6 +33,8 @@ pub struct Attempt {
     pub user: Option<u64>,
     /// The request's id, to name it in evidence.
     pub request_id: u64,
+    /// The endpoint that was chosen; `None`: the version had none.
+    pub endpoint: Option<EndpointKey>,
 }
 
 /// How a request ended for the client.
@@ -52,6 +57,7 @@ pub struct Flight(usize);
 #[derive(Debug, Default)]
 pub struct Recorder {
     cells: FxHashMap<CellKey, Cell>,
+    endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
 }
@@ -109,6 +115,15 @@ impl Recorder {
                 cell.failed_users.push(user);
             }
         }
+        if let Some(endpoint) = attempt.endpoint {
+            let CellKey { split, role, .. } = attempt.key;
+            let label = EndpointLabel {
+                split,
+                role,
+                endpoint,
+            };
+            self.endpoints.record(label, failed, attempt.total);
+        }
     }
 
     /// A request has ended for the client.
@@ -134,6 +149,7 @@ impl Recorder {
                 sample.cells.insert(*key, cell.reset());
             }
         }
+        sample.endpoints = self.endpoints.take(now);
         sample.refused = std::mem::take(&mut self.refused);
         sample.gauges = self.gauges(now);
         sample
@@ -144,6 +160,7 @@ impl Recorder {
         for (key, cell) in &sample.cells {
             self.cell(*key).merge(cell);
         }
+        self.endpoints.put_back(&sample.endpoints);
         self.refused.merge(&sample.refused);
     }
 

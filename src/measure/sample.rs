@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Latencies;
+use super::{EndpointCounts, EndpointLabel, Latencies};
 use crate::model::{CodeClass, ListenerName, Outcome, Reason, Role, RouteId, SplitKey, Stage};
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -16,6 +16,8 @@ pub struct CellKey {
     pub role: Role,
     /// The route it came by.
     pub route: RouteId,
+    /// Of the part of stable that stands in for a canary in the shadow A/A.
+    pub is_shadow: bool,
 }
 
 /// How an attempt is counted.
@@ -116,16 +118,21 @@ pub struct Cell {
 impl Cell {
     /// Adds another cell.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_judged(other);
+        self.attempts.merge(&other.attempts);
+        self.requests.merge(&other.requests);
+        self.first_byte.merge(&other.first_byte);
+        self.duration.merge(&other.duration);
+    }
+
+    /// Adds what the judge weighs of another cell, and nothing else.
+    pub fn merge_judged(&mut self, other: &Self) {
         self.assigned += other.assigned;
         self.trials += other.trials;
         self.failures += other.failures;
         self.at_risk += other.at_risk;
-        self.attempts.merge(&other.attempts);
-        self.requests.merge(&other.requests);
         self.latency.merge(&other.latency);
         self.abandoned.merge(&other.abandoned);
-        self.first_byte.merge(&other.first_byte);
-        self.duration.merge(&other.duration);
         self.failed_users.extend_from_slice(&other.failed_users);
         self.failed_requests
             .extend_from_slice(&other.failed_requests);
@@ -181,6 +188,8 @@ pub struct Sample {
     pub worker: u16,
     /// What was counted since the last sample, by cell.
     pub cells: FxHashMap<CellKey, Cell>,
+    /// Judged requests since the last sample, by endpoint.
+    pub endpoints: FxHashMap<EndpointLabel, EndpointCounts>,
     /// What the worker holds right now.
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.

@@ -34,7 +34,7 @@ pub use self::{
     publish::{Publisher, Reader, channel},
     rotation::Rotation,
     route::Routes,
-    split::Why,
+    split::{SHADOW, Why},
     version_override::Override,
 };
 /// Parts of the file that the data plane obeys as they are written.
@@ -170,6 +170,8 @@ pub struct Assignment {
     pub role: Role,
     /// A signed override chose: never counted in verdict, share or users.
     pub overridden: bool,
+    /// Of the tenth of stable that stands in for a canary in the shadow A/A.
+    pub is_shadow: bool,
     /// A hash of the client, if it has a key; the unit of counting in sticky splits.
     pub user: Option<u64>,
     /// What the client must remember from now on, if that is not what it remembers.

@@ -11,6 +11,14 @@ use crate::{
     model::{Point, Role, Share},
 };
 
+/// The part of stable's users, or requests, that stands in for a canary in the shadow A/A.
+pub const SHADOW: Share = match Share::from_basis_points(1_000) {
+    Ok(share) => share,
+    Err(_) => Share::ZERO,
+};
+/// Keeps the shadow apart from everything else that is drawn from the same number.
+const SHADOW_SALT: u64 = 0x5ead_0c0f_fee5_ca1e;
+
 /// Why a request is for a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why<'a> {
@@ -45,10 +53,28 @@ impl Split {
     }
 
     /// Which version a request is for, and why.
+    ///
+    /// A tenth of stable is the shadow, drawn by user where there is one, and in any case
+    /// independent of the point: a growing canary takes from both parts alike.
     pub fn assign_because(&self, head: &impl Head, chance: Chance) -> (Assignment, Why<'_>) {
+        let (assignment, why) = self.choose(head, chance);
+        let is_of_stable = assignment.role == Role::Stable && !assignment.overridden;
+        let seed = assignment.user.unwrap_or(chance.fresh) ^ SHADOW_SALT;
+        let is_shadow = is_of_stable && SHADOW.covers(Point::from_hash(mix(seed)));
+        (
+            Assignment {
+                is_shadow,
+                ..assignment
+            },
+            why,
+        )
+    }
+
+    fn choose(&self, head: &impl Head, chance: Chance) -> (Assignment, Why<'_>) {
         let plain = |role| Assignment {
             role,
             overridden: false,
+            is_shadow: false,
             user: None,
             remember: None,
         };

@@ -135,6 +135,7 @@ pub(crate) fn decide(
         stage: split.stage,
         role: assignment.role,
         route,
+        is_shadow: assignment.is_shadow,
     };
     let account = Account {
         key,

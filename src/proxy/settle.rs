@@ -131,6 +131,7 @@ impl AttemptGuard {
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
+            endpoint: self.endpoint,
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
     }

@@ -223,6 +223,40 @@ async fn a_canary_that_fails_is_rolled_back_and_says_why() {
 }
 
 #[tokio::test]
+async fn one_bad_endpoint_of_a_canary_is_named() {
+    let old = Origin::saying("fine").await;
+    let (bad, broken) = breakable().await;
+    let mut good = Vec::new();
+    for _ in 0..4 {
+        good.push(Origin::saying("fine").await);
+    }
+    let live = Live::start(old.address, bad.address, HALF);
+    let quoted = |origin: &Origin| format!("\"{}\"", origin.address);
+    let all: Vec<_> = std::iter::once(&bad).chain(&good).map(quoted).collect();
+    let text = live.text(HALF).replace(&quoted(&bad), &all.join(", "));
+    fs::write(live.file(), text).unwrap();
+    let mut watch = live.running.as_ref().unwrap().handle.watch();
+    let waiting = watch.wait_for(|status| {
+        let mut upstreams = status.upstreams.iter();
+        upstreams.any(|upstream| upstream.endpoints.0 == 5)
+    });
+    assert!(timeout(PATIENCE, waiting).await.unwrap().is_ok());
+    let load = Load::on(live.address, 8);
+    load.more(500).await;
+    broken.store(true, Ordering::SeqCst);
+    let split = live.until_share(0).await;
+    let judged = split.judgement.unwrap();
+    let suspect = judged.suspect.unwrap();
+    assert_eq!(suspect.address, bad.address);
+    let words = format!("one endpoint of 5, {}, has", bad.address);
+    assert!(
+        split.phase_reason.contains(&words),
+        "{}",
+        split.phase_reason
+    );
+}
+
+#[tokio::test]
 async fn versions_that_fail_together_are_not_told_apart() {
     let (old, broken_old) = breakable().await;
     let (new, broken_new) = breakable().await;

@@ -4,7 +4,7 @@ use serin::model::Role;
 
 use crate::support::{
     client::{Answer, Client},
-    origin::Origin,
+    origin::{self, Origin},
     proxy::{Proxy, proxy},
 };
 
@@ -100,6 +100,42 @@ async fn sticky_users_follow_a_growing_weight_and_leave_at_a_rollback() {
     assert!(
         again < 100,
         "a new rollout starts with its own share, not with {again} of 1000"
+    );
+}
+
+#[tokio::test]
+async fn endpoints_are_counted_apart_and_a_tenth_of_stable_is_the_shadow() {
+    let (good, new) = pair().await;
+    let bad = Origin::answering(|_| origin::answer(500, "bad")).await;
+    let stable = [good.address, bad.address];
+    let mut proxy = proxy(&stable, &[new.address], 0, "");
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..2_000 {
+        client.get("/", "").await;
+    }
+    let cell = proxy
+        .counted(Role::Stable, |cell| cell.trials == 2_000)
+        .await;
+    let mut of_stable: Vec<_> = proxy
+        .endpoints
+        .iter()
+        .filter(|((role, _), _)| *role == Role::Stable)
+        .map(|(_, counts)| (counts.failures, counts.trials))
+        .collect();
+    of_stable.sort_unstable();
+    let [(0, well), (failed, all)] = of_stable[..] else {
+        panic!("{of_stable:?}")
+    };
+    assert_eq!(
+        (failed, well + all),
+        (all, 2_000),
+        "one endpoint fails, one does not"
+    );
+    assert_eq!(failed, cell.failures);
+    assert!(
+        (130..280).contains(&proxy.shadow),
+        "{} of 2,000",
+        proxy.shadow
     );
 }
 

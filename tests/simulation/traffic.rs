@@ -45,6 +45,7 @@ impl Traffic<'_> {
                     stage,
                     role,
                     route: RouteId(0),
+                    is_shadow: false,
                 },
                 cell,
             );

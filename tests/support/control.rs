@@ -7,7 +7,7 @@ use serin::{
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
         ArmStatus, Ask, Command, ConfigStatus, Done, Entry, Event, Handle, News, Refusal,
-        RefusalKind, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
+        RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status, Totals, UpstreamStatus,
     },
     judge::{Judgement, MetricJudgement, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
@@ -252,6 +252,13 @@ fn split() -> SplitStatus {
                 quantiles: None,
             },
         ],
+        dispersion: Some(1.25),
+        shadow: Some(ShadowStatus {
+            alarms: 1,
+            evidence: 0.5,
+            threshold: 100.0,
+            requests: 4_000,
+        }),
         history: vec![Entry {
             at: NOW,
             what: "stepped",

@@ -4,8 +4,11 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use serin::{
     config::Config,
-    measure::{Cell, Sample},
-    model::{Endpoint, Epoch, Generation, Nonce, Role, Share, SplitName, Stage, UpstreamName},
+    measure::{Cell, EndpointCounts, Sample},
+    model::{
+        Endpoint, EndpointKey, Epoch, Generation, Nonce, Role, Share, SplitName, Stage,
+        UpstreamName,
+    },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
     proxy::{Setup, Workers},
 };
@@ -36,6 +39,10 @@ pub struct Proxy {
     samples: mpsc::Receiver<Box<Sample>>,
     totals: HashMap<Role, Cell>,
     pub refused: u64,
+    /// Judged requests of stable's shadow part.
+    pub shadow: u64,
+    /// Judged requests by endpoint.
+    pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
 }
 
 /// A file that listens on a port of the system's choice and sends everything to one split `shop`
@@ -108,6 +115,8 @@ impl Proxy {
             samples,
             totals: HashMap::new(),
             refused: 0,
+            shadow: 0,
+            endpoints: HashMap::new(),
         }
     }
 
@@ -144,6 +153,11 @@ impl Proxy {
     fn take(&mut self, sample: &Sample) {
         for (key, cell) in &sample.cells {
             self.totals.entry(key.role).or_default().merge(cell);
+            self.shadow += if key.is_shadow { cell.trials } else { 0 };
+        }
+        for (label, counts) in &sample.endpoints {
+            let known = self.endpoints.entry((label.role, label.endpoint));
+            known.or_default().merge(counts);
         }
         self.refused += sample.refused.sum(|_| true);
     }

@@ -26,6 +26,39 @@ pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     phases(text, &status.splits);
     endings(text, totals);
     analysis(text, &status.splits);
+    assumptions(text, &status.splits);
+}
+
+/// What the judge rests on: is it so here?
+fn assumptions(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "How clumped failures of single stable endpoints are; 1: not at all.";
+    text.family("analysis_dispersion", Kind::Gauge, help);
+    for split in splits {
+        if let Some(index) = split.dispersion {
+            text.sample(&[("split", split.name.as_str())], index);
+        }
+    }
+    let help = "How often stable was found worse than itself.";
+    text.family("shadow_alarms", Kind::Counter, help);
+    for split in splits {
+        if let Some(shadow) = &split.shadow {
+            text.sample(&[("split", split.name.as_str())], real(shadow.alarms));
+        }
+    }
+    let help = "Evidence against stable, tried against itself, as a share of an alarm.";
+    text.family("shadow_evidence_ratio", Kind::Gauge, help);
+    for split in splits {
+        if let Some(shadow) = &split.shadow {
+            let ratio = ratio(shadow.evidence, shadow.threshold);
+            text.sample(&[("split", split.name.as_str())], ratio);
+        }
+    }
+}
+
+/// Evidence as a share of what it takes; nothing of nothing is 0.
+fn ratio(evidence: f64, threshold: f64) -> f64 {
+    let ratio = (evidence / threshold).clamp(0.0, 1.0);
+    if ratio.is_nan() { 0.0 } else { ratio }
 }
 
 fn weights(text: &mut Text, splits: &[SplitStatus]) {
@@ -165,8 +198,7 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
         let Some(judgement) = &split.judgement else {
             continue;
         };
-        let ratio = (judgement.evidence / judgement.threshold).clamp(0.0, 1.0);
-        let ratio = if ratio.is_nan() { 0.0 } else { ratio };
+        let ratio = ratio(judgement.evidence, judgement.threshold);
         text.sample(&[("split", split.name.as_str())], ratio);
     }
 }

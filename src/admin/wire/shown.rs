@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Frame, Latency, Metric, News, Split, Splits, Step,
-    Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Frame, Latency, Metric, News, Shadow, Split, Splits,
+    Step, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
-    control::{self, ArmStatus, ConfigStatus, Entry, SplitStatus, Status, UpstreamStatus},
+    control::{
+        self, ArmStatus, ConfigStatus, Entry, ShadowStatus, SplitStatus, Status, UpstreamStatus,
+    },
     judge::{Judgement, MetricJudgement, Verdict},
     model::{Moment, Role, Share, SplitName, number::real},
 };
@@ -113,6 +115,8 @@ impl From<&SplitStatus> for Split {
                 observed: split.observed,
             },
             analysis: split.judgement.as_ref().map(Analysis::from),
+            dispersion: split.dispersion.map(finite),
+            shadow: split.shadow.as_ref().map(Shadow::from),
             versions: versions(split),
             history: split.history.iter().map(Decision::from).collect(),
         }
@@ -164,6 +168,17 @@ impl From<&Judgement> for Analysis {
             evidence: finite(judgement.evidence),
             threshold: finite(judgement.threshold),
             metrics: judgement.metrics.iter().map(Metric::from).collect(),
+        }
+    }
+}
+
+impl From<&ShadowStatus> for Shadow {
+    fn from(shadow: &ShadowStatus) -> Self {
+        Self {
+            alarms: shadow.alarms,
+            evidence: finite(shadow.evidence),
+            threshold: finite(shadow.threshold),
+            requests: shadow.requests,
         }
     }
 }

@@ -175,6 +175,42 @@ fn without_sticky_the_point_decides_and_nothing_is_remembered() {
 }
 
 #[test]
+fn a_tenth_of_stable_is_the_shadow_whatever_the_share() {
+    // Each request on its own: of those that the canary leaves to stable, a tenth.
+    for points in [0, 2_000, 9_000] {
+        let split = shop(None, 1, points);
+        let (mut stable, mut shadow) = (0_u32, 0_u32);
+        for n in 0..20_000 {
+            let assignment = split.assign(&Request::to("h", "/"), chance(n));
+            let is_of_stable = assignment.role == Role::Stable;
+            assert!(is_of_stable || !assignment.is_shadow);
+            stable += u32::from(is_of_stable);
+            shadow += u32::from(assignment.is_shadow);
+        }
+        let tenth = stable / 10;
+        assert!(
+            shadow.abs_diff(tenth) < 4 * tenth.isqrt(),
+            "{shadow} of {stable}"
+        );
+    }
+    // A user stays in it, with a key or with our cookie alone.
+    for key in [uid(), Vec::new()] {
+        let mut users = users(!key.is_empty());
+        let split = shop(Some(sticky(&key)), 1, 2_000);
+        let mut visit = |round: u64| -> Vec<bool> {
+            let visits = users.iter_mut().zip(round * 7_000..);
+            visits
+                .map(|(user, n)| user.visit(&split, n).is_shadow)
+                .collect()
+        };
+        let (first, second) = (visit(1), visit(2));
+        assert_eq!(first, second);
+        let shadow = first.iter().filter(|is_shadow| **is_shadow).count();
+        assert!((110..210).contains(&shadow), "{shadow} of 2,000");
+    }
+}
+
+#[test]
 fn without_a_canary_everything_is_stable_and_nothing_is_remembered() {
     for key in [uid(), Vec::new()] {
         let mut written = written_split("shop", Some(sticky(&key)));

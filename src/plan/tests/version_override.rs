@@ -57,6 +57,7 @@ fn a_signed_override_chooses_and_counts_nowhere() {
         let expected = Assignment {
             role,
             overridden: true,
+            is_shadow: false,
             user: None,
             remember: None,
         };

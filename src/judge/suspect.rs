@@ -1,0 +1,145 @@
+//! One bad endpoint, told apart from a bad version.
+//!
+//! A version that is bad is bad on all of its endpoints; a host with a full disk is bad alone. The
+//! canary's hits are shared out: if its endpoints were alike, each hit would fall on an endpoint
+//! as likely as a request does. One endpoint is named if its part of the hits is far beyond that,
+//! and the others together are as good as stable. The canary is rolled back either way; the name
+//! says where to look.
+
+use std::net::SocketAddr;
+
+use super::{Suspect, bet::Margin, bet::Trials, stats::kl};
+use crate::model::number::{real, real_len};
+
+/// With fewer endpoints that have answered, "one of several" means nothing.
+const ENDPOINTS_MIN: usize = 3;
+/// The probability that any endpoint of a version that is bad on all is named.
+const ALPHA: f64 = 1e-4;
+/// The others are worse than stable if chance explains them at most so well.
+const OTHERS_ALPHA: f64 = 0.05;
+/// The part of the canary's surplus of hits that the endpoint must have.
+const SURPLUS_MIN: f64 = 0.5;
+
+/// The one endpoint of the canary that is bad among good ones, if there is one: out of the hits of
+/// each, those of stable, and how much worse the canary may be.
+pub fn suspect(
+    endpoints: &[(SocketAddr, Trials)],
+    stable: Trials,
+    margin: Margin,
+) -> Option<Suspect> {
+    let answered = || endpoints.iter().filter(|(_, counts)| counts.trials > 0);
+    let count = answered().count();
+    if count < ENDPOINTS_MIN {
+        return None;
+    }
+    let mut all = Trials::default();
+    answered().for_each(|(_, counts)| all.add(*counts));
+    let edge = margin.edge(stable.rate()).clamp(1e-6, 1.0 - 1e-6);
+    let surplus = |counts: Trials| real(counts.hits) - edge * real(counts.trials);
+    let (address, own) = answered().max_by(|(_, a), (_, b)| surplus(*a).total_cmp(&surplus(*b)))?;
+    let others = Trials::new(all.trials - own.trials, all.hits - own.hits);
+
+    // Given all hits, those of one endpoint among alike ones are a coin tossed for each.
+    let part = real(own.trials) / real(all.trials);
+    let chance = real_len(count) * tail(Trials::new(all.hits, own.hits), part);
+    let is_beyond = real_len(count) * tail(*own, edge) < ALPHA;
+    let is_alone = tail(others, edge) > OTHERS_ALPHA;
+    let is_most = surplus(*own) >= SURPLUS_MIN * surplus(all);
+    (chance < ALPHA && is_beyond && is_alone && is_most).then_some(Suspect {
+        address: *address,
+        counts: (own.hits, own.trials),
+        others: (others.hits, others.trials),
+    })
+}
+
+/// At least the probability of so many hits or more, each at this rate (Chernoff's bound).
+fn tail(counts: Trials, rate: f64) -> f64 {
+    if counts.rate() <= rate {
+        return 1.0;
+    }
+    (-real(counts.trials) * kl(counts.rate(), rate)).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARGIN: Margin = Margin {
+        ratio: 1.05,
+        absolute: 0.0005,
+    };
+
+    fn address(port: u16) -> SocketAddr {
+        ([10, 0, 0, 3], port).into()
+    }
+
+    /// The port of the endpoint that is named, given hits and trials of each, stable having 1 %.
+    fn named(endpoints: &[(u64, u64)]) -> Option<u16> {
+        let endpoints: Vec<_> = endpoints
+            .iter()
+            .zip(0..)
+            .map(|((hits, trials), port)| (address(port), Trials::new(*trials, *hits)))
+            .collect();
+        let found = suspect(&endpoints, Trials::new(10_000, 100), MARGIN);
+        found.map(|suspect| suspect.address.port())
+    }
+
+    #[test]
+    fn one_bad_endpoint_among_good_ones_is_named() {
+        let cases = [
+            (vec![(1, 100), (40, 100), (0, 100)], Some(1)),
+            (
+                vec![(8, 8), (0, 8), (0, 8), (0, 8), (0, 8), (0, 8)],
+                Some(0),
+            ),
+            // A hit or two may be anybody's.
+            (vec![(2, 8), (0, 8), (0, 8), (0, 8), (0, 8), (0, 8)], None),
+            // A bad version.
+            (vec![(40, 100), (45, 100), (38, 100)], None),
+            // Worse than the others, which are bad as well.
+            (vec![(80, 100), (20, 100), (20, 100)], None),
+            // Two bad ones.
+            (vec![(40, 100), (40, 100), (0, 100), (1, 100)], None),
+            // One of two.
+            (vec![(40, 100), (0, 100), (0, 0)], None),
+            // All as good as stable, one luckier.
+            (vec![(3, 100), (0, 100), (0, 100)], None),
+            (vec![], None),
+        ];
+        for (endpoints, expected) in cases {
+            assert_eq!(named(&endpoints), expected, "{endpoints:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_suspect_are_its_counts_and_the_rest() {
+        let endpoints = [(0, 100), (40, 110), (1, 120)]
+            .map(|(hits, trials)| (address(7), Trials::new(trials, hits)));
+        let found = suspect(&endpoints, Trials::new(1_000, 0), MARGIN).unwrap();
+        assert_eq!((found.counts, found.others), ((40, 110), (1, 220)));
+    }
+
+    #[test]
+    fn a_bad_version_is_never_taken_for_one_bad_endpoint() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let (mut right, mut wrong) = (0, 0);
+        for _ in 0..2_000 {
+            let rate = [0.02, 0.05, 0.2, 1.0][random.usize(0..4)];
+            let fault = 0.3 + 0.7 * random.f64();
+            let (mut version, mut single) = ([(0, 0); 8], [(0, 0); 8]);
+            for _ in 0..random.u32(60..2_000) {
+                let at = random.usize(0..8);
+                version[at].1 += 1;
+                version[at].0 += u64::from(random.f64() < rate);
+                single[at].1 += 1;
+                let rate = if at == 5 { fault } else { 0.01 };
+                single[at].0 += u64::from(random.f64() < rate);
+            }
+            wrong += u32::from(named(&version).is_some());
+            wrong += u32::from(named(&single).is_some_and(|port| port != 5));
+            right += u32::from(named(&single) == Some(5));
+        }
+        assert_eq!(wrong, 0);
+        assert!(right >= 1_900, "{right} of 2,000");
+    }
+}
