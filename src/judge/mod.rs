@@ -15,6 +15,8 @@ mod evidence;
 mod forecast;
 mod latency;
 mod mixture;
+mod outlook;
+mod pace;
 mod restarts;
 mod rules;
 mod safety;
@@ -34,7 +36,8 @@ pub use bet::{Counts, Factors, Margin, Trials, factors};
 pub use criteria::{Block, Criteria, QUANTILES, Rule, RuleAction, RuleMetric, Weights};
 pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
-pub use forecast::{requests_to_fail, requests_to_pass};
+pub use forecast::{Effect, Forecast, Need, requests_to_fail, requests_to_pass};
+pub use outlook::Situation;
 pub use verdict::judge;
 pub use weigh::Failure;
 
