@@ -3,11 +3,15 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod forecast;
 mod shown;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use self::shown::{parse_share, rfc3339};
+pub use self::{
+    forecast::{Finding, Forecast, Need},
+    shown::{parse_share, rfc3339},
+};
 
 /// Writes JSON; nothing here can fail to be written.
 pub fn to_json(value: &impl Serialize) -> String {
@@ -54,6 +58,10 @@ pub struct Split {
     pub weight: Weight,
     /// What the judge said last.
     pub analysis: Option<Analysis>,
+    /// How long verdicts will take; `null`: nothing is on trial, or there is no traffic.
+    pub forecast: Option<Forecast>,
+    /// What is planned and cannot be, in words.
+    pub warnings: Vec<String>,
     /// Each version's numbers since the rollout began.
     pub versions: Vec<Version>,
     /// What was decided, newest last.

@@ -52,6 +52,7 @@ impl Control {
             sources.replace(&config.upstreams);
         }
         self.outlets.config.send_replace(config);
+        self.outlooks.expire();
         turn.is_plan_stale = true;
         let mut parts = vec!["the file is in force".to_owned()];
         if !waiting.is_empty() {

@@ -6,6 +6,7 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod ahead;
 mod analysis;
 mod announce;
 mod asks;
@@ -16,6 +17,7 @@ mod files;
 mod handle;
 mod journal;
 mod open;
+mod outlook;
 mod publish;
 mod reload;
 mod report;
@@ -35,11 +37,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::{
-    announce::Announcer, course::Course, journal::Journal, publish::InForce, totals::Book,
-    turn::Turn,
-};
 pub use self::{
+    ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
     event::{Ask, Command, Done, Event, Refusal, RefusalKind},
     handle::{Asker, Handle},
@@ -47,6 +46,10 @@ pub use self::{
     status::{
         ArmStatus, ConfigStatus, Entry, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
     },
+};
+use self::{
+    announce::Announcer, course::Course, journal::Journal, outlook::Outlooks, publish::InForce,
+    totals::Book, turn::Turn,
 };
 use crate::{
     clock,
@@ -98,6 +101,7 @@ pub struct Control {
     journal: Journal,
     announcer: Announcer,
     file: ConfigStatus,
+    outlooks: Outlooks,
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,

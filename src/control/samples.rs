@@ -27,6 +27,7 @@ impl Control {
     pub(super) fn ticked(&mut self, now: Moment, turn: &mut Turn) {
         self.look(now, turn);
         self.believe_insistent(now, turn);
+        self.look_ahead(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
             turn.is_status_stale = true;
         }

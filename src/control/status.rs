@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use crate::rollout::Entry;
 use crate::{
-    judge::Judgement,
+    judge::{Forecast, Judgement},
     measure::{Cell, Gauges, RequestLabel, Tally},
     model::{
         Epoch, Generation, Moment, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
@@ -75,6 +75,10 @@ pub struct SplitStatus {
     pub observed: Option<f64>,
     /// What the judge said last.
     pub judgement: Option<Judgement>,
+    /// How long verdicts will take at the present traffic; `None`: nothing is on trial.
+    pub forecast: Option<Forecast>,
+    /// What is planned and cannot be, in words.
+    pub warnings: Vec<String>,
     /// Since the rollout began.
     pub arms: [ArmStatus; 2],
     /// What was decided, newest last, bounded.

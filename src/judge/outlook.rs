@@ -1,10 +1,13 @@
 //! How long a verdict will take at the present traffic, for effects of a given size.
 //!
-//! The judge's own bets are followed on the average course of a canary with that effect, and the
-//! sum of their capital is looked up against the threshold, tick by tick. So what a verdict costs
-//! - alternatives that are not the true one, blocks, warm-up, the share - is in it, and nothing is
-//! fitted but the luck of the median. `tests/judge/forecast.rs` compares it with simulated
-//! rollouts.
+//! The judge's own bets are followed on the average course of a canary with that effect, until the
+//! sum of their capital is at the threshold. So what a verdict costs is in it: alternatives that
+//! are not the true one, blocks, warm-up, the share. Chance makes half of the verdicts come earlier
+//! than on the average course, and that is in it, too; no constant is fitted.
+//! `tests/judge/forecast.rs` compares forecasts with simulated rollouts.
+//!
+//! It is the forecast of harm that is there from the beginning. Harm that begins after a healthy
+//! hour meets less capital, so it is found a little later.
 
 use std::time::Duration;
 
@@ -146,7 +149,7 @@ impl Situation<'_> {
         // A walk with drift reaches its end at the average time divided by this, half of the time.
         let luck = (1.0 + test.scatter(second)).sqrt();
         let from = test.from();
-        Some(self.to_tick((from + (second - from) / luck).max(backed)))
+        Some(self.on_a_tick((from + (second - from) / luck).max(backed)))
     }
 
     fn error_terms(&self, canary: f64) -> Vec<Term> {
@@ -221,7 +224,7 @@ impl Situation<'_> {
         Some(high * tick)
     }
 
-    fn to_tick(&self, seconds: f64) -> f64 {
+    fn on_a_tick(&self, seconds: f64) -> f64 {
         let tick = self.tick.as_secs_f64();
         (seconds / tick - 1e-6).ceil() * tick
     }
@@ -240,7 +243,7 @@ impl Situation<'_> {
         }
         let warm = self.warm_up.as_secs_f64();
         let seconds = (warm + requests / canary).max(real(criteria.min_requests) / canary);
-        Some(self.to_tick(seconds))
+        Some(self.on_a_tick(seconds))
     }
 
     /// Canary requests until a guard has its proof.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Frame, Latency, Metric, News, Split, Splits, Step,
-    Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Forecast, Frame, Latency, Metric, News, Split,
+    Splits, Step, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
     control::{self, ArmStatus, ConfigStatus, Entry, SplitStatus, Status, UpstreamStatus},
@@ -113,6 +113,8 @@ impl From<&SplitStatus> for Split {
                 observed: split.observed,
             },
             analysis: split.judgement.as_ref().map(Analysis::from),
+            forecast: split.forecast.as_ref().map(Forecast::from),
+            warnings: split.warnings.clone(),
             versions: versions(split),
             history: split.history.iter().map(Decision::from).collect(),
         }
