@@ -16,7 +16,7 @@ use super::{
     validate::read,
 };
 use crate::{
-    admin::wire::{self, Forecast},
+    admin::wire::{self, Forecast, Latency},
     config::{self, Config, Split},
     control::{Ahead, Traffic, ahead, roughly},
     measure::Latencies,
@@ -25,6 +25,8 @@ use crate::{
 
 /// Stable's error rate if only a rate is given.
 const ERROR_RATE: f64 = 0.005;
+/// Points of a distribution that is known by its quantiles.
+const POINTS: u32 = 4_000;
 /// A step cannot decide in its time.
 const TOO_SLOW: u8 = 1;
 
@@ -117,8 +119,36 @@ async fn traffic(split: &Split, wanted: &Plan) -> Result<Traffic, Trouble> {
     Ok(Traffic {
         rate,
         error_rate: wanted.error_rate.or(failed).unwrap_or(ERROR_RATE),
-        latency: Latencies::new(),
+        latency: stable
+            .and_then(|stable| stable.latency_ms)
+            .map_or_else(Latencies::new, shape),
     })
+}
+
+/// A distribution with these quantiles, smooth between them.
+fn shape(seen: Latency) -> Latencies {
+    // The share that is slower, and from which latency on; to both ends by guess.
+    let knots = [
+        (1.0, 0.5 * seen.p50),
+        (0.5, seen.p50),
+        (0.1, seen.p90),
+        (0.01, seen.p99),
+        (0.001, seen.p99_9),
+        (0.000_1, 1.5 * seen.p99_9),
+    ];
+    let mut latencies = Latencies::new();
+    for point in 0..POINTS {
+        let slower = (f64::from(point) + 0.5) / f64::from(POINTS);
+        let mut between = knots.iter().zip(knots.iter().skip(1));
+        let found = between.find(|(from, to)| slower <= from.0 && slower >= to.0);
+        let Some((from, to)) = found else { continue };
+        let part = (slower / from.0).ln() / (to.0 / from.0).ln();
+        let millis = from.1 * (to.1 / from.1).powf(part);
+        if millis.is_finite() {
+            latencies.record(Duration::from_secs_f64(millis.max(0.0) / 1e3));
+        }
+    }
+    latencies
 }
 
 fn unknown(why: &str) -> Trouble {
@@ -254,4 +284,24 @@ fn verdicts(steps: &[Ahead]) -> Vec<Vec<Cell>> {
         rows.push(row);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_has_the_quantiles_that_were_seen() {
+        let seen = Latency {
+            p50: 12.0,
+            p90: 30.0,
+            p99: 80.0,
+            p99_9: 240.0,
+        };
+        let latencies = shape(seen);
+        for (quantile, millis) in [(0.5, 12.0), (0.9, 30.0), (0.99, 80.0), (0.999, 240.0)] {
+            let found = latencies.quantile(quantile).unwrap().as_secs_f64() * 1e3;
+            assert!((found / millis - 1.0).abs() < 0.06, "{quantile} {found}");
+        }
+    }
 }

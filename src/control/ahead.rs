@@ -49,7 +49,7 @@ pub fn ahead(split: &Split, traffic: &Traffic) -> Vec<Ahead> {
         criteria: &criteria,
         traffic,
         share: Share::ZERO,
-        warm_up: criteria.warm_up,
+        age: Duration::ZERO,
         in_stage: Duration::ZERO,
         forecast: None,
     };
@@ -80,8 +80,8 @@ struct Walk<'a> {
     criteria: &'a Criteria,
     traffic: &'a Traffic,
     share: Share,
-    /// What was left of the warm-up when the share was last changed.
-    warm_up: Duration,
+    /// How long the canary had been used when the share was last changed.
+    age: Duration,
     /// The time since then.
     in_stage: Duration,
     forecast: Option<Forecast>,
@@ -127,9 +127,8 @@ impl Walk<'_> {
         if share == self.share {
             return;
         }
-        // The canary warms up once, from its first request on.
         if self.share > Share::ZERO {
-            self.warm_up = self.warm_up.saturating_sub(self.in_stage);
+            self.age += self.in_stage;
         }
         (self.share, self.in_stage) = (share, Duration::ZERO);
         let situation = Situation {
@@ -139,7 +138,7 @@ impl Walk<'_> {
             error_rate: self.traffic.error_rate,
             latency: Some(&self.traffic.latency),
             tick: LOOK_EVERY,
-            warm_up: self.warm_up,
+            age: self.age,
         };
         self.forecast = (share > Share::ZERO).then(|| situation.forecast());
     }

@@ -136,10 +136,8 @@ impl Outlook {
         if self.first_canary.is_none_or(|(known, _)| known != epoch) {
             self.first_canary = (course.canary.trials > 0).then_some((epoch, now));
         }
-        let warm = self.first_canary.map(|(_, first)| now.since(first));
-        let warm_up = criteria
-            .warm_up
-            .saturating_sub(warm.unwrap_or(Duration::ZERO));
+        let first = self.first_canary.map(|(_, first)| first);
+        let age = first.map_or(Duration::ZERO, |first| now.since(first));
         let situation = Situation {
             criteria: &criteria,
             share,
@@ -147,7 +145,7 @@ impl Outlook {
             error_rate: traffic.error_rate,
             latency: Some(&traffic.latency),
             tick: LOOK_EVERY,
-            warm_up,
+            age,
         };
         let mut forecast = situation.forecast();
         // Part of the proof may be there already.
@@ -158,7 +156,8 @@ impl Outlook {
             .and_then(|word| word.canary_requests_needed);
         let canary_rate = traffic.rate * share.ratio();
         if let (Some(pass), Some(requests)) = (&mut forecast.to_pass, needed) {
-            let seconds = warm_up.as_secs_f64() + real(requests) / canary_rate;
+            let warm_up = criteria.warm_up.saturating_sub(age).as_secs_f64();
+            let seconds = warm_up + real(requests) / canary_rate;
             *pass = Need { requests, seconds };
         }
         forecast

@@ -1,6 +1,6 @@
 //! What a forecast says: how many canary requests and seconds a verdict will take, for differences
-//! of a given size; and the planning numbers of docs/judge.md, which need no traffic. How a forecast
-//! is made is `outlook.rs`.
+//! of a given size; and the planning numbers of docs/judge.md, which need no traffic. How it is
+//! made is `outlook.rs`.
 
 use super::{bet::Margin, criteria::Criteria, stats::kl};
 use crate::model::number::whole;

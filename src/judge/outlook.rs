@@ -5,9 +5,6 @@
 //! are not the true one, blocks, warm-up, the share. Chance makes half of the verdicts come earlier
 //! than on the average course, and that is in it, too; no constant is fitted.
 //! `tests/judge/forecast.rs` compares forecasts with simulated rollouts.
-//!
-//! It is the forecast of harm that is there from the beginning. Harm that begins after a healthy
-//! hour meets less capital, so it is found a little later.
 
 use std::time::Duration;
 
@@ -17,7 +14,7 @@ use super::{
     forecast::{Effect, Forecast, Need},
     latency::{MARKS, PASS_P50, PASS_P99, Thresholds},
     mixture::Null,
-    pace::{Pace, Traffic},
+    pace::{Duty, Pace, Traffic},
     safety::growths,
     stats::exp,
 };
@@ -52,8 +49,8 @@ pub struct Situation<'a> {
     pub latency: Option<&'a Latencies>,
     /// How often the judge looks.
     pub tick: Duration,
-    /// What is left of the warm-up.
-    pub warm_up: Duration,
+    /// How long ago the canary's first request was; until now it is as good as stable.
+    pub age: Duration,
 }
 
 /// Rates of hits at the marks of the latency tests.
@@ -110,12 +107,44 @@ impl Situation<'_> {
         self.error_rate.max(0.2 / trials).clamp(1e-5, 0.98)
     }
 
-    fn traffic(&self, canary: f64, stable: f64) -> Traffic {
+    fn traffic(&self, canary: (f64, f64), stable: f64) -> Traffic {
         let share = self.share.ratio();
         Traffic {
             share,
             rate: self.rate * share,
-            hits: (canary, stable),
+            canary,
+            stable,
+        }
+    }
+
+    /// What is left of the warm-up, in seconds.
+    fn warm_up(&self) -> f64 {
+        self.criteria.warm_up.saturating_sub(self.age).as_secs_f64()
+    }
+
+    /// Of the slow tests.
+    fn slow(&self, dispersion: f64) -> Duty {
+        let criteria = self.criteria;
+        Duty {
+            block: self.block(criteria.block),
+            dispersion: dispersion.max(1.0),
+            from: self.warm_up(),
+            age: self.age.saturating_sub(criteria.warm_up).as_secs_f64(),
+            restarts: (criteria.restart.as_secs_f64(), criteria.restart_horizon),
+        }
+    }
+
+    /// Of the critical test: it does not wait.
+    fn fast(&self) -> Duty {
+        let criteria = self.criteria;
+        let every = criteria.critical_restart.as_secs_f64();
+        let times = criteria.restart.as_secs_f64() / every;
+        Duty {
+            block: self.block(criteria.critical_block),
+            dispersion: 1.0,
+            from: 0.0,
+            age: self.age.as_secs_f64(),
+            restarts: (every, criteria.restart_horizon * times),
         }
     }
 
@@ -155,17 +184,8 @@ impl Situation<'_> {
     fn error_terms(&self, canary: f64) -> Vec<Term> {
         let criteria = self.criteria;
         let (guess, weights) = (self.guess(), &criteria.weights);
-        let slow = |null| {
-            let traffic = self.traffic(canary, guess);
-            let from = self.warm_up.as_secs_f64();
-            Pace::new(
-                null,
-                traffic,
-                self.block(criteria.block),
-                from,
-                criteria.dispersion.max(1.0),
-            )
-        };
+        let traffic = self.traffic((canary, guess), guess);
+        let slow = |null| Pace::new(null, traffic, self.slow(criteria.dispersion));
         let broken = Null::Relative(Margin {
             ratio: 1.0,
             absolute: criteria.critical_absolute,
@@ -174,8 +194,7 @@ impl Situation<'_> {
             ratio: 1.0,
             absolute: 0.0,
         });
-        let block = self.block(criteria.critical_block);
-        let critical = Pace::new(broken, self.traffic(canary, guess), block, 0.0, 1.0);
+        let critical = Pace::new(broken, traffic, self.fast());
         let mut terms = vec![
             Term::new(weights.errors, vec![slow(Null::Relative(criteria.errors))]),
             Term::new(weights.critical, vec![critical]),
@@ -190,16 +209,14 @@ impl Situation<'_> {
 
     fn latency_terms(&self, effect: Effect, latency: &Latencies) -> Option<Vec<Term>> {
         let slow = Slow::of(effect, latency, self.criteria)?;
+        let healthy = Slow::of(Effect::AllFail, latency, self.criteria)?;
         let null = Null::Relative(self.criteria.latency());
-        let from = self.warm_up.as_secs_f64();
-        let rates = slow.canary.into_iter().zip(slow.stable);
-        let terms = rates
-            .zip(self.criteria.weights.latency)
-            .map(|((canary, stable), weight)| {
-                let traffic = self.traffic(canary, stable.clamp(1e-5, 0.98));
-                let test = Pace::new(null, traffic, self.block(self.criteria.block), from, 1.0);
-                Term::new(weight, vec![test])
-            });
+        let canary = slow.canary.into_iter().zip(healthy.canary);
+        let rates = canary.zip(slow.stable).zip(self.criteria.weights.latency);
+        let terms = rates.map(|((canary, stable), weight)| {
+            let traffic = self.traffic(canary, stable.clamp(1e-5, 0.98));
+            Term::new(weight, vec![Pace::new(null, traffic, self.slow(1.0))])
+        });
         Some(terms.collect())
     }
 
@@ -241,8 +258,8 @@ impl Situation<'_> {
             let expected = slow.canary.get(mark)?.max(1e-5);
             requests = requests.max(self.proof(criteria.pass_latency(), stable, expected)?);
         }
-        let warm = self.warm_up.as_secs_f64();
-        let seconds = (warm + requests / canary).max(real(criteria.min_requests) / canary);
+        let seconds =
+            (self.warm_up() + requests / canary).max(real(criteria.min_requests) / canary);
         Some(self.on_a_tick(seconds))
     }
 
@@ -341,7 +358,7 @@ mod tests {
             error_rate,
             latency: None,
             tick: Duration::from_millis(50),
-            warm_up: Duration::ZERO,
+            age: criteria.warm_up,
         }
     }
 
@@ -380,7 +397,7 @@ mod tests {
     fn warm_up_delays_all_but_what_is_badly_broken() {
         let criteria = Criteria::default();
         let cold = Situation {
-            warm_up: Duration::from_secs(30),
+            age: Duration::ZERO,
             ..situation(&criteria, 0.005)
         };
         let (cold, warm) = (cold.forecast(), situation(&criteria, 0.005).forecast());
@@ -392,6 +409,22 @@ mod tests {
         assert!((29.0..=31.0).contains(&delay(Effect::LatencyX2)));
         let pass = |forecast: Forecast| forecast.to_pass.unwrap().seconds;
         assert!((29.9..=30.1).contains(&(pass(cold) - pass(warm))));
+    }
+
+    #[test]
+    fn harm_that_begins_after_a_healthy_hour_is_found_later_but_found() {
+        let criteria = Criteria::default();
+        let late = Situation {
+            age: Duration::from_hours(1),
+            ..situation(&criteria, 0.005)
+        };
+        let (late, soon) = (late.forecast(), situation(&criteria, 0.005).forecast());
+        for (effect, most) in [(Effect::AllFail, 4.0), (Effect::ErrorsX2, 2.5)] {
+            let [late, soon] = [&late, &soon].map(|it| it.to_find(effect).unwrap().seconds);
+            let times = late / soon;
+            assert!((1.1..most).contains(&times), "{effect:?} {soon} {late}");
+        }
+        assert_eq!(late.to_pass, soon.to_pass, "proofs of safety begin anew");
     }
 
     #[test]

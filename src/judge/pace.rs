@@ -5,6 +5,7 @@
 //! one block say less than one in each of two.
 
 use super::{
+    bet::Factors,
     criteria::Block,
     mixture::{Null, bets},
     stats::exp,
@@ -24,14 +25,30 @@ pub(super) struct Traffic {
     pub share: f64,
     /// Requests of the canary a second.
     pub rate: f64,
-    /// Rates of hits: the canary's and stable's.
-    pub hits: (f64, f64),
+    /// The canary's rate of hits from now on, and until now.
+    pub canary: (f64, f64),
+    /// Stable's rate of hits.
+    pub stable: f64,
+}
+
+/// How a test is done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Duty {
+    /// Its blocks.
+    pub block: Block,
+    /// What its evidence is divided by.
+    pub dispersion: f64,
+    /// When it begins, in seconds from now.
+    pub from: f64,
+    /// For how many seconds it has been on duty, the canary healthy.
+    pub age: f64,
+    /// Seconds between restarts, and how many of them spend half of what is kept for them.
+    pub restarts: (f64, f64),
 }
 
 /// One test.
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
-    /// When it begins, in seconds from now.
     from: f64,
     /// The length of its blocks in seconds.
     block: f64,
@@ -54,49 +71,19 @@ struct Bet {
 }
 
 impl Pace {
-    /// Of a test that begins at second `from`, with its evidence divided by `dispersion`.
-    pub(super) fn new(
-        null: Null,
-        traffic: Traffic,
-        block: Block,
-        from: f64,
-        dispersion: f64,
-    ) -> Self {
-        let Traffic { share, rate, hits } = traffic;
-        let (canary, stable) = hits;
-        let hits_a_second = rate * canary;
-        let length = block.length.as_secs_f64();
-        let others = rate * (1.0 - share) / share;
-        let bets = bets(null, share, stable).map(|(capital, factors)| {
-            let of_stable = stable * factors.stable_hit + (1.0 - stable) * factors.stable_miss;
-            let of_misses = rate * (1.0 - canary) * factors.canary_miss;
-            let bet = Bet {
-                capital,
-                hit: factors.canary_hit / dispersion,
-                steady: (of_misses + others * of_stable) / dispersion,
-                cap: block.cap,
-                whole: 0.0,
-                scatter: 0.0,
-            };
-            let misses = rate * (1.0 - canary) * factors.canary_miss.powi(2);
-            let stable_hits = others * stable * factors.stable_hit.powi(2);
-            let stable_misses = others * (1.0 - stable) * factors.stable_miss.powi(2);
-            let other = (misses + stable_hits + stable_misses) * length / dispersion.powi(2);
-            let Gain {
-                mean,
-                scatter,
-                uncapped,
-            } = bet.gain(hits_a_second, length);
-            Bet {
-                whole: mean,
-                scatter: scatter + uncapped * other,
-                ..bet
-            }
+    /// Of a test of `null`.
+    pub(super) fn new(null: Null, traffic: Traffic, duty: Duty) -> Self {
+        let (now, before) = traffic.canary;
+        let bets = bets(null, traffic.share, traffic.stable).map(|(capital, factors)| {
+            let healthy = Bet::new(factors, (traffic, before), duty);
+            let capital = capital * duty.left(healthy.whole);
+            let bet = Bet::new(factors, (traffic, now), duty);
+            Bet { capital, ..bet }
         });
         Self {
-            from,
-            block: length,
-            hits_a_second,
+            from: duty.from,
+            block: duty.block.length.as_secs_f64(),
+            hits_a_second: traffic.rate * now,
             bets: bets.to_vec(),
         }
     }
@@ -153,7 +140,60 @@ struct Gain {
     uncapped: f64,
 }
 
+impl Duty {
+    /// What the capital of a bet has become while blocks gained this on average, as a part of what
+    /// it began with: what was staked at once, and the restarts since.
+    fn left(&self, gain: f64) -> f64 {
+        let (every, horizon) = self.restarts;
+        let a_second = gain.min(0.0) / self.block.length.as_secs_f64();
+        let restarts = self.age / every + 1.0;
+        let spent = |count: f64| count / (horizon + count);
+        let last = spent(restarts) - spent(restarts - 1.0);
+        // Parts differ little from one to the next, so those that are left are a geometric sum.
+        let kept = last / -(a_second * every).exp_m1();
+        exp(a_second * self.age) + kept.min(spent(restarts))
+    }
+}
+
 impl Bet {
+    /// Without capital, for a canary with this rate of hits.
+    fn new(factors: Factors, (traffic, canary): (Traffic, f64), duty: Duty) -> Self {
+        let Traffic {
+            share,
+            rate,
+            stable,
+            ..
+        } = traffic;
+        let length = duty.block.length.as_secs_f64();
+        let others = rate * (1.0 - share) / share;
+        // Misses of the canary, hits and misses of stable: how many a second, and their gain.
+        let steady = [
+            (rate * (1.0 - canary), factors.canary_miss),
+            (others * stable, factors.stable_hit),
+            (others * (1.0 - stable), factors.stable_miss),
+        ]
+        .map(|(count, gain)| (count, gain / duty.dispersion));
+        let sum: f64 = steady.iter().map(|(count, gain)| count * gain).sum();
+        let squares: f64 = steady
+            .iter()
+            .map(|(count, gain)| count * gain.powi(2))
+            .sum();
+        let bet = Self {
+            capital: 0.0,
+            hit: factors.canary_hit / duty.dispersion,
+            steady: sum,
+            cap: duty.block.cap,
+            whole: 0.0,
+            scatter: 0.0,
+        };
+        let gain = bet.gain(rate * canary, length);
+        Self {
+            whole: gain.mean,
+            scatter: gain.scatter + gain.uncapped * squares * length,
+            ..bet
+        }
+    }
+
     fn gain(&self, hits_a_second: f64, seconds: f64) -> Gain {
         let (expected, steady) = (hits_a_second * seconds, self.steady * seconds);
         if seconds <= 0.0 || expected > MANY_HITS {
