@@ -1,5 +1,5 @@
-//! How long verdicts will take at the present traffic, once a second for each split on trial; and
-//! who plans a step that cannot decide in its time is told so, once.
+//! How long verdicts will take at the present traffic, once a second for a split on trial; and who
+//! plans a step that cannot decide in its time is told so, once.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -20,17 +20,16 @@ use crate::{
     rollout::Phase,
 };
 
-/// How often a forecast is made.
+/// How often a split's forecast is made.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often all of its steps are looked through.
+const WALK_EVERY: Duration = Duration::from_secs(10);
 /// For how long traffic must have been seen before its rate is believed.
 const KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// The forecasts of all splits.
 #[derive(Debug, Default)]
-pub(super) struct Outlooks {
-    made: Option<Moment>,
-    splits: HashMap<SplitName, Outlook>,
-}
+pub(super) struct Outlooks(HashMap<SplitName, Outlook>);
 
 /// Of one split.
 #[derive(Debug, Default)]
@@ -39,6 +38,8 @@ pub(super) struct Outlook {
     pub(super) forecast: Option<Forecast>,
     /// About steps that are not over.
     pub(super) warnings: Vec<String>,
+    made: Option<Moment>,
+    walked: Option<Moment>,
     /// Since when it has traffic.
     seen_since: Option<Moment>,
     /// When the canary was first seen to have traffic in this epoch.
@@ -47,73 +48,83 @@ pub(super) struct Outlook {
 }
 
 /// What was told: the step, in which epoch and since which load of the file.
-type Told = (Epoch, usize, Moment);
+type Told = (Epoch, Moment, usize);
 
 impl Outlooks {
     /// Of this split.
     pub(super) fn get(&self, split: &SplitName) -> Option<&Outlook> {
-        self.splits.get(split)
+        self.0.get(split)
     }
 
-    /// The file is another: forecasts are made anew at once.
-    pub(super) fn expire(&mut self) {
-        self.made = None;
+    /// The file is another: everything is made anew, at once.
+    pub(super) fn expire(&mut self, splits: &[Split]) {
+        self.0
+            .retain(|name, _| splits.iter().any(|split| split.name == *name));
+        for outlook in self.0.values_mut() {
+            (outlook.made, outlook.walked) = (None, None);
+        }
+    }
+
+    /// The split that waits longest for a forecast that is due.
+    fn due<'a>(&self, splits: &'a [Split], now: Moment) -> Option<&'a Split> {
+        let made = |split: &Split| self.get(&split.name).and_then(|outlook| outlook.made);
+        let is_due = |split: &&Split| made(split).is_none_or(|made| now.since(made) >= EVERY);
+        splits.iter().filter(is_due).min_by_key(|split| made(split))
     }
 }
 
 impl Control {
-    /// Makes the forecasts, if it is time.
+    /// Makes one split's forecast, if it is time. One a turn: it takes longer than a look of the
+    /// judge, and a verdict must not wait for many.
     pub(super) fn look_ahead(&mut self, now: Moment, turn: &mut Turn) {
-        let is_fresh = self
-            .outlooks
-            .made
-            .is_some_and(|made| now.since(made) < EVERY);
-        if is_fresh || self.is_draining {
-            return;
-        }
-        self.outlooks.made = Some(now);
         let config = &self.in_force.config;
-        let is_there = |name: &SplitName| config.splits.iter().any(|split| split.name == *name);
-        self.outlooks.splits.retain(|name, _| is_there(name));
-        for split in &config.splits {
-            let Some(course) = self.courses.get(&split.name) else {
-                continue;
-            };
-            let outlook = self.outlooks.splits.entry(split.name.clone()).or_default();
-            for (step, warning) in outlook.renew(split, course, now) {
-                let epoch = course.rollout.epoch();
-                if outlook.told.insert((epoch, step, self.file.loaded_at)) {
-                    turn.news.push(news(split, course, warning, now));
-                }
+        let due = self.outlooks.due(&config.splits, now);
+        let Some(split) = due.filter(|_| !self.is_draining) else {
+            return;
+        };
+        let outlook = self.outlooks.0.entry(split.name.clone()).or_default();
+        outlook.made = Some(now);
+        let Some(course) = self.courses.get(&split.name) else {
+            return;
+        };
+        let key = (course.rollout.epoch(), self.file.loaded_at);
+        outlook
+            .told
+            .retain(|(epoch, load, _)| (*epoch, *load) == key);
+        for (step, warning) in outlook.renew(split, course, now) {
+            if outlook.told.insert((key.0, key.1, step)) {
+                turn.news.push(news(split, course, warning, now));
             }
         }
     }
 }
 
 impl Outlook {
-    /// Looks at a split; returns the steps that cannot decide in their time.
+    /// Looks at a split; returns the steps that were found not to decide in their time.
     fn renew(&mut self, split: &Split, course: &Course, now: Moment) -> Vec<(usize, String)> {
-        (self.forecast, self.warnings) = (None, Vec::new());
+        self.forecast = None;
         let rate = course.stable.window.rate(now) + course.canary.window.rate(now);
-        if rate <= 0.0 {
-            self.seen_since = None;
-            return Vec::new();
-        }
-        let since = *self.seen_since.get_or_insert(now);
-        let Some(share) = share_on_trial(course) else {
+        self.seen_since = self.seen_since.or(Some(now)).filter(|_| rate > 0.0);
+        let on_trial = share_on_trial(course).zip(self.seen_since);
+        let Some((share, since)) = on_trial else {
+            self.warnings.clear();
+            self.walked = None;
             return Vec::new();
         };
         let sum = course.stable.window.sum();
-        let error_rate = real(sum.failures) / real(sum.trials.max(1));
         let traffic = Traffic {
             rate,
-            error_rate,
+            error_rate: real(sum.failures) / real(sum.trials.max(1)),
             latency: sum.latency,
         };
         self.forecast = Some(self.forecast_at(share, split, course, (&traffic, now)));
-        if now.since(since) < KNOWN_AFTER {
+        let is_walked = self
+            .walked
+            .is_some_and(|walked| now.since(walked) < WALK_EVERY);
+        if is_walked || now.since(since) < KNOWN_AFTER {
             return Vec::new();
         }
+        self.walked = Some(now);
         let under_way = course.rollout.record().state.position.step;
         let steps = ahead(split, &traffic);
         let ahead = steps.into_iter().filter(|step| step.number > under_way);
