@@ -89,6 +89,7 @@ async fn help_of_every_verb() {
         "override",
         "explain",
         "replay",
+        "plan",
     ];
     let mut text = shown(&run(&["--help"], "").await);
     for verb in verbs {
@@ -121,6 +122,8 @@ async fn a_rollback_and_a_bad_file_are_told() {
         split.phase = "rolled_back";
         split.phase_reason = "error_rate: 40 of 1000 canary requests failed".to_owned();
         split.step = None;
+        split.forecast = None;
+        split.warnings.clear();
         split.share = Share::ZERO;
         split.configured = Some(Share::from_basis_points(500).unwrap());
         let problem = "serin.yaml:3:9: `wieght` is not a key\n3 |   wieght: 5%\n  |   ^^^^^^\n";
@@ -274,6 +277,51 @@ async fn events_follow_until_the_process_ends() {
     setup.serving.stop().await;
     let ended = blocking(move || child.wait_with_output().unwrap()).await;
     assert_eq!(ended.status.code(), Some(2), "{}", shown(&ended));
+}
+
+#[tokio::test]
+async fn a_plan_says_how_long_steps_take_and_which_cannot_decide() {
+    let setup = setup().await;
+    let file = setup.directory.path().join("serin.yaml");
+    let text = "version: 1\nlisten: \"127.0.0.1:0\"\nupstreams:\n  \
+         mesos: { static: [\"127.0.0.1:1\"] }\n  ecs: { static: [\"127.0.0.1:2\"] }\n\
+         splits:\n  shop:\n    stable: mesos\n    canary: ecs\n    rollout:\n      steps:\n      \
+         - set_weight: 1%\n      - analysis: { until: decided, max: 10m }\n      \
+         - set_weight: 50%\n      - analysis: { until: decided, max: 30m }\n      \
+         - pause: 10m\n      - set_weight: 100%\n      - bake: 15m\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let mut told = String::new();
+    for words in [
+        &["--rate", "2000"][..],
+        &["--rate", "40", "--error-rate", "1%"],
+        &[],
+        &["--split", "shopp"],
+        &["--rate", "0"],
+        &["--rate", "40", "--error-rate", "1"],
+    ] {
+        let output = setup.run(&[&["plan", &file][..], words].concat()).await;
+        let words = words.join(" ");
+        write!(told, "$ serin plan FILE {words}\n{}\n", shown(&output)).unwrap();
+    }
+    let gone = run(&["plan", &file], "127.0.0.1:1").await;
+    write!(told, "$ serin plan FILE\n{}\n", shown(&gone)).unwrap();
+    insta::assert_snapshot!("plan", told);
+    let json = setup.run(&["plan", &file, "-o", "json"]).await;
+    assert_eq!(json.status.code(), Some(1), "{}", shown(&json));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["ok"], false);
+    let split = &json["splits"][0];
+    assert_eq!(
+        (&split["name"], &split["rate"]),
+        (&"shop".into(), &100.2.into())
+    );
+    assert_eq!(split["seconds"], serde_json::Value::Null);
+    assert!(split["steps"][1]["warning"].is_string(), "{split}");
+    assert_eq!(
+        split["steps"][0]["forecast"]["to_fail"][0]["effect"],
+        "all_fail"
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@
     reason = "a test may fail loudly, and its numbers are small"
 )]
 
+#[path = "judge/forecast.rs"]
+mod forecast;
 #[path = "judge/life.rs"]
 mod life;
 #[path = "judge/rates.rs"]

@@ -3,12 +3,14 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod forecast;
 mod hook;
 mod shown;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
+    forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     shown::{parse_share, rfc3339},
 };
@@ -62,6 +64,10 @@ pub struct Split {
     pub dispersion: Option<f64>,
     /// The trial of stable against itself.
     pub shadow: Option<Shadow>,
+    /// How long verdicts will take; `null`: nothing is on trial, or there is no traffic.
+    pub forecast: Option<Forecast>,
+    /// What is planned and cannot be, in words.
+    pub warnings: Vec<String>,
     /// Each version's numbers since the rollout began.
     pub versions: Vec<Version>,
     /// What was decided, newest last.

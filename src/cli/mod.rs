@@ -10,8 +10,10 @@ mod acts;
 mod args;
 mod client;
 mod demo;
+mod forecast;
 mod logs;
 mod offline;
+mod plan;
 mod record;
 pub mod replay;
 mod run;
@@ -55,13 +57,17 @@ fn dispatch(verb: Verb) -> Result<u8, Trouble> {
     match verb {
         Verb::Here(verb) => here(verb),
         Verb::There(verb) => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(ask(&mut Screen::open(), verb))?;
+            runtime()?.block_on(ask(&mut Screen::open(), verb))?;
             Ok(0)
         }
     }
+}
+
+/// For a few questions to an admin API.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// Verbs that this process does. `run` may write its access log to standard output, so no screen
@@ -72,6 +78,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
         Here::Override(it) => offline::sign(&mut Screen::open(), &it).map(|()| 0),
         Here::Explain(it) => offline::explain(&mut Screen::open(), &it).map(|()| 0),
         Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
+        Here::Plan(it) => runtime()?.block_on(plan::plan(&mut Screen::open(), &it)),
         Here::Schema => Ok(schema::schema(&mut Screen::open())),
         Here::Demo(it) => Ok(demo::run(&it)?),
         Here::Replay(it) => {

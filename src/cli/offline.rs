@@ -13,7 +13,7 @@ use super::{
     screen::Screen,
 };
 use crate::{
-    config::{Source, Upstream},
+    config::{Problems, Source, Upstream},
     control::{Loaded, read_config},
     model::{
         Endpoint, Epoch, Generation, Nonce, Point, Share, SplitName, Stage, UpstreamName,
@@ -24,17 +24,20 @@ use crate::{
 
 /// Reads a file, or tells what is wrong with it.
 pub(super) fn load(path: &Path) -> Result<Loaded, Trouble> {
-    read_config(path).map_err(|problems| {
-        let first = problems.list.iter().find(|problem| !problem.is_warning);
-        let what = first.map_or_else(String::new, |problem| {
-            format!(":{}:{}: {}", problem.line, problem.column, problem.message)
-        });
-        let help = format!(
-            "`serin validate {}` shows all that is wrong",
-            path.display()
-        );
-        Trouble::refused(format!("{}{what}", problems.name), help)
-    })
+    read_config(path).map_err(|problems| faulty(path, &problems))
+}
+
+/// The file is wrong: its first problem, and where to see the others.
+pub(super) fn faulty(path: &Path, problems: &Problems) -> Trouble {
+    let first = problems.list.iter().find(|problem| !problem.is_warning);
+    let what = first.map_or_else(String::new, |problem| {
+        format!(":{}:{}: {}", problem.line, problem.column, problem.message)
+    });
+    let help = format!(
+        "`serin validate {}` shows all that is wrong",
+        path.display()
+    );
+    Trouble::refused(format!("{}{what}", problems.name), help)
 }
 
 /// `serin override`: prints the value, and nothing else, so that it can be used in a script.

@@ -6,6 +6,7 @@ use super::{
     Trouble,
     args::{self, Output},
     client::Client,
+    forecast,
     screen::{Screen, Tone},
     table::{number, table, word},
 };
@@ -171,6 +172,7 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
             say(text, format_args!("{why}\n"));
         }
         shadow(text, split, has_colour);
+        outlook(text, split, has_colour);
         let mut rows = vec![heading()];
         rows.extend(split.versions.iter().map(version));
         text.push_str(&table(&rows, has_colour));
@@ -218,6 +220,17 @@ fn weight(text: &mut String, split: &Split) {
             say(text, format_args!(", {written} in the file\n"));
         }
         _ => text.push('\n'),
+    }
+}
+
+fn outlook(text: &mut String, split: &Split, has_colour: bool) {
+    let decides = split.forecast.as_ref().map(forecast::sentence);
+    if let Some(decides) = decides.filter(|decides| !decides.is_empty()) {
+        say(text, format_args!("  decides: {decides}\n"));
+    }
+    for warning in &split.warnings {
+        let title = Tone::Wait.paint("warning", has_colour);
+        say(text, format_args!("  {title}: {warning}\n"));
     }
 }
 

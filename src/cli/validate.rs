@@ -64,11 +64,12 @@ fn check(file: &Path) -> Report {
     Report { name, outcome }
 }
 
+/// The text of a file or of standard input.
 #[expect(
     clippy::disallowed_methods,
     reason = "a command that reads a file and ends"
 )]
-fn read(file: &Path, is_stdin: bool) -> io::Result<String> {
+pub(super) fn read(file: &Path, is_stdin: bool) -> io::Result<String> {
     if !is_stdin {
         return std::fs::read_to_string(file);
     }

@@ -51,6 +51,7 @@ impl Control {
         if let Some(sources) = &mut self.sources {
             sources.replace(&config.upstreams);
         }
+        self.outlooks.expire(&config.splits);
         self.outlets.config.send_replace(config);
         turn.is_plan_stale = true;
         let mut parts = vec!["the file is in force".to_owned()];

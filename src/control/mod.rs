@@ -6,6 +6,7 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod ahead;
 mod analysis;
 mod announce;
 mod asks;
@@ -18,6 +19,7 @@ mod gate;
 mod handle;
 mod journal;
 mod open;
+mod outlook;
 mod pasts;
 mod publish;
 mod recording;
@@ -40,11 +42,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::{
-    announce::Announcer, course::Course, journal::Journal, publish::InForce, recording::Recordings,
-    totals::Book, turn::Turn,
-};
 pub use self::{
+    ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
     event::{Ask, Command, Done, Event, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},
@@ -54,6 +53,10 @@ pub use self::{
         ArmStatus, ConfigStatus, Entry, SeriesKey, ShadowStatus, SplitStatus, Status, Totals,
         UpstreamStatus,
     },
+};
+use self::{
+    announce::Announcer, course::Course, journal::Journal, outlook::Outlooks, publish::InForce,
+    recording::Recordings, totals::Book, turn::Turn,
 };
 use crate::{
     clock,
@@ -107,6 +110,7 @@ pub struct Control {
     recordings: Recordings,
     announcer: Announcer,
     file: ConfigStatus,
+    outlooks: Outlooks,
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,

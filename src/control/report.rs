@@ -6,6 +6,7 @@ use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
     course::{Course, Part},
     gate::{self, Gate},
+    outlook::Outlook,
 };
 use crate::{
     config::{Split, Upstream},
@@ -35,7 +36,8 @@ impl Control {
         let config = Arc::clone(&self.in_force.config);
         let splits = config.splits.iter().filter_map(|split| {
             let course = self.courses.get(&split.name)?;
-            Some(split_status(split, course, now))
+            let outlook = self.outlooks.get(&split.name);
+            Some(split_status(split, course, outlook, now))
         });
         let splits = splits.collect();
         let upstreams = config
@@ -71,7 +73,12 @@ impl Control {
     }
 }
 
-fn split_status(split: &Split, course: &Course, now: Moment) -> SplitStatus {
+fn split_status(
+    split: &Split,
+    course: &Course,
+    outlook: Option<&Outlook>,
+    now: Moment,
+) -> SplitStatus {
     let rollout = &course.rollout;
     let record = rollout.record();
     let count = rollout.strategy().steps.len();
@@ -92,6 +99,8 @@ fn split_status(split: &Split, course: &Course, now: Moment) -> SplitStatus {
         share: rollout.share(),
         observed: course.observed(),
         judgement: course.judgement.clone(),
+        forecast: outlook.and_then(|outlook| outlook.forecast.clone()),
+        warnings: outlook.map_or_else(Vec::new, |outlook| outlook.warnings.clone()),
         arms: [
             arm(Role::Stable, &course.stable, now),
             arm(Role::Canary, &course.canary, now),

@@ -31,6 +31,7 @@ impl Control {
         self.look_at_shadows(now, turn);
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
+        self.look_ahead(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
             turn.is_status_stale = true;
         }

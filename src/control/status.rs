@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::gate::Gate;
 pub use crate::rollout::Entry;
 use crate::{
-    judge::Judgement,
+    judge::{Forecast, Judgement},
     measure::{Cell, Gauges, RequestLabel, Tally},
     model::{
         Epoch, Generation, Moment, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
@@ -78,6 +78,10 @@ pub struct SplitStatus {
     pub observed: Option<f64>,
     /// What the judge said last.
     pub judgement: Option<Judgement>,
+    /// How long verdicts will take at the present traffic; `None`: nothing is on trial.
+    pub forecast: Option<Forecast>,
+    /// What is planned and cannot be, in words.
+    pub warnings: Vec<String>,
     /// Since the rollout began.
     pub arms: [ArmStatus; 2],
     /// How clumped failures of single stable endpoints are: 1, not at all; `None` while too little

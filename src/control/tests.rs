@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::{
     config::{self, OnFailure, OnInconclusive, OnStart, Problems, Rollout, Split, Step},
+    judge::Effect,
     measure::{AttemptLabel, Cell, CellKey},
     model::{CodeClass, Endpoint, Epoch, Outcome, Reason, Role, RouteId, Share, SplitKey, Stage},
     rollout::fixture,
@@ -245,6 +246,61 @@ fn a_canary_that_breaks_is_taken_to_zero_in_the_turn_of_the_verdict() {
     // Late outcomes of the old stage count in metrics and change nothing.
     desk.traffic(90, 10, 10);
     assert_eq!(desk.phase(), ("rolled_back", Share::ZERO));
+}
+
+#[test]
+fn a_step_that_cannot_decide_in_its_time_is_told_once() {
+    let mut split = ramp();
+    let short = Step::Analysis {
+        max: Some(Duration::from_mins(1)),
+        min: None,
+    };
+    if let Some(rollout) = &mut split.rollout {
+        rollout.steps[1] = short;
+    }
+    let mut desk = Desk::of(split.clone(), None);
+    let mut news = desk.handle.news();
+    let mut warnings = || {
+        let mut told = Vec::new();
+        while let Ok(one) = news.try_recv() {
+            told.extend((one.what == "warning").then_some(one));
+        }
+        told
+    };
+    let seconds = |desk: &mut Desk, count| {
+        for _ in 0..count * 10 {
+            desk.traffic(9, 1, 0);
+            desk.on(Event::Tick);
+        }
+    };
+    seconds(&mut desk, 9);
+    assert_eq!(warnings(), [], "the rate is not known yet");
+    let status = desk.handle.status();
+    let forecast = status.splits[0].forecast.as_ref().unwrap();
+    let (dead, pass) = (forecast.to_find(Effect::AllFail), forecast.to_pass);
+    assert!(
+        dead.unwrap().seconds < 2.0 && pass.unwrap().seconds > 60.0,
+        "{forecast:?}"
+    );
+    seconds(&mut desk, 5);
+    let told = warnings();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].is_warning && told[0].text.contains("its max is 60s"),
+        "{told:?}"
+    );
+    let warned = desk.handle.status().splits[0].warnings.clone();
+    assert!(
+        warned.len() == 1 && warned[0].starts_with("step 2: "),
+        "{warned:?}"
+    );
+    seconds(&mut desk, 3);
+    assert_eq!(warnings(), []);
+    // The file is another: whoever saved it is told at once.
+    split.analysis.min_requests = 31;
+    desk.save(2, vec![split]);
+    desk.on(Event::Tick);
+    assert_eq!(warnings().len(), 1);
 }
 
 #[test]

@@ -9,6 +9,10 @@ pub const QUANTILES: [f64; 6] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 
 /// The numbers that a rollout is judged by.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, under the name of docs/judge.md"
+)]
 pub struct Criteria {
     /// Probability that a healthy canary is ever rolled back, over the whole rollout.
     pub alpha: f64,

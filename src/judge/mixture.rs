@@ -221,6 +221,18 @@ fn worth(log: f64) -> f64 {
     if log < -40.0 { 0.0 } else { exp(log) }
 }
 
+/// The bets of a test with the capital that each begins with, for a forecast.
+pub(super) fn bets(null: Null, share: f64, stable: f64) -> [(f64, Factors); COUNT] {
+    let mut bets = PRIOR.map(|prior| (AT_ONCE * prior, Factors::default()));
+    for ((_, bet), times) in bets.iter_mut().zip(TIMES) {
+        *bet = match null {
+            Null::Fixed(limit) => Factors::against(limit, scale_odds(limit, times)),
+            Null::Relative(margin) => relative(share, stable, margin, times),
+        };
+    }
+    bets
+}
+
 fn relative(share: f64, stable: f64, margin: Margin, times: f64) -> Factors {
     let edge = margin.edge(stable).min(0.985);
     let canary = scale_odds(edge, times).min(1.0 - 1e-6);

@@ -17,6 +17,8 @@ mod forecast;
 mod latency;
 mod marks;
 mod mixture;
+mod outlook;
+mod pace;
 mod restarts;
 mod routes;
 mod rules;
@@ -43,7 +45,8 @@ pub use criteria::{
 pub use dispersion::Dispersion;
 pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
 pub use exposure::Exposure;
-pub use forecast::{requests_to_fail, requests_to_pass};
+pub use forecast::{Effect, Forecast, Need, requests_to_fail, requests_to_pass};
+pub use outlook::Situation;
 pub use suspect::suspect;
 pub use verdict::judge;
 pub use weigh::Failure;

@@ -132,3 +132,13 @@ impl Guard {
         (self.growth > 0.0).then(|| missing / self.growth)
     }
 }
+
+/// Log-growth of each bet on safety for each canary request, for a forecast.
+pub(super) fn growths(margin: Margin, share: f64, stable: f64, expected: f64) -> [f64; 3] {
+    let stable = stable.min(0.95);
+    let below = BELOW * margin.edge(stable);
+    TIMES.map(|times| {
+        let bet = factors(share, (expected * times).min(below), stable, margin);
+        bet.growth(share, expected, stable)
+    })
+}

@@ -7,6 +7,8 @@
 //! canary is proven to fail more than stable, the rollout has failed. In doubt the share is held;
 //! it is never lowered but to 0.
 
+use std::time::Duration;
+
 use super::{Entry, Rollout, advance::Word, strategy::duration_text};
 use crate::{
     config::Auto,
@@ -20,6 +22,20 @@ const REQUESTS_MIN: u64 = 30;
 const TIMES_MAX: u16 = 4;
 /// The part of the evidence for a rollback from which on nothing is raised.
 const DOUBT: f64 = 0.1;
+
+/// How long the share takes from `share` to the end of the step at so many requests a second, if
+/// no harm holds it back; `None`: without requests it never rises.
+pub fn time_to_climb(auto: &Auto, share: Share, rate: f64) -> Option<Duration> {
+    let mut share = share.max(auto.from);
+    let mut seconds = 0.0;
+    while share < auto.to {
+        let fresh = real(REQUESTS_MIN) / (rate * share.ratio());
+        seconds += auto.min_step.as_secs_f64().max(fresh);
+        let times = share.basis_points().saturating_mul(TIMES_MAX);
+        share = Share::from_basis_points(times).unwrap_or(Share::FULL);
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
 
 /// What one look at the step leads to.
 #[derive(Debug)]

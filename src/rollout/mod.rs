@@ -26,6 +26,7 @@ mod tests;
 
 use self::auto::Rung;
 pub use self::{
+    auto::time_to_climb,
     command::Command,
     criteria::criteria,
     history::{Entry, History},

@@ -9,7 +9,7 @@ use serin::{
         ArmStatus, Ask, Command, ConfigStatus, Done, Entry, Event, Handle, News, Refusal,
         RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status, Totals, UpstreamStatus,
     },
-    judge::{Judgement, MetricJudgement, Verdict},
+    judge::{Effect, Forecast, Judgement, MetricJudgement, Need, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
     model::{
         CodeClass, Epoch, Generation, ListenerName, Moment, Outcome, Reason, Role, RouteName,
@@ -236,6 +236,8 @@ fn split() -> SplitStatus {
         share: share(500),
         observed: Some(0.0498),
         judgement: Some(judgement()),
+        forecast: Some(forecast()),
+        warnings: vec![WARNING.to_owned()],
         arms: [
             ArmStatus {
                 role: Role::Stable,
@@ -266,6 +268,24 @@ fn split() -> SplitStatus {
             by: "judge".to_owned(),
             why: "the canary is no worse than the margins allow".to_owned(),
         }],
+    }
+}
+
+const WARNING: &str = "step 2: analysis at 5% needs about 41m at 100 requests a second, its max \
+                       is 10m: raise the weight or the max";
+
+fn forecast() -> Forecast {
+    let need = |requests, seconds| Some(Need { requests, seconds });
+    Forecast {
+        to_fail: vec![
+            (Effect::AllFail, need(4, 0.8)),
+            (Effect::ErrorsPlus5Pp, need(220, 44.0)),
+            (Effect::ErrorsX2, None),
+            (Effect::LatencyX2, need(40, 8.0)),
+            (Effect::LatencyPlus20Pct, need(1_200, 240.0)),
+            (Effect::P99X2, need(250, 50.0)),
+        ],
+        to_pass: need(12_300, 2_460.0),
     }
 }
 

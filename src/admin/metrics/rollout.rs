@@ -3,7 +3,7 @@
 use super::text::{Kind, Text};
 use crate::{
     control::{SplitStatus, Status, Totals},
-    judge::{MetricJudgement, Verdict},
+    judge::{Effect, MetricJudgement, Verdict},
     model::{
         Role, Share,
         number::{real, real_len},
@@ -27,6 +27,7 @@ pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     endings(text, totals);
     analysis(text, &status.splits);
     assumptions(text, &status.splits);
+    forecasts(text, &status.splits);
 }
 
 /// What the judge rests on: is it so here?
@@ -200,6 +201,27 @@ fn analysis(text: &mut Text, splits: &[SplitStatus]) {
         };
         let ratio = ratio(judgement.evidence, judgement.threshold);
         text.sample(&[("split", split.name.as_str())], ratio);
+    }
+}
+
+fn forecasts(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "Forecast of the time until errors x2 or p99 x2 are found, and until a pass.";
+    text.family("analysis_time_to_decision_seconds", Kind::Gauge, help);
+    for split in splits {
+        let Some(forecast) = &split.forecast else {
+            continue;
+        };
+        let needs = [
+            ("error_rate", forecast.to_find(Effect::ErrorsX2)),
+            ("latency_p99", forecast.to_find(Effect::P99X2)),
+            ("pass", forecast.to_pass),
+        ];
+        for (metric, need) in needs {
+            let labels = [("split", split.name.as_str()), ("metric", metric)];
+            if let Some(need) = need {
+                text.sample(&labels, need.seconds);
+            }
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Frame, Latency, Metric, News, Shadow, Split, Splits,
-    Step, Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Forecast, Frame, Latency, Metric, News, Shadow,
+    Split, Splits, Step, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
     control::{
@@ -117,6 +117,8 @@ impl From<&SplitStatus> for Split {
             analysis: split.judgement.as_ref().map(Analysis::from),
             dispersion: split.dispersion.map(finite),
             shadow: split.shadow.as_ref().map(Shadow::from),
+            forecast: split.forecast.as_ref().map(Forecast::from),
+            warnings: split.warnings.clone(),
             versions: versions(split),
             history: split.history.iter().map(Decision::from).collect(),
         }
