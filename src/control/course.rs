@@ -5,12 +5,13 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     analysis::{Analysis, InFlight, Known, Place},
+    ledger::Ledger,
     pasts::Pasts,
 };
 use crate::{
     config::Split,
     judge::{Baseline, Judgement},
-    measure::{Cell, CellKey, Sum, Window},
+    measure::{AttemptLabel, Cell, CellKey, Sum, Tally, Window},
     model::{
         Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
         number::real,
@@ -51,6 +52,8 @@ pub(super) struct Part {
     pub(super) trials: u64,
     pub(super) failures: u64,
     pub(super) assigned_in_stage: u64,
+    /// Since the rollout began.
+    pub(super) attempts: Tally<AttemptLabel>,
     pub(super) window: Window,
 }
 
@@ -62,6 +65,7 @@ pub(super) struct Course {
     pub(super) judgement: Option<Judgement>,
     pub(super) stable: Part,
     pub(super) canary: Part,
+    pub(super) ledger: Ledger,
     analysis: Option<Analysis>,
     pasts: Pasts,
     stage: Stage,
@@ -78,6 +82,7 @@ impl Course {
             judgement: None,
             stable: Part::default(),
             canary: Part::default(),
+            ledger: Ledger::default(),
             analysis: None,
             pasts: Pasts::default(),
             stage: Stage::default(),
@@ -135,6 +140,8 @@ impl Course {
             self.analysis = None;
             self.judgement = None;
             (self.stable.trials, self.stable.failures) = (0, 0);
+            self.stable.attempts = Tally::default();
+            self.ledger.clear();
             self.canary = Part::default();
         }
         if !is_same_stage {
@@ -217,6 +224,7 @@ impl Course {
         let Some(known) = known else { return };
         part.trials += cell.trials;
         part.failures += cell.failures;
+        part.attempts.merge(&cell.attempts);
         if let Some(analysis) = &mut self.analysis {
             let name = known.routes.get(route.index());
             let place = Place {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{Ask, Command, Done, Event, News, Refusal, RefusalKind, Status, Totals};
+use super::{
+    Ask, Command, Done, Event, News, Refusal, RefusalKind, Status, Totals, journal::Archive,
+};
 use crate::{
     config::Config,
     discover::Discovered,
@@ -19,6 +21,8 @@ pub struct Handle {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) config: watch::Receiver<Arc<Config>>,
     pub(super) news: broadcast::Sender<News>,
+    /// What was kept of rollouts; `None`: nothing is kept.
+    pub(super) archive: Option<Archive>,
 }
 
 /// Who asks for an act, why, and under what condition.
@@ -140,6 +144,7 @@ impl Handle {
             status,
             config,
             news,
+            archive: None,
         }
     }
 }

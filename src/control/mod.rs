@@ -10,20 +10,24 @@ mod analysis;
 mod announce;
 mod asks;
 mod course;
+mod dossier;
 mod endpoints;
 mod event;
 mod files;
 mod handle;
 mod journal;
+mod ledger;
 mod open;
 mod pasts;
 mod publish;
+mod recall;
 mod reload;
 mod report;
 mod samples;
 mod secret;
 mod status;
 mod totals;
+mod trail;
 mod turn;
 
 #[cfg(test)]
@@ -42,12 +46,14 @@ use self::{
 };
 pub use self::{
     announce::News,
-    event::{Ask, Command, Done, Event, Refusal, RefusalKind},
+    dossier::{Dossier, Findings, Measured, Summary},
+    event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
         ArmStatus, ConfigStatus, Entry, SeriesKey, SplitStatus, Status, Totals, UpstreamStatus,
     },
+    trail::{Line, Spot, Trail},
 };
 use crate::{
     clock,
@@ -186,6 +192,7 @@ impl Control {
                 // Whoever asked may be gone.
                 let _gone = answer.send(self.book.totals(self.journal.failures()));
             }
+            Event::Recalled(recall) => self.recalled(recall, now),
             Event::Listening => {
                 self.is_listening = true;
                 turn.is_status_stale = true;
