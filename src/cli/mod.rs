@@ -13,6 +13,7 @@ mod demo;
 mod logs;
 mod offline;
 pub mod replay;
+mod rollouts;
 mod run;
 pub mod schema;
 mod screen;
@@ -86,6 +87,7 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
     match verb {
         There::Status(wanted) => status::status(screen, wanted).await,
         There::Why(wanted) => why::why(screen, wanted).await,
+        There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

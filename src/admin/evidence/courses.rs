@@ -82,7 +82,7 @@ fn difference(html: &mut Html, evidence: &Evidence, metric: &str, lines: &Lines)
             format!("{} allowed", words::points(*margin)),
         ),
     ];
-    ends(html, &field, said);
+    ends(html, &field, &said);
     html.raw("</svg></figure>\n");
 }
 
@@ -118,14 +118,15 @@ fn against(html: &mut Html, evidence: &Evidence, threshold: f64) {
             format!("{} rolls back", words::evidence(threshold)),
         ),
     ];
-    ends(html, &field, said);
+    ends(html, &field, &said);
     html.raw("</svg></figure>\n");
 }
 
 /// What is said of lines at their right ends, apart from each other.
-fn ends(html: &mut Html, field: &Field, said: [(&'static str, f64, String); 2]) {
+fn ends(html: &mut Html, field: &Field, said: &[(&'static str, f64, String); 2]) {
     let clamp = |number: f64| field.at_y(number).clamp(field.top + 6.0, field.bottom);
-    let [mut first, mut second] = [clamp(said[0].1), clamp(said[1].1)];
+    let [(_, first, _), (_, second, _)] = said;
+    let (mut first, mut second) = (clamp(*first), clamp(*second));
     let apart = 16.0;
     if (first - second).abs() < apart {
         let middle = f64::midpoint(first, second)

@@ -158,7 +158,9 @@ pub(super) fn errors(html: &mut Html, evidence: &Evidence) {
         .iter()
         .flat_map(|kind| sides.iter().map(|side| side.rate(*kind)))
         .fold(1e-9, f64::max);
-    sides.iter().for_each(|side| side.name(html));
+    for side in &sides {
+        side.name(html);
+    }
     for (place, kind) in kinds.iter().enumerate() {
         let y = ROW.mul_add(real_len(place), 30.0);
         let (x, text_y) = (Px(WIDTH / 2.0), Px(y + 14.0));
@@ -167,7 +169,9 @@ pub(super) fn errors(html: &mut Html, evidence: &Evidence) {
             &[("x", &x), ("y", &text_y), ("text-anchor", &"middle")],
             kind_text(*kind),
         );
-        sides.iter().for_each(|side| side.bar(html, *kind, most, y));
+        for side in &sides {
+            side.bar(html, *kind, most, y);
+        }
     }
     html.raw("</svg></figure>\n");
     if hidden > 0 {
