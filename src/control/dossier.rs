@@ -147,7 +147,8 @@ fn curve(latency: &Latencies) -> Vec<(f64, Duration)> {
     let grid = 0..=POINTS_A_DECADE * DECADES;
     let grid = grid.map(|place| {
         let decades = f64::from(place) / f64::from(POINTS_A_DECADE);
-        1.0 - 10.0_f64.powf(-decades)
+        // To a millionth, as it is kept.
+        (1e6 * (1.0 - 10.0_f64.powf(-decades))).round() / 1e6
     });
     let mut quantiles: Vec<f64> = grid.chain(NAMED).collect();
     quantiles.sort_by(f64::total_cmp);

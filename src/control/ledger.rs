@@ -135,6 +135,11 @@ impl Control {
             summary.why.clear();
             is_changed = true;
         }
+        if summary.ended.is_none() && !is_open {
+            // Its end could not be written then.
+            summary.end_as(&course.rollout);
+            is_changed = true;
+        }
         if is_changed {
             turn.notes.push(Note::Changed(Box::new(summary.clone())));
         }
@@ -163,6 +168,20 @@ impl Control {
     }
 }
 
+impl Summary {
+    /// Over, if the rollout is; why is told by the rollout itself.
+    fn end_as(&mut self, rollout: &Rollout) {
+        self.result = match rollout.phase() {
+            Phase::RolledBack { .. } => "rolled_back",
+            Phase::Promoted => "promoted",
+            Phase::Idle | Phase::Progressing { .. } | Phase::Paused { .. } => return,
+        };
+        let record = rollout.record();
+        self.ended = Some(record.since);
+        self.why.clone_from(&record.why);
+    }
+}
+
 /// Of a rollout as it stands; `None` without a canary, or of a version that was barred from the
 /// start.
 fn summary(split: &SplitName, stable: VersionName, rollout: &Rollout) -> Option<Summary> {
@@ -171,23 +190,20 @@ fn summary(split: &SplitName, stable: VersionName, rollout: &Rollout) -> Option<
     if state.aborted && state.position == Position::START {
         return None;
     }
-    let result = match rollout.phase() {
-        Phase::RolledBack { .. } => Some("rolled_back"),
-        Phase::Promoted => Some("promoted"),
-        Phase::Idle | Phase::Progressing { .. } | Phase::Paused { .. } => None,
-    };
-    Some(Summary {
+    let mut summary = Summary {
         split: split.clone(),
         epoch: state.epoch,
         nonce: state.nonce,
         stable,
         canary: record.canary.clone()?,
         started: record.since,
-        ended: result.map(|_| record.since),
-        result: result.unwrap_or(Summary::RUNNING),
+        ended: None,
+        result: Summary::RUNNING,
         cause: String::new(),
-        why: result.map(|_| record.why.clone()).unwrap_or_default(),
-    })
+        why: String::new(),
+    };
+    summary.end_as(rollout);
+    Some(summary)
 }
 
 /// What ended a rollout.

@@ -684,3 +684,23 @@ fn what_becomes_of_a_rollout_is_noted() {
     desk.save(3, vec![fixture::split("shop", "v1", None)]);
     assert_eq!(told(&desk), None, "no canary, no rollout");
 }
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_is_written_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let mut desk = Desk::of(shop(10), state);
+    desk.on_ask(Command::Abort).await.unwrap();
+    drop(desk);
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let lost = "UPDATE rollouts SET ended = NULL, result = 'running', why = ''";
+    assert_eq!(file.execute(lost, []).unwrap(), 1);
+    drop(file);
+    drop(Desk::of(shop(10), state));
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let read = "SELECT result, why FROM rollouts WHERE ended IS NOT NULL";
+    let told: (String, String) = file
+        .query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(told, ("rolled_back".to_owned(), "asked for".to_owned()));
+}

@@ -13,6 +13,12 @@ const SHOWN: [&str; 3] = ["error_rate", "latency_p50", "latency_p99"];
 /// world, and would make a flat line of everything.
 const SETTLED: usize = 4;
 
+/// Less evidence than this is drawn as this.
+const LEAST: f64 = 0.01;
+
+/// The room that a share needs beside its line.
+const SHARE_WIDTH: f64 = 48.0;
+
 /// The section, if anything was seen.
 pub(super) fn section(html: &mut Html, evidence: &Evidence) {
     let trail = &evidence.trail;
@@ -22,7 +28,7 @@ pub(super) fn section(html: &mut Html, evidence: &Evidence) {
     html.raw("<h2>How it went</h2>\n");
     html.raw("<p class=\"quiet\">The line is the canary's rate minus stable's since the rollout ");
     html.raw("began; the difference surely lies in the band. Above the dashed line is more than ");
-    html.raw("what is tolerated. Dotted are changes of the canary's share.</p>\n");
+    html.raw("what is tolerated. Dotted lines are changes of the canary's share.</p>\n");
     let analysis = evidence.analysis.as_ref();
     let cause = analysis.map_or("", |analysis| analysis.cause.as_str());
     let cause = cause.rsplit(':').next().unwrap_or_default();
@@ -91,11 +97,11 @@ fn against(html: &mut Html, evidence: &Evidence, threshold: f64) {
         .trail
         .points
         .iter()
-        .map(|spot| (spot.seconds, spot.evidence.max(1e-3)))
+        .map(|spot| (spot.seconds, spot.evidence.max(LEAST)))
         .collect();
     let most = points.iter().map(|(_, it)| *it).fold(threshold, f64::max);
     let least = points.iter().map(|(_, it)| *it).fold(0.1, f64::min);
-    let (low, high) = (least * 0.7, most.max(1.0) * 2.0);
+    let (low, high) = (least * 0.7, most.max(1.0) * 8.0);
     let field = field(evidence, 190.0, Scale::log(low, high));
     html.raw("<figure><figcaption><strong>Evidence against the canary</strong>: ");
     html.raw("at the dashed line it is rolled back</figcaption>\n");
@@ -155,9 +161,10 @@ fn steps(html: &mut Html, field: &Field, evidence: &Evidence) {
         )
     });
     let changes = changes.filter(|decided| decided.seconds <= length(evidence) + 1.0);
+    let mut free = field.left;
     for decided in changes {
-        let x = Px(field.at_x(decided.seconds));
-        let (top, bottom) = (Px(field.top), Px(field.bottom));
+        let at = field.at_x(decided.seconds);
+        let (x, top, bottom) = (Px(at), Px(field.top), Px(field.bottom));
         html.leaf(
             "line",
             &[
@@ -168,6 +175,11 @@ fn steps(html: &mut Html, field: &Field, evidence: &Evidence) {
                 ("y2", &bottom),
             ],
         );
+        if at >= free && at + SHARE_WIDTH < field.right {
+            free = at + SHARE_WIDTH;
+            let (x, y) = (Px(at + 4.0), Px(field.top + 12.0));
+            html.element("text", &[("x", &x), ("y", &y)], &decided.decision.weight);
+        }
     }
 }
 
@@ -195,7 +207,7 @@ fn length(evidence: &Evidence) -> f64 {
 fn field(evidence: &Evidence, height: f64, y: Scale) -> Field {
     Field {
         left: 78.0,
-        right: WIDTH - 130.0,
+        right: WIDTH - 148.0,
         top: 10.0,
         bottom: height - 24.0,
         x: Scale::linear(0.0, length(evidence)),

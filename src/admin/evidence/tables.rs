@@ -31,7 +31,7 @@ pub(super) fn metrics(html: &mut Html, analysis: &Analysis) {
     let has_latency = |metric: &Metric| metric.metric.starts_with("latency_");
     if analysis.metrics.iter().any(has_latency) {
         html.raw("<p class=\"quiet\">latency_pN counts requests slower than the pN that stable ");
-        html.raw("had when the stage began: for the canary that times the margin.</p>\n");
+        html.raw("had when the stage began; the canary may be slower by the margin.</p>\n");
     }
 }
 
