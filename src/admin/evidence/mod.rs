@@ -211,7 +211,7 @@ fn next(html: &mut Html, evidence: &Evidence) {
 /// A sentence begins with a capital, but a name stays as it is written.
 fn capital(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
-    let is_plain = matches!(word, "the" | "failed" | "requests");
+    let is_plain = matches!(word, "the" | "failed" | "requests" | "latency");
     let mut letters = text.chars();
     match letters.next() {
         Some(first) if is_plain => first.to_uppercase().chain(letters).collect(),

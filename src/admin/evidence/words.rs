@@ -76,7 +76,9 @@ pub(super) fn clock(at: &str) -> &str {
 /// What a test looks at, in words.
 pub(super) fn cause(cause: &str) -> String {
     let (kind, metric) = cause.rsplit_once(':').unwrap_or(("", cause));
+    let is_plain = matches!(kind, "absolute" | "rule");
     let what = match metric.strip_prefix("latency_") {
+        Some(quantile) if is_plain => format!("latency {quantile}"),
         Some(quantile) => format!("requests slower than stable's {quantile}"),
         None if metric == "error_rate" => "failed requests".to_owned(),
         None => metric.to_owned(),
@@ -85,7 +87,7 @@ pub(super) fn cause(cause: &str) -> String {
         "" => what,
         "critical" => format!("{what} (the fast test for gross failures)"),
         "slo" => format!("{what} (the promised rate)"),
-        "absolute" => format!("{what} (a plain threshold)"),
+        _ if is_plain => format!("{what} (a plain threshold)"),
         other => format!("{what} ({other})"),
     }
 }
@@ -154,6 +156,10 @@ mod tests {
         assert_eq!(
             cause("critical:latency_p99"),
             "requests slower than stable's p99 (the fast test for gross failures)"
+        );
+        assert_eq!(
+            cause("absolute:latency_p99"),
+            "latency p99 (a plain threshold)"
         );
     }
 }
