@@ -153,6 +153,36 @@ async fn other_reads_answer() {
 }
 
 #[tokio::test]
+async fn a_rollout_is_told_in_a_line_as_json_and_as_a_page() {
+    let (_directory, _serving, _fake, at) = setup().await;
+    let all = call(at, "GET /v1/rollouts?split=shop", "", "").await;
+    let all: serde_json::Value = serde_json::from_str(&all.body).unwrap();
+    let rollout = &all["rollouts"][0];
+    assert_eq!(rollout["id"], "shop-2");
+    assert_eq!(rollout["seconds"], 540.0);
+    let evidence = call(at, "GET /v1/rollouts/shop-2/evidence", "", "").await;
+    assert!(evidence.head.contains("application/json"));
+    let same = call(at, "GET /v1/rollouts/shop-2/evidence.json", "", "").await;
+    assert_eq!(evidence.body, same.body);
+    let json: serde_json::Value = serde_json::from_str(&evidence.body).unwrap();
+    assert_eq!(json["rollout"], *rollout);
+    insta::assert_snapshot!("evidence", serde_json::to_string_pretty(&json).unwrap());
+    let page = call(at, "GET /v1/rollouts/shop-2/evidence.html", "", "").await;
+    assert!(
+        page.head.contains("content-type: text/html"),
+        "{}",
+        page.head
+    );
+    let policy = "content-security-policy: default-src 'none'; style-src 'unsafe-inline'";
+    assert!(page.head.contains(policy), "{}", page.head);
+    assert!(page.body.contains("ecs was rolled back to mesos"));
+    assert!(page.body.contains("on route checkout"));
+    for foreign in ["<script", "http://", "https://", "url(h"] {
+        assert!(!page.body.contains(foreign), "{foreign}");
+    }
+}
+
+#[tokio::test]
 async fn acts_reach_control_with_reason_and_actor() {
     let (_directory, _serving, mut fake, at) = setup().await;
     let who = format!("{JSON}x-serin-actor: kim\r\nif-match: \"3\"\r\n");
@@ -237,6 +267,16 @@ async fn refusals_are_json_with_code_message_and_help() {
         ),
         ("GET /v1/splits/shopp", "", "", 404, "not_found"),
         ("GET /v1/splits/shop/analysis", "", "", 404, "no_analysis"),
+        ("GET /v1/rollouts?split=shopp", "", "", 404, "not_found"),
+        ("GET /v1/rollouts/shop-9/evidence", "", "", 404, "not_found"),
+        (
+            "GET /v1/rollouts/shop/evidence.html",
+            "",
+            "",
+            404,
+            "not_found",
+        ),
+        ("GET /v1/rollouts/shop-2/proof", "", "", 404, "not_found"),
         ("GET /v2", "", "", 404, "not_found"),
         ("DELETE /v1/splits", "", "", 405, "wrong_method"),
         (weights, JSON, "{\"canary\":\"5\"}", 422, "invalid"),

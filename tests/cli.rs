@@ -78,6 +78,7 @@ async fn help_of_every_verb() {
         "schema",
         "status",
         "why",
+        "rollouts",
         "events",
         "set-weight",
         "promote",
@@ -132,6 +133,33 @@ async fn a_rollback_and_a_bad_file_are_told() {
         status.upstreams[1].problem = Some("cannot read ecs.yaml: no such file".into());
     });
     insta::assert_snapshot!("status_bad", shown(&setup.run(&["status"]).await));
+}
+
+#[tokio::test]
+async fn rollouts_are_listed_and_one_is_explained() {
+    let setup = setup().await;
+    setup.fake.set(|status| {
+        status.splits[0].judgement = Some(control::failed());
+    });
+    let mut text = String::new();
+    for words in [
+        &["rollouts"][..],
+        &["why", "shop"],
+        &["why", "shop-2"],
+        &["why", "--rollout", "shop-9"],
+        &["rollouts", "shopp"],
+    ] {
+        let told = shown(&setup.run(words).await);
+        write!(text, "$ serin {}\n{told}\n", words.join(" ")).unwrap();
+    }
+    let admin = setup.serving.http().unwrap().to_string();
+    insta::assert_snapshot!("rollouts", text.replace(&admin, "ADMIN"));
+    let json = setup.run(&["rollouts", "shop", "-o", "json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["rollouts"][0]["id"], "shop-2");
+    let json = setup.run(&["why", "shop-2", "-o", "json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["analysis"]["suspect"]["endpoint"], "127.0.0.1:8081");
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ impl From<Refusal> for Denial {
             RefusalKind::Stale => (StatusCode::PRECONDITION_FAILED, "stale_epoch"),
             RefusalKind::Conflict => (StatusCode::CONFLICT, "conflict"),
             RefusalKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            RefusalKind::Unreadable => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable"),
         };
         Self::new(status, code, refusal.message, refusal.help)
     }

@@ -7,11 +7,13 @@
 //! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
+mod evidence;
 mod guard;
 mod health;
 mod hooks;
 mod listen;
 mod metrics;
+mod rollouts;
 mod stream;
 pub mod wire;
 
@@ -195,6 +197,8 @@ fn router(state: State) -> Router {
             "/v1/splits/{split}/weights",
             axum::routing::put(api::set_weights),
         )
+        .route("/v1/rollouts", get(rollouts::rollouts))
+        .route("/v1/rollouts/{id}/{what}", get(rollouts::show))
         .route("/v1/upstreams", get(api::upstreams))
         .route("/v1/config", get(api::config))
         .route("/v1/config:reload", post(api::reload))

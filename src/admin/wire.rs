@@ -5,6 +5,7 @@
 
 mod forecast;
 mod hook;
+mod rollouts;
 mod shown;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use self::{
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
 };
 
@@ -113,6 +115,50 @@ pub struct Analysis {
     pub threshold: f64,
     /// One for each metric.
     pub metrics: Vec<Metric>,
+    /// The route that the cause was found on; `null`: on all together.
+    pub route: Option<String>,
+    /// Every test's part of the evidence, the largest first.
+    pub parts: Vec<Part>,
+    /// The one endpoint of several that makes the canary look bad.
+    pub suspect: Option<Suspect>,
+    /// The canary is proven to fail more often than stable, be it within the margin or not.
+    pub is_worse: bool,
+    /// Why nothing may be promoted for now.
+    pub invalid: Option<String>,
+    /// Judged canary requests since the rollout began.
+    pub canary_requests: u64,
+    /// Canary requests still needed for a pass; `null`: cannot be said.
+    pub needed: Option<u64>,
+    /// Canary requests that failed beyond what is tolerated.
+    pub harm: f64,
+    /// Judged canary requests a second, lately.
+    pub pace: f64,
+    /// Ids of the canary's first failed requests.
+    pub first_failed: Vec<String>,
+}
+
+/// One test's part of the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The cause it stands for.
+    pub cause: String,
+    /// On this route; `null`: on all together.
+    pub route: Option<String>,
+    /// Its part.
+    pub evidence: f64,
+    /// Hits of the canary.
+    pub hits: u64,
+}
+
+/// One endpoint that is bad among good ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Which.
+    pub endpoint: String,
+    /// Its failures and judged requests.
+    pub counts: Counts,
+    /// Those of the canary's other endpoints together.
+    pub others: Counts,
 }
 
 /// What is known of one metric.
@@ -134,6 +180,8 @@ pub struct Metric {
     pub margin: f64,
     /// This metric's part of the evidence.
     pub evidence: f64,
+    /// It is shown, but can neither roll back nor hold.
+    pub is_dry_run: bool,
 }
 
 /// Hits among trials.

@@ -108,6 +108,8 @@ pub(super) enum There {
     Status(Status),
     /// Show the evidence: what the judge has seen, and what was decided
     Why(Why),
+    /// List rollouts: what became of them, and why
+    Rollouts(Rollouts),
     /// Show what has happened
     Events(Events),
     /// Give the canary a share, and hold it there
@@ -167,7 +169,19 @@ pub(super) struct Status {
 /// `serin why`.
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// Only this split
+    /// Only this split; or a rollout that is over, as `serin rollouts` names it (SPLIT-EPOCH)
+    pub(super) split: Option<String>,
+    /// A rollout, whatever splits are called
+    #[arg(long, value_name = "ID", conflicts_with = "split")]
+    pub(super) rollout: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `serin rollouts`.
+#[derive(Debug, Args)]
+pub(super) struct Rollouts {
+    /// Only those of this split
     pub(super) split: Option<String>,
     #[command(flatten)]
     pub(super) ask: Ask,

@@ -76,6 +76,17 @@ impl Client {
         &self.shown
     }
 
+    /// How a person gets at a path of it.
+    pub(super) fn address_of(&self, path: &str) -> String {
+        match &self.place {
+            Place::Tcp(address) => format!("http://{address}{path}"),
+            Place::Unix(socket) => {
+                let socket = socket.display();
+                format!("curl --unix-socket {socket} http://localhost{path}")
+            }
+        }
+    }
+
     /// Reads JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
         self.json(Method::GET, path, String::new(), None).await

@@ -16,6 +16,7 @@ mod offline;
 mod plan;
 mod record;
 pub mod replay;
+mod rollouts;
 mod run;
 pub mod schema;
 mod screen;
@@ -97,6 +98,7 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
     match verb {
         There::Status(wanted) => status::status(screen, wanted).await,
         There::Why(wanted) => why::why(screen, wanted).await,
+        There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

@@ -6,15 +6,22 @@ use super::{
     Trouble,
     args::{self, Output},
     client::Client,
+    rollouts,
     screen::{Screen, Tone},
     status::{clock, percent, splits},
     table::{number, table, word},
 };
-use crate::admin::wire::{self, Analysis, Counts, Decision, Metric, News, Split};
+use crate::admin::wire::{self, Analysis, Counts, Decision, Metric, News, Part, Split};
+
+/// How many parts of the evidence are shown.
+const PARTS_MAX: usize = 5;
 
 /// The evidence of one split, or of all.
 pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
     let client = Client::new(why.ask.admin.as_deref())?;
+    if let Some(id) = rollouts::meant(&client, &why).await? {
+        return rollouts::show(screen, &client, &id, why.ask.output).await;
+    }
     let splits = splits(&client, why.split.as_deref()).await?;
     if why.ask.output == Output::Json {
         return Ok(screen.write(&(wire::to_pretty_json(&splits) + "\n"))?);
@@ -49,18 +56,26 @@ fn explain(text: &mut String, split: &Split, has_colour: bool) {
         None => text.push_str("  nothing is judged: the canary has had no share yet\n"),
     }
     if !split.history.is_empty() {
-        text.push('\n');
-        let rows = std::iter::once(
-            ["AT (UTC)", "WHAT", "CANARY", "BY", "WHY"]
-                .map(word)
-                .to_vec(),
-        );
-        let rows: Vec<_> = rows.chain(split.history.iter().map(decision)).collect();
-        text.push_str(&table(&rows, has_colour));
+        decisions(text, split.history.iter(), has_colour);
     }
 }
 
-fn judged(text: &mut String, analysis: &Analysis, has_colour: bool) {
+/// What was decided, line by line.
+pub(super) fn decisions<'a>(
+    text: &mut String,
+    decided: impl Iterator<Item = &'a Decision>,
+    has_colour: bool,
+) {
+    text.push('\n');
+    let heading = ["AT (UTC)", "WHAT", "CANARY", "BY", "WHY"].map(word);
+    let rows: Vec<_> = std::iter::once(heading.to_vec())
+        .chain(decided.map(decision))
+        .collect();
+    text.push_str(&table(&rows, has_colour));
+}
+
+/// What the judge says, and the numbers that it says it by.
+pub(super) fn judged(text: &mut String, analysis: &Analysis, has_colour: bool) {
     let verdict = Tone::of(&analysis.verdict).paint(&analysis.verdict, has_colour);
     say(
         text,
@@ -71,9 +86,69 @@ fn judged(text: &mut String, analysis: &Analysis, has_colour: bool) {
         text,
         format_args!("  evidence {evidence}; at {threshold} the canary is rolled back\n"),
     );
-    if analysis.metrics.is_empty() {
-        return;
+    place(text, analysis);
+    if !analysis.metrics.is_empty() {
+        metrics(text, analysis, has_colour);
     }
+    if !analysis.parts.is_empty() {
+        parts(text, analysis, has_colour);
+    }
+    if !analysis.first_failed.is_empty() {
+        let ids = analysis.first_failed.join(" ");
+        say(text, format_args!("\n  first failed request ids: {ids}\n"));
+    }
+}
+
+/// Where it is, what it has cost, and why nothing may be concluded.
+fn place(text: &mut String, analysis: &Analysis) {
+    if let Some(route) = &analysis.route {
+        say(text, format_args!("  on route {route}\n"));
+    }
+    if let Some(suspect) = &analysis.suspect {
+        let (bad, others) = (counts(suspect.counts), counts(suspect.others));
+        say(
+            text,
+            format_args!(
+                "  one endpoint stands out: {} failed {bad}, the others {others}; \
+                 it may be the machine and not the version\n",
+                suspect.endpoint
+            ),
+        );
+    }
+    if analysis.harm >= 0.5 {
+        let harm = analysis.harm;
+        say(
+            text,
+            format_args!("  about {harm:.0} requests failed beyond what is tolerated\n"),
+        );
+    }
+    if let Some(invalid) = &analysis.invalid {
+        say(text, format_args!("  nothing is promoted: {invalid}\n"));
+    }
+}
+
+fn parts(text: &mut String, analysis: &Analysis, has_colour: bool) {
+    text.push('\n');
+    let heading = vec![
+        word("PART OF THE EVIDENCE"),
+        word("ROUTE"),
+        number("CANARY HITS"),
+        number("EVIDENCE"),
+    ];
+    let row = |part: &Part| {
+        vec![
+            word(&part.cause),
+            word(part.route.as_deref().unwrap_or("(all)")),
+            number(part.hits.to_string()),
+            number(evidence(part.evidence)),
+        ]
+    };
+    let shown = analysis.parts.iter().take(PARTS_MAX);
+    let rows: Vec<_> = std::iter::once(heading).chain(shown.map(row)).collect();
+    text.push_str(&table(&rows, has_colour));
+}
+
+fn metrics(text: &mut String, analysis: &Analysis, has_colour: bool) {
     text.push('\n');
     let heading = vec![
         word("METRIC"),
@@ -102,7 +177,7 @@ fn metric(metric: &Metric) -> Vec<super::table::Cell> {
     let [low, high] = metric.interval;
     vec![
         word(&metric.metric),
-        word(&metric.verdict).tone(Tone::of(&metric.verdict)),
+        verdict(metric),
         number(counts(metric.canary)),
         number(counts(metric.stable)),
         number(points(metric.estimate)),
@@ -110,6 +185,13 @@ fn metric(metric: &Metric) -> Vec<super::table::Cell> {
         number(points(metric.margin)),
         number(evidence(metric.evidence)),
     ]
+}
+
+fn verdict(metric: &Metric) -> super::table::Cell {
+    if metric.is_dry_run {
+        return word(format!("{} (dry run)", metric.verdict));
+    }
+    word(&metric.verdict).tone(Tone::of(&metric.verdict))
 }
 
 fn counts(counts: Counts) -> String {
@@ -220,7 +302,8 @@ fn line(screen: &mut Screen, news: &News, output: Output) -> Result<(), Trouble>
     Ok(screen.write(&(text.trim_end().to_owned() + "\n"))?)
 }
 
-fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+/// Writes to a text.
+pub(super) fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _cannot_fail = text.write_fmt(arguments);
 }

@@ -7,6 +7,7 @@ use super::{
     analysis::{Analysis, InFlight, Known, Place},
     by_endpoint::ByEndpoint,
     gate::GateAnswer,
+    ledger::Ledger,
     pasts::Pasts,
     recording::Recorder,
     shadow::Shadow,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     config::Split,
     judge::{Baseline, Judgement},
-    measure::{Cell, CellKey, Sum, Window},
+    measure::{AttemptLabel, Cell, CellKey, Sum, Tally, Window},
     model::{
         Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
         number::real,
@@ -55,6 +56,8 @@ pub(super) struct Part {
     pub(super) trials: u64,
     pub(super) failures: u64,
     pub(super) assigned_in_stage: u64,
+    /// Since the rollout began.
+    pub(super) attempts: Tally<AttemptLabel>,
     pub(super) window: Window,
 }
 
@@ -70,6 +73,7 @@ pub(super) struct Course {
     pub(super) answer: Option<GateAnswer>,
     pub(super) by_endpoint: ByEndpoint,
     pub(super) shadow: Shadow,
+    pub(super) ledger: Ledger,
     analysis: Option<Analysis>,
     recorder: Recorder,
     pasts: Pasts,
@@ -90,6 +94,7 @@ impl Course {
             answer: None,
             by_endpoint: ByEndpoint::default(),
             shadow: Shadow::default(),
+            ledger: Ledger::default(),
             analysis: None,
             recorder,
             pasts: Pasts::default(),
@@ -148,6 +153,8 @@ impl Course {
             self.analysis = None;
             self.judgement = None;
             (self.stable.trials, self.stable.failures) = (0, 0);
+            self.stable.attempts = Tally::default();
+            self.ledger.clear();
             self.canary = Part::default();
             self.by_endpoint.begin_trial();
         }
@@ -239,6 +246,7 @@ impl Course {
         let Some(known) = known else { return };
         part.trials += cell.trials;
         part.failures += cell.failures;
+        part.attempts.merge(&cell.attempts);
         if let Some(analysis) = &mut self.analysis {
             let name = known.routes.get(route.index());
             let place = Place {

@@ -2,7 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use super::{gate::GateAnswer, reload::Loaded, status::Totals};
+use super::{
+    dossier::{Dossier, Summary},
+    gate::GateAnswer,
+    reload::Loaded,
+    status::Totals,
+};
 pub use crate::rollout::Command;
 use crate::{
     config::Problems,
@@ -28,6 +33,8 @@ pub enum Event {
     Answered(GateAnswer),
     /// A scraper wants the totals.
     Scraped(oneshot::Sender<Totals>),
+    /// Somebody wants to know of rollouts under way and of those that ended last.
+    Recalled(Recall),
     /// Time has passed.
     Tick,
     /// The listeners are open.
@@ -53,6 +60,15 @@ pub struct Ask {
     pub actor: String,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Done, Refusal>>,
+}
+
+/// What somebody wants to know of each split's newest rollout, with where the answer goes.
+#[derive(Debug)]
+pub enum Recall {
+    /// All of them in a line each.
+    Summaries(oneshot::Sender<Vec<Summary>>),
+    /// All that is known of one; `None`: it is not the newest of its split.
+    Dossier(SplitName, Epoch, oneshot::Sender<Option<Box<Dossier>>>),
 }
 
 /// What an act has led to.
@@ -89,4 +105,6 @@ pub enum RefusalKind {
     Conflict,
     /// The act makes no sense for this split (422).
     Invalid,
+    /// What is asked for was kept, and cannot be read (500).
+    Unreadable,
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{Ask, Command, Done, Event, GateAnswer, News, Refusal, RefusalKind, Status, Totals};
+use super::{
+    Ask, Command, Done, Event, GateAnswer, News, Refusal, RefusalKind, Status, Totals,
+    journal::Archive,
+};
 use crate::{
     config::Config,
     discover::Discovered,
@@ -19,6 +22,8 @@ pub struct Handle {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) config: watch::Receiver<Arc<Config>>,
     pub(super) news: broadcast::Sender<News>,
+    /// What was kept of rollouts; `None`: nothing is kept.
+    pub(super) archive: Option<Archive>,
 }
 
 /// Who asks for an act, why, and under what condition.
@@ -145,6 +150,7 @@ impl Handle {
             status,
             config,
             news,
+            archive: None,
         }
     }
 }

@@ -5,7 +5,11 @@
 //! logged, and tried again with the next state. `synchronous=FULL`: decisions are rare, and one
 //! that was told to people must survive a power cut; nobody waits for the disk but this thread.
 
+mod archive;
+mod findings;
+mod judged;
 mod store;
+mod tables;
 mod wire;
 mod witness;
 
@@ -22,13 +26,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
+pub(super) use self::archive::Archive;
 use self::{
     store::{JournalError, Store},
     witness::Witness,
 };
-use super::{Done, Refusal};
+use super::{Done, Findings, Refusal, Summary};
 use crate::{
-    judge::Judgement,
     model::{Epoch, Moment, SplitName},
     rollout::{Entry, Record},
 };
@@ -41,7 +45,22 @@ pub(super) struct Decision {
     pub(super) split: SplitName,
     pub(super) epoch: Epoch,
     pub(super) entry: Entry,
-    pub(super) judgement: Option<Judgement>,
+    /// `None`: it rests on no numbers.
+    pub(super) findings: Option<Arc<Findings>>,
+}
+
+/// What has become of a rollout.
+#[derive(Debug, Clone)]
+pub(super) enum Note {
+    /// Another one begins. Those of the split that were not over are superseded.
+    Begun {
+        split: SplitName,
+        at: Moment,
+        /// `None`: there is no canary now.
+        summary: Option<Box<Summary>>,
+    },
+    /// It is over, or goes on after all.
+    Changed(Box<Summary>),
 }
 
 /// A person's act and what came of it.
@@ -62,6 +81,7 @@ type Answer = Result<Done, Refusal>;
 #[derive(Debug)]
 enum Write {
     State(SplitName, Moment, Box<Record>),
+    Note(Note),
     Decision(Box<Decision>),
     Audit(Box<Audit>),
     Answer(oneshot::Sender<Answer>, Answer),
@@ -75,6 +95,8 @@ pub(super) struct Kept {
     pub(super) records: HashMap<SplitName, Record>,
     /// Decisions by split, newest last.
     pub(super) history: HashMap<SplitName, Vec<Entry>>,
+    /// The newest rollout of each split.
+    pub(super) rollouts: HashMap<SplitName, Summary>,
     /// By split, if nothing is known: what the file beside the configuration says is out.
     pub(super) rolled_back: HashMap<SplitName, Record>,
     /// Nothing was ever kept here, or it could not be read: a split that is not in `records` may
@@ -143,6 +165,11 @@ impl Journal {
         self.send(Write::State(split.clone(), at, Box::new(record.clone())));
     }
 
+    /// Keeps what has become of a rollout.
+    pub(super) fn noted(&self, note: Note) {
+        self.send(Write::Note(note));
+    }
+
     /// Keeps a decision.
     pub(super) fn decided(&self, decision: Decision) {
         self.send(Write::Decision(Box::new(decision)));
@@ -200,7 +227,10 @@ impl Drop for Journal {
 impl Write {
     /// Whether it is for the disk.
     const fn is_kept(&self) -> bool {
-        matches!(self, Self::State(..) | Self::Decision(_) | Self::Audit(_))
+        matches!(
+            self,
+            Self::State(..) | Self::Note(_) | Self::Decision(_) | Self::Audit(_)
+        )
     }
 
     /// Lets go who waits for what was written before.
@@ -209,7 +239,7 @@ impl Write {
             // Whoever waited may be gone.
             Self::Answer(to, answer) => drop(to.send(answer)),
             Self::Flush(done) => drop(done.send(())),
-            Self::State(..) | Self::Decision(_) | Self::Audit(_) => {}
+            Self::State(..) | Self::Note(_) | Self::Decision(_) | Self::Audit(_) => {}
         }
     }
 }
@@ -241,6 +271,7 @@ fn write_all(
 fn write_one(store: &mut Store, write: &Write) -> Result<(), JournalError> {
     match write {
         Write::State(split, at, record) => store.keep(split, *at, record),
+        Write::Note(note) => store.noted(note),
         Write::Decision(decision) => store.decided(decision),
         Write::Audit(audit) => store.asked(audit),
         Write::Answer(..) | Write::Flush(_) => Ok(()),

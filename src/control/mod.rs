@@ -12,16 +12,19 @@ mod announce;
 mod asks;
 mod by_endpoint;
 mod course;
+mod dossier;
 mod endpoints;
 mod event;
 mod files;
 mod gate;
 mod handle;
 mod journal;
+mod ledger;
 mod open;
 mod outlook;
 mod pasts;
 mod publish;
+mod recall;
 mod recording;
 mod reload;
 mod report;
@@ -30,6 +33,7 @@ mod secret;
 mod shadow;
 mod status;
 mod totals;
+mod trail;
 mod turn;
 
 #[cfg(test)]
@@ -45,7 +49,8 @@ use tokio::{
 pub use self::{
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
-    event::{Ask, Command, Done, Event, Refusal, RefusalKind},
+    dossier::{Dossier, Findings, Measured, Summary},
+    event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
@@ -53,6 +58,7 @@ pub use self::{
         ArmStatus, ConfigStatus, Entry, SeriesKey, ShadowStatus, SplitStatus, Status, Totals,
         UpstreamStatus,
     },
+    trail::{Line, Spot, Trail},
 };
 use self::{
     announce::Announcer, course::Course, journal::Journal, outlook::Outlooks, publish::InForce,
@@ -202,6 +208,7 @@ impl Control {
                     ..self.book.totals(self.journal.failures())
                 });
             }
+            Event::Recalled(recall) => self.recalled(recall, now),
             Event::Listening => {
                 self.is_listening = true;
                 turn.is_status_stale = true;

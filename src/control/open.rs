@@ -9,7 +9,7 @@ use super::{
     Turn,
     announce::NEWS_MAX,
     endpoints::Endpoints,
-    journal::{Journal, Kept},
+    journal::{Archive, Journal, Kept},
     outlook::Outlooks,
     publish::InForce,
     recording::Recordings,
@@ -65,7 +65,8 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         reloads: (0, 0),
         problem: None,
     };
-    let ends = channels(&in_force.config, &file, now);
+    let archive = state_dir.map(Archive::new);
+    let ends = channels(&in_force.config, &file, archive, now);
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
@@ -116,6 +117,7 @@ fn begin(config: &Config, kept: &mut Kept, recordings: &Recordings, now: Moment)
         let (rollout, decisions) = first(split, kept, now);
         let key = beginning.keys.split(name);
         let mut course = Course::new(key, rollout, recordings.recorder(), now);
+        course.ledger.summary = kept.rollouts.remove(name);
         beginning
             .shifts
             .insert(name.clone(), course.align(split, now));
@@ -132,7 +134,12 @@ fn names(courses: &HashMap<SplitName, Course>) -> HashMap<SplitKey, SplitName> {
         .collect()
 }
 
-fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels {
+fn channels(
+    config: &Arc<Config>,
+    file: &ConfigStatus,
+    archive: Option<Archive>,
+    now: Moment,
+) -> Channels {
     let (to_self, events) = mpsc::channel(EVENTS);
     let (worker_end, samples) = mpsc::channel(SAMPLES);
     let (reload, reloads) = mpsc::channel(1);
@@ -147,6 +154,7 @@ fn channels(config: &Arc<Config>, file: &ConfigStatus, now: Moment) -> Channels 
             status: shown,
             config: read,
             news,
+            archive,
         },
         inlets: Inlets {
             events,

@@ -33,6 +33,9 @@ impl Control {
     /// Replaces the snapshot.
     pub(super) fn report(&mut self, now: Moment) {
         self.reported = now;
+        for course in self.courses.values_mut() {
+            course.mark(now);
+        }
         let config = Arc::clone(&self.in_force.config);
         let splits = config.splits.iter().filter_map(|split| {
             let course = self.courses.get(&split.name)?;

@@ -106,18 +106,16 @@ impl Desk {
     }
 
     fn ask(&mut self, command: Command, if_epoch: Option<Epoch>) -> Result<Done, Refusal> {
-        let (answer, answered) = oneshot::channel();
-        let split = SplitName::new("shop").unwrap();
-        let actor = "ann".to_owned();
-        self.on(Event::Asked(Ask {
-            split,
-            command,
-            if_epoch,
-            reason: None,
-            actor,
-            answer,
-        }));
+        let (ask, answered) = asked(command, if_epoch);
+        self.on(Event::Asked(ask));
         answered.blocking_recv().unwrap()
+    }
+
+    /// [`Desk::ask`] where waiting is not allowed to block.
+    async fn on_ask(&mut self, command: Command) -> Result<Done, Refusal> {
+        let (ask, answered) = asked(command, None);
+        self.on(Event::Asked(ask));
+        answered.await.unwrap()
     }
 
     fn save(&mut self, hash: u64, splits: Vec<Split>) {
@@ -153,6 +151,22 @@ impl Desk {
     fn share_in_force(&mut self) -> Share {
         self.reader.current().splits[0].share
     }
+}
+
+fn asked(
+    command: Command,
+    if_epoch: Option<Epoch>,
+) -> (Ask, oneshot::Receiver<Result<Done, Refusal>>) {
+    let (answer, answered) = oneshot::channel();
+    let ask = Ask {
+        split: SplitName::new("shop").unwrap(),
+        command,
+        if_epoch,
+        reason: None,
+        actor: "ann".to_owned(),
+        answer,
+    };
+    (ask, answered)
 }
 
 fn cell_key(split: SplitKey, stage: Stage, role: Role) -> CellKey {
@@ -687,4 +701,150 @@ fn a_promotion_is_undone_only_while_the_old_version_is_there() {
     assert_eq!(status.splits[0].phase, "rolled_back");
     let refused = desk.ask(Command::Undo, None).unwrap_err();
     assert!(refused.help.contains("serin retry"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_a_rollout_with_its_evidence_over_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let shop_name = SplitName::new("shop").unwrap();
+    let mut desk = Desk::of(shop(10), state);
+    for _ in 0..50 {
+        desk.traffic(90, 10, 0);
+        desk.on(Event::Tick);
+    }
+    while desk.share_in_force() > Share::ZERO {
+        desk.traffic(90, 10, 10);
+    }
+    // What comes later is no part of what the decision rested on.
+    desk.traffic(90, 10, 10);
+    desk.control.journal.flush();
+    let told = end(desk).await;
+    assert_eq!(told.rollout.result, "rolled_back");
+    assert!(told.rollout.ended > Some(told.rollout.started));
+    assert_eq!(told.rollout.cause, "critical:error_rate");
+    assert_eq!(
+        (told.rollout.stable.as_str(), told.rollout.canary.as_str()),
+        ("v1", "v2")
+    );
+    let whats: Vec<_> = told.decisions.iter().map(|entry| entry.what).collect();
+    assert_eq!(whats, ["started", "rolled_back"]);
+    let found = told.findings.clone().unwrap();
+    let judgement = found.judgement.as_ref().unwrap();
+    assert_eq!(judgement.why, told.rollout.why);
+    let [stable, canary] = &found.versions;
+    assert_eq!((stable.failures, stable.errors.len()), (0, 0));
+    assert_eq!(canary.failures, judgement.metrics[0].canary.0);
+    let server = (CodeClass::ServerError, Reason::None, canary.failures);
+    assert_eq!(canary.errors, [server]);
+    assert!(!stable.curve.is_empty() && !canary.curve.is_empty());
+    let newest = found.trail.points.last().unwrap();
+    assert_eq!(Some(newest.at), told.rollout.ended);
+    assert_eq!(found.trail.metrics[0], "error_rate");
+    assert!(found.trail.points.len() > 10, "four a second");
+    let again = end(Desk::of(shop(10), state)).await;
+    let kept = again.findings.clone().unwrap();
+    let counts = |found: &Findings| {
+        let metrics = found.judgement.iter().flat_map(|word| &word.metrics);
+        metrics
+            .map(|metric| (metric.metric.clone(), metric.canary, metric.stable))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&kept), counts(&found));
+    let times = |found: &Findings| -> Vec<Moment> {
+        found.trail.points.iter().map(|spot| spot.at).collect()
+    };
+    assert_eq!(times(&kept), times(&found));
+    assert_eq!(kept.versions[1].errors, canary.errors);
+    assert_eq!(
+        (again.rollout, again.decisions),
+        (told.rollout, told.decisions)
+    );
+    // A retry is another rollout; the old one is still there.
+    let mut desk = Desk::of(shop(10), state);
+    desk.on_ask(Command::Retry).await.unwrap();
+    let control = tokio::spawn(desk.control.run());
+    let all = desk.handle.rollouts(Some(&shop_name)).await.unwrap();
+    let all: Vec<_> = all.iter().map(|it| (it.epoch.0, it.result)).collect();
+    assert_eq!(all, [(2, "running"), (1, "rolled_back")]);
+    let live = desk.handle.dossier(&shop_name, Epoch(2)).await.unwrap();
+    assert!(live.unwrap().findings.is_some(), "what is known now");
+    let none = desk.handle.dossier(&shop_name, Epoch(3)).await.unwrap();
+    assert_eq!(none, None);
+    desk.handle.close().await;
+    control.await.unwrap();
+}
+
+/// Lets the loop answer for the split's first rollout, and ends it.
+async fn end(desk: Desk) -> Dossier {
+    let control = tokio::spawn(desk.control.run());
+    let split = SplitName::new("shop").unwrap();
+    let dossier = desk.handle.dossier(&split, Epoch(1)).await.unwrap();
+    desk.handle.close().await;
+    control.await.unwrap();
+    dossier.unwrap()
+}
+
+#[tokio::test]
+async fn without_a_state_directory_the_last_rollout_is_told_from_memory() {
+    let mut desk = Desk::of(shop(10), None);
+    desk.traffic(90, 10, 0);
+    desk.on_ask(Command::Abort).await.unwrap();
+    let told = end(desk).await;
+    assert_eq!(
+        (told.rollout.result, told.rollout.cause.as_str()),
+        ("aborted", "operator")
+    );
+    assert_eq!(told.findings.unwrap().versions[1].requests, 10);
+}
+
+#[test]
+fn what_becomes_of_a_rollout_is_noted() {
+    let mut desk = Desk::of(shop(10), None);
+    let told = |desk: &Desk| {
+        let ledger = &desk.control.courses[&SplitName::new("shop").unwrap()].ledger;
+        let summary = ledger.summary.as_ref();
+        summary.map(|it| (it.epoch.0, it.result, it.ended.is_some()))
+    };
+    assert_eq!(told(&desk), Some((1, "running", false)));
+    desk.ask(Command::Promote { full: true }, None).unwrap();
+    assert_eq!(told(&desk), Some((1, "promoted", true)));
+    desk.ask(Command::SetWeight(share(20)), None).unwrap();
+    assert_eq!(
+        told(&desk),
+        Some((1, "running", false)),
+        "it goes on after all"
+    );
+    desk.ask(Command::Abort, None).unwrap();
+    assert_eq!(told(&desk), Some((1, "aborted", true)));
+    desk.ask(Command::Retry, None).unwrap();
+    assert_eq!(told(&desk), Some((2, "running", false)));
+    let other = Split {
+        canary: Some(fixture::upstream_name("v3")),
+        ..shop(20)
+    };
+    desk.save(2, vec![other]);
+    assert_eq!(told(&desk), Some((3, "running", false)));
+    desk.save(3, vec![fixture::split("shop", "v1", None)]);
+    assert_eq!(told(&desk), None, "no canary, no rollout");
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_is_written_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = Some(directory.path());
+    let mut desk = Desk::of(shop(10), state);
+    desk.on_ask(Command::Abort).await.unwrap();
+    drop(desk);
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let lost = "UPDATE rollouts SET ended = NULL, result = 'running', why = ''";
+    assert_eq!(file.execute(lost, []).unwrap(), 1);
+    drop(file);
+    drop(Desk::of(shop(10), state));
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let read = "SELECT result, why FROM rollouts WHERE ended IS NOT NULL";
+    let told: (String, String) = file
+        .query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(told, ("rolled_back".to_owned(), "asked for".to_owned()));
 }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Control, Done, News, Refusal,
-    journal::{Audit, Decision},
+    journal::{Audit, Decision, Note},
 };
 use crate::{
     judge::Judgement,
@@ -24,6 +24,8 @@ pub(super) struct Turn {
     /// Splits whose state is to be kept.
     pub(super) changed: BTreeSet<SplitName>,
     pub(super) decisions: Vec<Decision>,
+    /// What has become of rollouts.
+    pub(super) notes: Vec<Note>,
     pub(super) news: Vec<News>,
     pub(super) answer: Option<Answer>,
 }
@@ -52,6 +54,7 @@ impl Control {
         decisions: Decisions,
         turn: &mut Turn,
     ) {
+        self.note(split, before, &decisions.entries, turn);
         let Some(course) = self.courses.get(split) else {
             return;
         };
@@ -77,13 +80,11 @@ impl Control {
                 _ => {}
             }
             turn.news.push(news(split, epoch, &entry));
-            let is_judged = matches!(entry.by.as_str(), "judge" | "absolute");
-            let judgement = course.judgement.clone().filter(|_| is_judged);
             turn.decisions.push(Decision {
                 split: split.clone(),
                 epoch,
                 entry,
-                judgement,
+                findings: None,
             });
         }
     }
@@ -96,7 +97,11 @@ impl Control {
                 self.journal.keep(split, now, course.rollout.record());
             }
         }
-        for decision in turn.decisions {
+        for note in turn.notes {
+            self.journal.noted(note);
+        }
+        for mut decision in turn.decisions {
+            self.found(&mut decision);
             self.journal.decided(decision);
         }
         if let Some(answer) = turn.answer {

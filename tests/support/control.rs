@@ -6,14 +6,15 @@ use serin::{
     admin::{self, Bind, Serving},
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Entry, Event, Handle, News, Refusal,
-        RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status, Totals, UpstreamStatus,
+        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings, Handle,
+        Measured, News, Recall, Refusal, RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status,
+        Summary, Totals, Trail, UpstreamStatus,
     },
-    judge::{Effect, Forecast, Judgement, MetricJudgement, Need, Verdict},
+    judge::{Effect, Forecast, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
     model::{
-        CodeClass, Epoch, Generation, ListenerName, Moment, Outcome, Reason, Role, RouteName,
-        Share, SplitName, UpstreamName, VersionName,
+        CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Role,
+        RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -80,6 +81,13 @@ fn control() -> (Handle, Fake) {
                         told.send((split.to_string(), *command, reason.clone(), actor.clone()));
                     let result = decide(&ask, &now.borrow());
                     ask.answer.send(result).unwrap();
+                }
+                Event::Recalled(Recall::Summaries(answer)) => {
+                    answer.send(vec![rollout()]).unwrap();
+                }
+                Event::Recalled(Recall::Dossier(split, epoch, answer)) => {
+                    let is_known = (split, epoch) == (split_name(), Epoch(2));
+                    answer.send(is_known.then(|| Box::new(dossier()))).unwrap();
                 }
                 other => panic!("admin sent {other:?}"),
             }
@@ -308,6 +316,94 @@ fn judgement() -> Judgement {
             is_dry_run: false,
         }],
         ..Judgement::default()
+    }
+}
+
+/// What the judge said of the rollout before, at its end: everything that it can say.
+pub(crate) fn failed() -> Judgement {
+    let checkout = RouteName::new("checkout").unwrap();
+    let part = |cause: &str, route, evidence, hits| Part {
+        cause: cause.to_owned(),
+        route,
+        evidence,
+        hits,
+    };
+    Judgement {
+        verdict: Verdict::Fail,
+        cause: "error_rate".to_owned(),
+        why: "40 of 1000 canary requests failed, 19 of 19000 on stable".to_owned(),
+        evidence: 1_204.0,
+        route: Some(checkout.clone()),
+        parts: vec![
+            part("error_rate", Some(checkout), 1_200.0, 40),
+            part("critical:error_rate", None, 4.0, 40),
+        ],
+        harm: 38.6,
+        pace: 5.0,
+        canary_requests: 1_000,
+        first_failed: vec![0xaa, u64::MAX],
+        suspect: Some(Suspect {
+            address: "127.0.0.1:8081".parse().unwrap(),
+            counts: (39, 300),
+            others: (1, 700),
+        }),
+        is_worse: true,
+        ..judgement()
+    }
+}
+
+fn rollout() -> Summary {
+    Summary {
+        split: split_name(),
+        epoch: Epoch(2),
+        nonce: Nonce(7),
+        stable: version("mesos"),
+        canary: version("ecs"),
+        started: Moment::from_millis(NOW.millis() - 600_000),
+        ended: Some(Moment::from_millis(NOW.millis() - 60_000)),
+        result: "rolled_back",
+        cause: "error_rate".to_owned(),
+        why: failed().why,
+    }
+}
+
+fn dossier() -> Dossier {
+    let measured = |role, requests, failures| Measured {
+        role,
+        requests,
+        failures,
+        errors: vec![(CodeClass::ServerError, Reason::None, failures)],
+        curve: [(0.0, 4), (0.5, 8), (0.9, 30)]
+            .map(|(quantile, millis)| (quantile, Duration::from_millis(millis)))
+            .to_vec(),
+    };
+    let rollout = rollout();
+    let decided = |at, what, why: &str| Entry {
+        at,
+        what,
+        share: if what == "started" {
+            share(500)
+        } else {
+            Share::ZERO
+        },
+        by: "judge".to_owned(),
+        why: why.to_owned(),
+    };
+    Dossier {
+        findings: Some(Arc::new(Findings {
+            at: rollout.ended.unwrap(),
+            judgement: Some(failed()),
+            versions: [
+                measured(Role::Stable, 19_000, 19),
+                measured(Role::Canary, 1_000, 40),
+            ],
+            trail: Trail::default(),
+        })),
+        decisions: vec![
+            decided(rollout.started, "started", "canary ecs"),
+            decided(rollout.ended.unwrap(), "rolled_back", &rollout.why),
+        ],
+        rollout,
     }
 }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Forecast, Frame, Latency, Metric, News, Shadow,
-    Split, Splits, Step, Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Forecast, Frame, Latency, Metric, News, Part, Shadow,
+    Split, Splits, Step, Suspect, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
     control::{
         self, ArmStatus, ConfigStatus, Entry, ShadowStatus, SplitStatus, Status, UpstreamStatus,
     },
-    judge::{Judgement, MetricJudgement, Verdict},
+    judge::{self, Judgement, MetricJudgement, Verdict},
     model::{Moment, Role, Share, SplitName, number::real},
 };
 
@@ -170,6 +170,42 @@ impl From<&Judgement> for Analysis {
             evidence: finite(judgement.evidence),
             threshold: finite(judgement.threshold),
             metrics: judgement.metrics.iter().map(Metric::from).collect(),
+            route: judgement.route.as_ref().map(ToString::to_string),
+            parts: judgement.parts.iter().map(Part::from).collect(),
+            suspect: judgement.suspect.as_ref().map(Suspect::from),
+            is_worse: judgement.is_worse,
+            invalid: judgement.invalid.map(|invalid| invalid.to_string()),
+            canary_requests: judgement.canary_requests,
+            needed: judgement.canary_requests_needed,
+            harm: finite(judgement.harm),
+            pace: finite(judgement.pace),
+            first_failed: judgement
+                .first_failed
+                .iter()
+                .map(|id| format!("{id:016x}"))
+                .collect(),
+        }
+    }
+}
+
+impl From<&judge::Part> for Part {
+    fn from(part: &judge::Part) -> Self {
+        Self {
+            cause: part.cause.clone(),
+            route: part.route.as_ref().map(ToString::to_string),
+            evidence: finite(part.evidence),
+            hits: part.hits,
+        }
+    }
+}
+
+impl From<&judge::Suspect> for Suspect {
+    fn from(suspect: &judge::Suspect) -> Self {
+        let counts = |(hits, trials)| Counts { hits, trials };
+        Self {
+            endpoint: suspect.address.to_string(),
+            counts: counts(suspect.counts),
+            others: counts(suspect.others),
         }
     }
 }
@@ -198,12 +234,13 @@ impl From<&MetricJudgement> for Metric {
             interval: [finite(low), finite(high)],
             margin: finite(metric.margin),
             evidence: finite(metric.evidence),
+            is_dry_run: metric.is_dry_run,
         }
     }
 }
 
 /// JSON has no infinity and no NaN: what is beyond is shown as the largest number, nothing as 0.
-fn finite(x: f64) -> f64 {
+pub(super) fn finite(x: f64) -> f64 {
     if x.is_nan() {
         0.0
     } else {

@@ -4,43 +4,29 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Audit, Decision, Kept, wire};
+use super::{Audit, Decision, Kept, Note, archive, findings, judged, tables::open, wire};
 use crate::{
-    model::{Moment, SplitName},
+    control::{Summary, Trail},
+    model::{Epoch, Moment, Nonce, SplitName},
     rollout::{Entry, Record},
 };
 
 /// Its name in the state directory.
 pub(super) const FILE: &str = "serin.db";
-/// The shape of the tables; raised with each change of them.
-const SCHEMA: i64 = 1;
-/// Decisions and acts beyond these are forgotten at the next start, oldest first.
+/// Rollouts, decisions and acts beyond these are forgotten at the next start, oldest first.
 const ROWS_MAX: i64 = 10_000;
+/// Of older decisions than these it is forgotten how the numbers moved: that is most of the file.
+const TRAILS_MAX: i64 = 500;
 /// Decisions of one split that are read at the start.
 const HISTORY: i64 = 100;
 
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS splits (
-        name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL, record TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS decisions (
-        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, split TEXT NOT NULL, epoch INTEGER NOT NULL,
-        what TEXT NOT NULL, share INTEGER NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL,
-        evidence TEXT
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS audit (
-        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, split TEXT NOT NULL, actor TEXT NOT NULL,
-        command TEXT NOT NULL, reason TEXT, result TEXT NOT NULL
-    ) STRICT;";
-
 /// Why the journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum JournalError {
+pub(in crate::control) enum JournalError {
     #[error("the database does not answer")]
     Database(#[from] rusqlite::Error),
     #[error("the directory cannot be used")]
@@ -129,13 +115,16 @@ impl Store {
                 tracing::error!(split = name, "the kept state cannot be understood");
             }
         }
-        let mut history = HashMap::new();
+        let (mut history, mut rollouts) = (HashMap::new(), HashMap::new());
         for name in records.keys() {
             history.insert(name.clone(), read_history(connection, name)?);
+            let newest = archive::newest(connection, name)?;
+            rollouts.extend(newest.map(|newest| (name.clone(), newest)));
         }
         Ok(Kept {
             records,
             history,
+            rollouts,
             is_unknown,
             ..Kept::default()
         })
@@ -171,15 +160,18 @@ impl Store {
 
     /// Keeps a decision.
     pub(super) fn decided(&mut self, decision: &Decision) -> Result<(), JournalError> {
-        let sql = "INSERT INTO decisions (at, split, epoch, what, share, by, why, evidence)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT INTO decisions
+            (at, split, epoch, what, share, by, why, evidence, picture, trail)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let Decision {
             split,
             epoch,
             entry,
-            judgement,
+            findings,
         } = decision;
+        let found = findings.as_deref();
+        let trail = found.filter(|found| found.trail != Trail::default());
         statement.execute(params![
             sql_time(entry.at),
             split.as_str(),
@@ -188,8 +180,92 @@ impl Store {
             entry.share.basis_points(),
             entry.by,
             entry.why,
-            judgement.as_ref().map(wire::judgement_text),
+            found.and_then(|found| found.judgement.as_ref().map(judged::text)),
+            found.map(|found| findings::versions_text(&found.versions)),
+            trail.map(|found| findings::trail_text(&found.trail)),
         ])?;
+        Ok(())
+    }
+
+    /// Keeps what has become of a rollout.
+    pub(super) fn noted(&mut self, note: &Note) -> Result<(), JournalError> {
+        match note {
+            Note::Begun { split, at, summary } => {
+                let begun = summary.as_ref();
+                let begun = begun.map_or((Epoch(0), Nonce(0)), |it| (it.epoch, it.nonce));
+                self.superseded(split, begun, *at)?;
+                match summary {
+                    Some(summary) => self.begun(summary),
+                    None => Ok(()),
+                }
+            }
+            Note::Changed(summary) => self.changed(summary),
+        }
+    }
+
+    /// Another rollout has taken the place of those that were not over.
+    fn superseded(
+        &mut self,
+        split: &SplitName,
+        (epoch, nonce): (Epoch, Nonce),
+        at: Moment,
+    ) -> Result<(), JournalError> {
+        let sql = "UPDATE rollouts SET ended = ?2, result = ?3
+            WHERE split = ?1 AND ended IS NULL AND NOT (epoch = ?4 AND nonce = ?5)";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        statement.execute(params![
+            split.as_str(),
+            sql_time(at),
+            Summary::SUPERSEDED,
+            sql_number(epoch.0),
+            nonce_text(nonce),
+        ])?;
+        Ok(())
+    }
+
+    /// A rollout that is known already stays as it is. One that an earlier build began, began with
+    /// its first decision.
+    fn begun(&mut self, summary: &Summary) -> Result<(), JournalError> {
+        let sql = "INSERT INTO rollouts
+            (split, epoch, nonce, stable, canary, started, ended, result, cause, why)
+            VALUES (?1, ?2, ?3, ?4, ?5, coalesce((SELECT min(at) FROM decisions
+                WHERE split = ?1 AND epoch = ?2 AND at < ?6), ?6), ?7, ?8, ?9, ?10)
+            ON CONFLICT (split, epoch) DO UPDATE SET nonce = ?3, stable = ?4, canary = ?5,
+                started = ?6, ended = ?7, result = ?8, cause = ?9, why = ?10 WHERE nonce <> ?3";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        statement.execute(params![
+            summary.split.as_str(),
+            sql_number(summary.epoch.0),
+            nonce_text(summary.nonce),
+            summary.stable.as_str(),
+            summary.canary.as_str(),
+            sql_time(summary.started),
+            summary.ended.map(sql_time),
+            summary.result,
+            summary.cause,
+            summary.why,
+        ])?;
+        Ok(())
+    }
+
+    fn changed(&mut self, summary: &Summary) -> Result<(), JournalError> {
+        let sql = "UPDATE rollouts SET ended = ?4, result = ?5, cause = ?6, why = ?7
+            WHERE split = ?1 AND epoch = ?2 AND nonce = ?3";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let rows = statement.execute(params![
+            summary.split.as_str(),
+            sql_number(summary.epoch.0),
+            nonce_text(summary.nonce),
+            summary.ended.map(sql_time),
+            summary.result,
+            summary.cause,
+            summary.why,
+        ])?;
+        drop(statement);
+        if rows == 0 {
+            // Its beginning could not be written then.
+            self.begun(summary)?;
+        }
         Ok(())
     }
 
@@ -218,26 +294,8 @@ impl Store {
     }
 }
 
-/// Opens a file, and makes the tables if it is new.
-pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(1))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version > SCHEMA {
-        return Err(JournalError::Newer(version));
-    }
-    connection.execute_batch(TABLES)?;
-    connection.pragma_update(None, "user_version", SCHEMA)?;
-    Ok(connection)
-}
-
 fn prune(connection: &Connection) -> Result<(), JournalError> {
-    for table in ["decisions", "audit"] {
+    for table in ["rollouts", "decisions", "audit"] {
         let newest = format!("SELECT max(id) FROM {table}");
         let newest: Option<Option<i64>> = connection
             .query_row(&newest, [], |row| row.get(0))
@@ -245,6 +303,9 @@ fn prune(connection: &Connection) -> Result<(), JournalError> {
         let sql = format!("DELETE FROM {table} WHERE id <= ?1");
         connection.execute(&sql, [newest.flatten().unwrap_or(0) - ROWS_MAX])?;
     }
+    let sql = "UPDATE decisions SET trail = NULL WHERE trail IS NOT NULL AND id <=
+        (SELECT id FROM decisions WHERE trail IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?1)";
+    connection.execute(sql, [TRAILS_MAX])?;
     Ok(())
 }
 
@@ -276,8 +337,12 @@ fn is_corrupt(error: &rusqlite::Error) -> bool {
 }
 
 /// `SQLite` has signed numbers only; ours stay far below the edge.
-fn sql_number(number: u64) -> i64 {
+pub(super) fn sql_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn nonce_text(nonce: Nonce) -> String {
+    format!("{:032x}", nonce.0)
 }
 
 fn sql_time(at: Moment) -> i64 {

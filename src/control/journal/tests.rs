@@ -1,15 +1,18 @@
 //! What is kept comes back; what is broken is told and put aside.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use super::{
-    store::{FILE, open},
+    archive::Archive,
+    store::FILE,
+    tables::{open, open_first},
     wire::{read_record, record_text},
     *,
 };
 use crate::{
-    judge::Verdict,
-    model::{Nonce, Share, VersionName},
+    control::{Measured, Trail},
+    judge::{Invalid, Judgement, MetricJudgement, Part, Suspect, Verdict},
+    model::{CodeClass, Nonce, Reason, Role, Share, VersionName},
     rollout::{Position, Standing, State},
 };
 
@@ -46,14 +49,6 @@ fn record(epoch: u64) -> Record {
 
 fn decision() -> Decision {
     let why = "12 of 40 failed".to_owned();
-    let judgement = Judgement {
-        verdict: Verdict::Fail,
-        cause: "error_rate".to_owned(),
-        why: why.clone(),
-        evidence: 120.0,
-        threshold: 100.0,
-        ..Judgement::default()
-    };
     let entry = Entry {
         at: Moment::from_millis(5),
         what: "rolled_back",
@@ -63,10 +58,185 @@ fn decision() -> Decision {
     };
     Decision {
         split: name(),
-        epoch: Epoch(1),
+        epoch: Epoch(2),
         entry,
-        judgement: Some(judgement),
+        findings: Some(Arc::new(findings())),
     }
+}
+
+/// Everything that can be known, each field with a value of its own.
+fn findings() -> Findings {
+    let checkout = crate::model::RouteName::new("checkout").ok();
+    let judgement = Judgement {
+        verdict: Verdict::Fail,
+        cause: "error_rate".to_owned(),
+        why: "12 of 40 failed".to_owned(),
+        evidence: 120.0,
+        threshold: 100.0,
+        metrics: vec![MetricJudgement {
+            metric: "error_rate".to_owned(),
+            verdict: Verdict::Fail,
+            canary: (12, 40),
+            stable: (1, 400),
+            estimate: 0.2975,
+            interval: (0.125, 0.5),
+            margin: 0.0005,
+            evidence: 119.0,
+            is_dry_run: true,
+        }],
+        is_worse: true,
+        invalid: Some(Invalid::StableSilent),
+        canary_requests: 40,
+        canary_requests_needed: Some(77),
+        route: checkout.clone(),
+        parts: vec![Part {
+            cause: "critical:error_rate".to_owned(),
+            route: checkout,
+            evidence: 99.5,
+            hits: 12,
+        }],
+        harm: 11.5,
+        pace: 4.25,
+        first_failed: vec![u64::MAX, 1],
+        suspect: Some(Suspect {
+            address: "127.0.0.1:81".parse().unwrap(),
+            counts: (11, 20),
+            others: (1, 20),
+        }),
+    };
+    let mut trail = Trail::default();
+    trail.add(&judgement, Moment::from_millis(1));
+    trail.add(&Judgement::default(), Moment::from_millis(2_001));
+    let version = |role, failures| Measured {
+        role,
+        requests: 400,
+        failures,
+        errors: vec![(CodeClass::ServerError, Reason::Reset, failures)],
+        curve: vec![
+            (0.0, Duration::from_micros(7)),
+            (0.9, Duration::from_millis(3)),
+        ],
+    };
+    Findings {
+        at: Moment::from_millis(5),
+        judgement: Some(judgement),
+        versions: [version(Role::Stable, 1), version(Role::Canary, 12)],
+        trail,
+    }
+}
+
+fn summary(epoch: u64, started: u64) -> Summary {
+    Summary {
+        split: name(),
+        epoch: Epoch(epoch),
+        nonce: Nonce(epoch.into()),
+        stable: VersionName::new("v1").unwrap(),
+        canary: VersionName::new("v2").unwrap(),
+        started: Moment::from_millis(started),
+        ended: None,
+        result: "running",
+        cause: String::new(),
+        why: String::new(),
+    }
+}
+
+fn begun(epoch: u64, started: u64) -> Note {
+    let summary = summary(epoch, started);
+    Note::Begun {
+        split: name(),
+        at: summary.started,
+        summary: Some(Box::new(summary)),
+    }
+}
+
+#[test]
+fn a_rollout_that_is_over_comes_back_with_everything_it_rested_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = Archive::new(directory.path());
+    assert_eq!(archive.rollouts(None).unwrap(), [], "nothing was ever kept");
+    let (journal, _) = Journal::open(Some(directory.path()), None);
+    journal.noted(begun(1, 3));
+    journal.noted(begun(2, 4));
+    journal.decided(decision());
+    let ended = Summary {
+        ended: Some(Moment::from_millis(5)),
+        result: "rolled_back",
+        cause: "error_rate".to_owned(),
+        why: "12 of 40 failed".to_owned(),
+        ..summary(2, 4)
+    };
+    journal.noted(Note::Changed(Box::new(ended.clone())));
+    journal.flush();
+    let superseded = Summary {
+        ended: Some(Moment::from_millis(4)),
+        result: "superseded",
+        ..summary(1, 3)
+    };
+    // Read while the writer has the file.
+    let all = archive.rollouts(None).unwrap();
+    assert_eq!(all, [ended.clone(), superseded.clone()]);
+    assert_eq!(archive.rollouts(Some(&name())).unwrap(), all);
+    let other = SplitName::new("other").unwrap();
+    assert_eq!(archive.rollouts(Some(&other)).unwrap(), []);
+    let dossier = archive.dossier(&name(), Epoch(2)).unwrap().unwrap();
+    assert_eq!(dossier.rollout, ended);
+    assert_eq!(dossier.decisions, [decision().entry]);
+    assert_eq!(dossier.findings.as_deref(), Some(&findings()));
+    let dossier = archive.dossier(&name(), Epoch(1)).unwrap().unwrap();
+    assert_eq!((dossier.rollout, dossier.findings), (superseded, None));
+    assert_eq!(archive.dossier(&name(), Epoch(3)).unwrap(), None);
+    // What began once keeps its beginning and its end, whatever a later start believes.
+    journal.noted(begun(2, 99));
+    drop(journal);
+    let (_journal, kept) = Journal::open(Some(directory.path()), None);
+    assert_eq!(archive.rollouts(None).unwrap()[0], ended);
+    assert_eq!(kept.rollouts.get(&name()), None, "of a split with no state");
+}
+
+#[test]
+fn a_file_of_the_first_shape_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open_first(&directory.path().join(FILE));
+    let record_text = record_text(&record(2));
+    let judgement = "{\"verdict\":\"fail\",\"cause\":\"error_rate\",\"why\":\"bad\",\
+                     \"evidence\":2e3,\"threshold\":1e3,\"metrics\":[]}";
+    first
+        .execute(
+            "INSERT INTO splits VALUES ('shop', 2, 9, ?1)",
+            [record_text],
+        )
+        .unwrap();
+    first
+        .execute(
+            "INSERT INTO decisions VALUES
+                (7, 3000, 'shop', 2, 'rolled_back', 0, 'judge', 'bad', ?1)",
+            [judgement],
+        )
+        .unwrap();
+    first
+        .execute(
+            "INSERT INTO audit VALUES (1, 1, 'shop', 'ann', 'abort', NULL, 'done')",
+            [],
+        )
+        .unwrap();
+    drop(first);
+    let (journal, kept) = Journal::open(Some(directory.path()), None);
+    assert_eq!(kept.records.get(&name()), Some(&record(2)));
+    assert_eq!(kept.history[&name()].len(), 1);
+    journal.noted(begun(2, 90));
+    drop(journal);
+    let dossier = Archive::new(directory.path()).dossier(&name(), Epoch(2));
+    let dossier = dossier.unwrap().unwrap();
+    let started = dossier.rollout.started;
+    assert_eq!(started.millis(), 3, "with its first decision");
+    let judgement = dossier.findings.as_ref().unwrap().judgement.as_ref();
+    assert!((judgement.unwrap().evidence - 2_000.0).abs() < 1e-9);
+    assert_eq!(dossier.decisions.len(), 1);
+    let again = open(&directory.path().join(FILE)).unwrap();
+    let acts: i64 = again
+        .query_row("SELECT count(*) FROM audit", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(acts, 1);
 }
 
 #[test]

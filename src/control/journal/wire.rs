@@ -1,9 +1,8 @@
-//! Records, decisions and evidence as text in the journal (I9: serde ends here).
+//! Records and decisions as text in the journal (I9: serde ends here).
 
 use serde_json::{Value, json};
 
 use crate::{
-    judge::{Judgement, MetricJudgement, Verdict},
     model::{Epoch, Moment, Nonce, Share, VersionName},
     rollout::{Entry, Position, Record, Standing, State},
 };
@@ -81,23 +80,6 @@ pub(super) fn read_record(text: &str) -> Option<Record> {
     })
 }
 
-/// The numbers that justify a decision, as text.
-pub(super) fn judgement_text(judgement: &Judgement) -> String {
-    let metrics: Vec<Value> = judgement.metrics.iter().map(metric).collect();
-    json!({
-        "verdict": verdict(judgement.verdict),
-        "cause": judgement.cause,
-        "why": judgement.why,
-        "evidence": judgement.evidence,
-        "threshold": judgement.threshold,
-        "is_worse": judgement.is_worse,
-        "invalid": judgement.invalid.map(|invalid| invalid.to_string()),
-        "canary_requests": judgement.canary_requests,
-        "metrics": metrics,
-    })
-    .to_string()
-}
-
 /// A line of history from its columns.
 pub(super) fn entry(at: i64, what: &str, share: i64, by: String, why: String) -> Entry {
     let share = u16::try_from(share)
@@ -109,28 +91,6 @@ pub(super) fn entry(at: i64, what: &str, share: i64, by: String, why: String) ->
         share: share.unwrap_or_default(),
         by,
         why,
-    }
-}
-
-fn metric(metric: &MetricJudgement) -> Value {
-    json!({
-        "metric": metric.metric,
-        "verdict": verdict(metric.verdict),
-        "canary": { "hits": metric.canary.0, "trials": metric.canary.1 },
-        "stable": { "hits": metric.stable.0, "trials": metric.stable.1 },
-        "estimate": metric.estimate,
-        "interval": [metric.interval.0, metric.interval.1],
-        "margin": metric.margin,
-        "evidence": metric.evidence,
-    })
-}
-
-const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "fail",
-        Verdict::Inconclusive => "inconclusive",
-        Verdict::NoData => "no_data",
     }
 }
 
