@@ -3,6 +3,7 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod budget;
 mod forecast;
 mod hook;
 mod rollouts;
@@ -11,6 +12,7 @@ mod shown;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
+    budget::HarmBudget,
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
@@ -62,6 +64,8 @@ pub struct Split {
     pub weight: Weight,
     /// What the judge said last.
     pub analysis: Option<Analysis>,
+    /// What a bad canary has cost, and may, while a step `auto` is under way.
+    pub harm_budget: Option<HarmBudget>,
     /// How clumped failures of single stable endpoints are; 1: not at all.
     pub dispersion: Option<f64>,
     /// The trial of stable against itself.

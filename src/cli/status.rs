@@ -9,10 +9,11 @@ use super::{
     forecast,
     screen::{Screen, Tone},
     table::{number, table, word},
+    why::doubt,
 };
 use crate::{
     admin::wire::{
-        self, Config, Frame, Latency, Split, Splits, Step, Upstream, Upstreams, Version,
+        self, Config, Counts, Frame, Latency, Split, Splits, Step, Upstream, Upstreams, Version,
     },
     model::number::real,
 };
@@ -170,13 +171,42 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
                 format!(": {}", analysis.why)
             };
             say(text, format_args!("{why}\n"));
+            doubt(text, analysis);
         }
+        tried(text, split, has_colour);
+        budget(text, split);
         shadow(text, split, has_colour);
         outlook(text, split, has_colour);
         let mut rows = vec![heading()];
         rows.extend(split.versions.iter().map(version));
         text.push_str(&table(&rows, has_colour));
         text.push('\n');
+    }
+}
+
+/// Metrics that are tried only, and would have rolled the canary back.
+fn tried(text: &mut String, split: &Split, has_colour: bool) {
+    let judged = split.analysis.iter().flat_map(|analysis| &analysis.metrics);
+    for metric in judged.filter(|metric| metric.is_dry_run && metric.verdict == "fail") {
+        let title = Tone::Wait.paint("dry run", has_colour);
+        let (canary, stable) = (counts(metric.canary), counts(metric.stable));
+        say(
+            text,
+            format_args!(
+                "  {title}: {} would have rolled back: canary {canary}, stable {stable}\n",
+                metric.metric
+            ),
+        );
+    }
+}
+
+fn budget(text: &mut String, split: &Split) {
+    if let Some(budget) = &split.harm_budget {
+        let (spent, all) = (budget.spent, budget.failed_requests);
+        say(
+            text,
+            format_args!("  harm budget: {spent:.0} of {all} failed requests\n"),
+        );
     }
 }
 
@@ -300,6 +330,12 @@ fn show_upstreams(text: &mut String, upstreams: &[Upstream], has_colour: bool) {
 /// A ratio as people read it.
 pub(super) fn percent(ratio: f64) -> String {
     format!("{:.2}%", 100.0 * ratio)
+}
+
+/// Hits of trials.
+pub(super) fn counts(counts: Counts) -> String {
+    let Counts { hits, trials } = counts;
+    format!("{hits}/{trials} = {}", percent(counts.ratio()))
 }
 
 fn millis(millis: f64) -> String {

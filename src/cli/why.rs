@@ -8,13 +8,16 @@ use super::{
     client::Client,
     rollouts,
     screen::{Screen, Tone},
-    status::{clock, percent, splits},
+    status::{clock, counts, splits},
     table::{number, table, word},
 };
-use crate::admin::wire::{self, Analysis, Counts, Decision, Metric, News, Part, Split};
+use crate::admin::wire::{self, Analysis, Decision, Metric, News, Part, Split};
 
 /// How many parts of the evidence are shown.
 const PARTS_MAX: usize = 5;
+/// What a latency metric counts.
+const OF_LATENCY: &str =
+    "  (latency_pN: slower than stable's pN when the stage began, the canary by the margin)\n";
 
 /// The evidence of one split, or of all.
 pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
@@ -48,7 +51,8 @@ fn explain(text: &mut String, split: &Split, has_colour: bool) {
         text,
         format_args!("{name}  {phase}, canary {canary} at {weight}, epoch {epoch}\n"),
     );
-    if !split.phase_reason.is_empty() {
+    let judged_so = split.analysis.as_ref().map(|analysis| &analysis.why);
+    if !split.phase_reason.is_empty() && judged_so != Some(&split.phase_reason) {
         say(text, format_args!("  because: {}\n", split.phase_reason));
     }
     match &split.analysis {
@@ -122,7 +126,17 @@ fn place(text: &mut String, analysis: &Analysis) {
             format_args!("  about {harm:.0} requests failed beyond what is tolerated\n"),
         );
     }
-    if let Some(invalid) = &analysis.invalid {
+    if analysis.is_worse && analysis.verdict != "fail" {
+        text.push_str("  it is proven to fail more than stable, though within the margin\n");
+    }
+    doubt(text, analysis);
+}
+
+/// Why nothing may be promoted, unless the verdict's own sentence says so.
+pub(super) fn doubt(text: &mut String, analysis: &Analysis) {
+    let invalid = analysis.invalid.as_ref();
+    let is_open = analysis.verdict != "fail";
+    if let Some(invalid) = invalid.filter(|it| is_open && !analysis.why.contains(it.as_str())) {
         say(text, format_args!("  nothing is promoted: {invalid}\n"));
     }
 }
@@ -164,12 +178,9 @@ fn metrics(text: &mut String, analysis: &Analysis, has_colour: bool) {
         .chain(analysis.metrics.iter().map(metric))
         .collect();
     text.push_str(&table(&rows, has_colour));
-    if analysis
-        .metrics
-        .iter()
-        .any(|metric| metric.metric.starts_with("latency_"))
-    {
-        text.push_str("  (latency_pN counts the requests slower than stable's pN)\n");
+    let mut metrics = analysis.metrics.iter();
+    if metrics.any(|metric| metric.metric.starts_with("latency_")) {
+        text.push_str(OF_LATENCY);
     }
 }
 
@@ -192,15 +203,6 @@ fn verdict(metric: &Metric) -> super::table::Cell {
         return word(format!("{} (dry run)", metric.verdict));
     }
     word(&metric.verdict).tone(Tone::of(&metric.verdict))
-}
-
-fn counts(counts: Counts) -> String {
-    format!(
-        "{}/{} = {}",
-        counts.hits,
-        counts.trials,
-        percent(counts.ratio())
-    )
 }
 
 /// A difference of two ratios.

@@ -10,6 +10,7 @@ use super::{
     ledger::Ledger,
     pasts::Pasts,
     recording::Recorder,
+    remarks::Remarks,
     shadow::Shadow,
 };
 use crate::{
@@ -74,6 +75,7 @@ pub(super) struct Course {
     pub(super) by_endpoint: ByEndpoint,
     pub(super) shadow: Shadow,
     pub(super) ledger: Ledger,
+    pub(super) remarks: Remarks,
     analysis: Option<Analysis>,
     recorder: Recorder,
     pasts: Pasts,
@@ -95,6 +97,7 @@ impl Course {
             by_endpoint: ByEndpoint::default(),
             shadow: Shadow::default(),
             ledger: Ledger::default(),
+            remarks: Remarks::default(),
             analysis: None,
             recorder,
             pasts: Pasts::default(),
@@ -155,6 +158,7 @@ impl Course {
             (self.stable.trials, self.stable.failures) = (0, 0);
             self.stable.attempts = Tally::default();
             self.ledger.clear();
+            self.remarks = Remarks::default();
             self.canary = Part::default();
             self.by_endpoint.begin_trial();
         }

@@ -27,6 +27,7 @@ mod publish;
 mod recall;
 mod recording;
 mod reload;
+mod remarks;
 mod report;
 mod samples;
 mod secret;

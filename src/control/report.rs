@@ -9,7 +9,7 @@ use super::{
     outlook::Outlook,
 };
 use crate::{
-    config::{Split, Upstream},
+    config::{Split, Step, Upstream},
     model::{Moment, Role},
     rollout::step_text,
 };
@@ -102,6 +102,7 @@ fn split_status(
         share: rollout.share(),
         observed: course.observed(),
         judgement: course.judgement.clone(),
+        harm_budget: harm_budget(course),
         forecast: outlook.and_then(|outlook| outlook.forecast.clone()),
         warnings: outlook.map_or_else(Vec::new, |outlook| outlook.warnings.clone()),
         arms: [
@@ -112,6 +113,16 @@ fn split_status(
         shadow: course.shadow.status(),
         history: rollout.history().to_vec(),
     }
+}
+
+/// What was spent of the budget of the step under way, and the budget.
+fn harm_budget(course: &Course) -> Option<(f64, u64)> {
+    let step = course.rollout.step().filter(|_| course.rollout.is_judged());
+    let Some(Step::Auto(auto)) = step else {
+        return None;
+    };
+    let harm = course.judgement.as_ref().map_or(0.0, |word| word.harm);
+    Some((harm, auto.failed_requests))
 }
 
 fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {

@@ -124,6 +124,7 @@ impl Control {
             let endpoints = &self.in_force.endpoints;
             course.tell_endpoints(|upstream| endpoints.counts(upstream).0);
             let decisions = course.look(&in_flight, now);
+            turn.news.extend(course.remarks(&name, now));
             self.decided(&name, &before, decisions, turn);
         }
     }

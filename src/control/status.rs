@@ -78,6 +78,8 @@ pub struct SplitStatus {
     pub observed: Option<f64>,
     /// What the judge said last.
     pub judgement: Option<Judgement>,
+    /// Canary requests that failed beyond what is tolerated, and how many may, in a step `auto`.
+    pub harm_budget: Option<(f64, u64)>,
     /// How long verdicts will take at the present traffic; `None`: nothing is on trial.
     pub forecast: Option<Forecast>,
     /// What is planned and cannot be, in words.

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod endpoints;
+mod remarks;
 mod shadow;
 
 fn share(percent: u16) -> Share {

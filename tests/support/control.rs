@@ -10,7 +10,7 @@ use serin::{
         Measured, News, Recall, Refusal, RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status,
         Summary, Totals, Trail, UpstreamStatus,
     },
-    judge::{Effect, Forecast, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
+    judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
     model::{
         CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Role,
@@ -243,7 +243,8 @@ fn split() -> SplitStatus {
         configured: None,
         share: share(500),
         observed: Some(0.0498),
-        judgement: Some(judgement()),
+        judgement: Some(doubtful()),
+        harm_budget: Some((12.4, 200)),
         forecast: Some(forecast()),
         warnings: vec![WARNING.to_owned()],
         arms: [
@@ -317,6 +318,24 @@ fn judgement() -> Judgement {
         }],
         ..Judgement::default()
     }
+}
+
+/// What the judge says now: a metric that is only tried has failed, and nothing may be promoted.
+fn doubtful() -> Judgement {
+    let mut judgement = judgement();
+    judgement.metrics.push(MetricJudgement {
+        metric: "latency_p99".to_owned(),
+        verdict: Verdict::Fail,
+        canary: (310, 1_000),
+        stable: (190, 19_000),
+        estimate: 0.3,
+        interval: (0.25, 0.35),
+        margin: 0.0005,
+        evidence: 5_000.0,
+        is_dry_run: true,
+    });
+    judgement.invalid = Some(Invalid::StableOutsideSlo);
+    judgement
 }
 
 /// What the judge said of the rollout before, at its end: everything that it can say.

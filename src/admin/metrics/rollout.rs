@@ -3,7 +3,7 @@
 use super::text::{Kind, Text};
 use crate::{
     control::{SplitStatus, Status, Totals},
-    judge::{Effect, MetricJudgement, Verdict},
+    judge::{Effect, Invalid, MetricJudgement, Verdict},
     model::{
         Role, Share,
         number::{real, real_len},
@@ -20,14 +20,49 @@ const VERDICTS: [(Verdict, &str); 4] = [
     (Verdict::NoData, "no_data"),
 ];
 
+/// Every reason not to trust the evidence, for the state set.
+const INVALIDS: [(Invalid, &str); 4] = [
+    (Invalid::RatioMismatch, "ratio_mismatch"),
+    (Invalid::StableSilent, "stable_silent"),
+    (Invalid::Stalled, "stalled"),
+    (Invalid::StableOutsideSlo, "stable_outside_slo"),
+];
+
 /// Writes the families.
 pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     weights(text, &status.splits);
     phases(text, &status.splits);
     endings(text, totals);
     analysis(text, &status.splits);
+    validity(text, &status.splits);
+    budgets(text, &status.splits);
     assumptions(text, &status.splits);
     forecasts(text, &status.splits);
+}
+
+fn validity(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "1 for the reason that nothing may be promoted for, whatever the evidence.";
+    text.family("analysis_invalid", Kind::Gauge, help);
+    for split in splits {
+        let Some(judgement) = &split.judgement else {
+            continue;
+        };
+        for (invalid, reason) in INVALIDS {
+            let labels = [("split", split.name.as_str()), ("reason", reason)];
+            let is_so = judgement.invalid == Some(invalid);
+            text.sample(&labels, f64::from(u8::from(is_so)));
+        }
+    }
+}
+
+fn budgets(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "What an `auto` step's budget of failed requests has lost so far, as a share of it.";
+    text.family("harm_budget_used_ratio", Kind::Gauge, help);
+    for split in splits {
+        if let Some((spent, all)) = split.harm_budget {
+            text.sample(&[("split", split.name.as_str())], spent / real(all));
+        }
+    }
 }
 
 /// What the judge rests on: is it so here?

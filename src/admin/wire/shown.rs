@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Forecast, Frame, Latency, Metric, News, Part, Shadow,
-    Split, Splits, Step, Suspect, Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Forecast, Frame, HarmBudget, Latency, Metric, News,
+    Part, Shadow, Split, Splits, Step, Suspect, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
     control::{
@@ -115,6 +115,7 @@ impl From<&SplitStatus> for Split {
                 observed: split.observed,
             },
             analysis: split.judgement.as_ref().map(Analysis::from),
+            harm_budget: split.harm_budget.map(HarmBudget::from),
             dispersion: split.dispersion.map(finite),
             shadow: split.shadow.as_ref().map(Shadow::from),
             forecast: split.forecast.as_ref().map(Forecast::from),
