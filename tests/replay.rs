@@ -10,6 +10,7 @@
 use std::{
     collections::HashMap,
     fs,
+    net::SocketAddr,
     path::Path,
     process::{Command, Output},
     time::Duration,
@@ -17,11 +18,16 @@ use std::{
 
 use serde_json::Value;
 use serin::{
+    admin::{self, Bind},
     config,
     control::{Control, Event, Loaded, Opened, Setup},
     measure::{Cell, CellKey, Sample},
     model::{Moment, Role, RouteId, Share},
     record::{Frame, Frames, Said},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
 };
 
 const NOW: Moment = Moment::from_millis(1_767_323_045_678);
@@ -198,4 +204,54 @@ fn the_verdict_is_in_the_record_beside_what_led_to_it() {
         "{routes} {looks}: routes have longer ticks"
     );
     assert!(last.canary_requests > 0 && !last.why.is_empty());
+}
+
+#[tokio::test]
+async fn the_admin_api_hands_out_the_record_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    live(directory.path());
+    let (config, warnings) = config::load(&file("warm_up: 0s"), "serin.yaml").unwrap();
+    let setup = Setup {
+        path: None,
+        loaded: Loaded {
+            config,
+            secrets: HashMap::new(),
+            warnings,
+        },
+        state_dir: Some(directory.path().to_owned()),
+    };
+    let Opened {
+        control, handle, ..
+    } = Control::open(setup);
+    tokio::spawn(control.run());
+    let bind = Bind {
+        http: Some("127.0.0.1:0".parse().unwrap()),
+        unix: None,
+    };
+    let admin = admin::serve(handle, &bind).await.unwrap();
+    let at = admin.http().unwrap();
+
+    let path = directory.path().join("records/shop-1.rec");
+    let (head, body) = get(at, "/v1/rollouts/shop-1/evidence.rec").await;
+    assert!(head.contains("filename=\"shop-1.rec\""), "{head}");
+    assert!(body == fs::read(&path).unwrap(), "{} bytes", body.len());
+    let (_, evidence) = get(at, "/v1/rollouts/shop-1/evidence").await;
+    let evidence: Value = serde_json::from_slice(&evidence).unwrap();
+    assert_eq!(evidence["records"][0], path.to_str().unwrap());
+    let (head, body) = get(at, "/v1/rollouts/shop-9/evidence.rec").await;
+    assert!(head.starts_with("HTTP/1.0 404"), "{head}");
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.contains("no record of `shop-9` is kept"), "{body}");
+}
+
+/// Head and body; by HTTP/1.0, so that the body ends with the connection.
+async fn get(at: SocketAddr, path: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\nhost: {at}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap(), body)
 }

@@ -118,6 +118,12 @@ pub(super) async fn show(
         &mut text,
         format_args!("\n  as a page: {}.html\n", client.address_of(&path)),
     );
+    if let Some(record) = evidence.records.last() {
+        say(
+            &mut text,
+            format_args!("  judged again: serin replay {record}\n"),
+        );
+    }
     Ok(screen.write(&text)?)
 }
 

@@ -4,7 +4,7 @@
 //! One [`Summary`] a rollout; with it the [`Findings`] of its last decision, as they were at that
 //! moment. What is shown of a rollout under way is the same, made now.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Trail, course::Part};
 use crate::{
@@ -87,6 +87,8 @@ pub struct Dossier {
     pub findings: Option<Arc<Findings>>,
     /// What was decided, newest last.
     pub decisions: Vec<Entry>,
+    /// The files that it can be judged again from, newest last.
+    pub records: Vec<PathBuf>,
 }
 
 /// What was known at one moment.

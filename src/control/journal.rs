@@ -290,7 +290,8 @@ fn check(written: Result<(), JournalError>, store: &mut Store, failures: &Atomic
 
 fn alarm(failures: &AtomicU64, path: &Path, error: &dyn std::error::Error) {
     failures.fetch_add(1, Ordering::Relaxed);
-    tracing::error!(path = %path.display(), %error, "rollout state cannot be kept");
+    let cause = error.source().map(tracing::field::display);
+    tracing::error!(path = %path.display(), %error, cause, "rollout state cannot be kept");
 }
 
 #[cfg(test)]

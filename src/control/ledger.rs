@@ -82,6 +82,7 @@ impl Course {
             findings,
             decisions: decisions.cloned().collect(),
             rollout,
+            records: Vec::new(),
         })
     }
 }
@@ -102,6 +103,11 @@ impl Control {
         };
         let stable = VersionName::from(&stable.stable);
         if !course.ledger.is_of(&course.rollout) {
+            // What became of the one before may not have been written then.
+            let before = course.ledger.summary.take();
+            let ended = before.filter(|summary| summary.ended.is_some());
+            turn.notes
+                .extend(ended.map(|summary| Note::Changed(Box::new(summary))));
             course.ledger.summary = summary(split, stable, &course.rollout);
             turn.notes.push(Note::Begun {
                 split: split.clone(),

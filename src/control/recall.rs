@@ -4,6 +4,8 @@
 //! connection of its own, on a thread that may wait. So no question holds up a decision, and a
 //! decision that is in force but not yet written is told all the same.
 
+use std::fs::File;
+
 use tokio::sync::oneshot;
 
 use super::{Control, Dossier, Event, Handle, Recall, Refusal, RefusalKind, Summary};
@@ -58,20 +60,48 @@ impl Handle {
     ) -> Result<Option<Dossier>, Refusal> {
         let question = |answer| Recall::Dossier(split.clone(), epoch, answer);
         let live = self.recall(question).await.flatten();
-        let kept = match self.archive.clone() {
-            None => None,
+        let (kept, records) = match self.archive.clone() {
+            None => (None, Vec::new()),
             Some(archive) => {
                 let split = split.clone();
-                tokio::task::spawn_blocking(move || archive.dossier(&split, epoch))
-                    .await
-                    .map_err(unreadable)?
-                    .map_err(unreadable)?
+                let read = move || {
+                    (
+                        archive.dossier(&split, epoch),
+                        archive.records(&split, epoch),
+                    )
+                };
+                let read = tokio::task::spawn_blocking(read);
+                let (kept, records) = read.await.map_err(unreadable)?;
+                (kept.map_err(unreadable)?, records)
             }
         };
-        Ok(match (live, kept) {
+        let mut known = match (live, kept) {
             (Some(live), Some(kept)) => Some(joined(*live, kept)),
             (live, kept) => live.map(|live| *live).or(kept),
-        })
+        };
+        if let Some(known) = &mut known {
+            known.records.extend(records);
+        }
+        Ok(known)
+    }
+
+    /// The newest record of one rollout, open, and its file's name; `None`: none is kept.
+    pub async fn record(
+        &self,
+        split: &SplitName,
+        epoch: Epoch,
+    ) -> Result<Option<(String, File)>, Refusal> {
+        let Some(archive) = self.archive.clone() else {
+            return Ok(None);
+        };
+        let split = split.clone();
+        let newest = move || {
+            let path = archive.records(&split, epoch).pop()?;
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            Some(File::open(path).map(|file| (name, file)))
+        };
+        let opened = tokio::task::spawn_blocking(newest).await;
+        opened.map_err(unreadable)?.transpose().map_err(unreadable)
     }
 
     /// What the loop answers; `None`: it has ended.
@@ -120,6 +150,7 @@ fn joined(live: Dossier, kept: Dossier) -> Dossier {
         rollout: newer(live.rollout, kept.rollout),
         findings: live.findings.or(kept.findings),
         decisions,
+        records: Vec::new(),
     }
 }
 
@@ -193,6 +224,7 @@ mod tests {
         let dossier = |decisions: &[u64]| Dossier {
             rollout: summary(2, 50, None, ""),
             findings: None,
+            records: Vec::new(),
             decisions: decisions.iter().map(|at| entry(*at)).collect(),
         };
         let times = |dossier: Dossier| -> Vec<u64> {

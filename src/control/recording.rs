@@ -17,6 +17,7 @@ use std::{
     thread::JoinHandle,
 };
 
+pub(super) use self::files::records;
 use self::files::{Files, Write};
 use crate::{
     config::Split,
@@ -98,7 +99,7 @@ impl Recordings {
             };
         };
         let (writes, queue) = sync_channel(QUEUE);
-        let files = Files::new(directory.join("records"), Arc::clone(&shared));
+        let files = Files::new(directory.join(files::DIRECTORY), Arc::clone(&shared));
         let named = std::thread::Builder::new().name("records".to_owned());
         let thread = named.spawn(move || files.write_all(&queue));
         let thread = thread.map_err(|error| tracing::error!(%error, "no thread for records"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Control, News, SeriesKey,
+    journal::Note,
     report::REPORT_EVERY,
     turn::{Before, Turn},
 };
@@ -39,6 +40,10 @@ impl Control {
         if failures > self.failures_seen && now.since(self.kept_again) >= KEEP_AGAIN {
             (self.kept_again, self.failures_seen) = (now, failures);
             turn.changed.extend(self.courses.keys().cloned());
+            let ledgers = self.courses.values().map(|course| &course.ledger);
+            let known = ledgers.filter_map(|ledger| ledger.summary.clone());
+            turn.notes
+                .extend(known.map(|summary| Note::Changed(Box::new(summary))));
         }
     }
 

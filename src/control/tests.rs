@@ -849,3 +849,19 @@ async fn an_end_that_could_not_be_written_is_written_at_the_next_start() {
         .unwrap();
     assert_eq!(told, ("rolled_back".to_owned(), "asked for".to_owned()));
 }
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_is_written_before_another_rollout_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut desk = Desk::of(shop(10), Some(directory.path()));
+    desk.on_ask(Command::Abort).await.unwrap();
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let lost = "UPDATE rollouts SET ended = NULL, result = 'running'";
+    assert_eq!(file.execute(lost, []).unwrap(), 1);
+    desk.on_ask(Command::Retry).await.unwrap();
+    let read = "SELECT result FROM rollouts ORDER BY epoch";
+    let mut results = file.prepare(read).unwrap();
+    let results = results.query_map([], |row| row.get(0)).unwrap();
+    let results: Vec<String> = results.map(Result::unwrap).collect();
+    assert_eq!(results, ["aborted", "running"]);
+}

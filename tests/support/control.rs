@@ -418,6 +418,7 @@ fn dossier() -> Dossier {
             ],
             trail: Trail::default(),
         })),
+        records: vec!["/var/lib/serin/records/shop-2.rec".into()],
         decisions: vec![
             decided(rollout.started, "started", "canary ecs"),
             decided(rollout.ended.unwrap(), "rolled_back", &rollout.why),

@@ -203,9 +203,19 @@ fn next(html: &mut Html, evidence: &Evidence) {
             rollout.split
         ));
     }
+    let Some(record) = evidence.records.last() else {
+        html.raw("</pre>\n");
+        return;
+    };
+    html.text(format_args!("serin replay {record}\n"));
+    html.text(format_args!("serin replay {record} --config NEW.yaml\n"));
     html.raw("</pre>\n<p class=\"quiet\">If the verdict is wrong in your eyes, widen the margin ");
-    html.raw("in <code>analysis:</code>, and see with <code>serin replay</code> what it would ");
-    html.raw("have led to.</p>\n");
+    html.raw("in <code>analysis:</code> of a copy of the file: the last line tells what that ");
+    html.text(format_args!(
+        "would have led to. /v1/rollouts/{}/",
+        rollout.id
+    ));
+    html.raw("evidence.rec on the admin address gives the record to another machine.</p>\n");
 }
 
 /// A sentence begins with a capital, but a name stays as it is written.

@@ -175,6 +175,7 @@ fn full() -> Evidence {
             ),
         ],
         trail: trail(),
+        records: vec!["/var/lib/serin/records/shop-7.rec".to_owned()],
         decisions: vec![
             decided(0.0, STARTED, "started", "0%"),
             decided(0.0, STARTED, "stepped", "5%"),
@@ -207,6 +208,7 @@ fn a_rollout_of_which_nothing_was_kept() {
             metrics: Vec::new(),
             points: Vec::new(),
         },
+        records: Vec::new(),
         decisions: Vec::new(),
     };
     insta::assert_snapshot!("bare", without_style(&page(&bare)));

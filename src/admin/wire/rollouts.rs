@@ -57,6 +57,8 @@ pub struct Evidence {
     pub trail: Trail,
     /// What was decided, newest last.
     pub decisions: Vec<Decided>,
+    /// The files on Serin's machine that `serin replay` judges it again from, newest last.
+    pub records: Vec<String>,
 }
 
 /// The requests of one version.
@@ -156,6 +158,11 @@ impl From<&Dossier> for Evidence {
                     seconds: seconds(rollout.started, entry.at),
                     decision: entry.into(),
                 })
+                .collect(),
+            records: dossier
+                .records
+                .iter()
+                .map(|path| path.display().to_string())
                 .collect(),
         }
     }

@@ -15,7 +15,7 @@ use super::{
     wire,
 };
 use crate::{
-    control::{Dossier, Findings, Summary},
+    control::{Dossier, Findings, Summary, recording},
     model::{Epoch, Moment, Nonce, SplitName, VersionName},
     rollout::Entry,
 };
@@ -30,13 +30,22 @@ const COLUMNS: &str =
 #[derive(Debug, Clone)]
 pub(in crate::control) struct Archive {
     path: Arc<Path>,
+    directory: Arc<Path>,
 }
 
 impl Archive {
     /// In this state directory.
     pub(in crate::control) fn new(directory: &Path) -> Self {
         let path: PathBuf = directory.join(FILE);
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            directory: directory.into(),
+        }
+    }
+
+    /// The records of one rollout, the newest last.
+    pub(in crate::control) fn records(&self, split: &SplitName, epoch: Epoch) -> Vec<PathBuf> {
+        recording::records(&self.directory, split, epoch)
     }
 
     /// Rollouts of one split or of all, the newest first.
@@ -90,6 +99,7 @@ impl Archive {
             rollout,
             findings: newest.map(Arc::new),
             decisions,
+            records: Vec::new(),
         }))
     }
 

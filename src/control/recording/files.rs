@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender},
@@ -18,6 +18,9 @@ use crate::{
     model::{Epoch, SplitName, number::long},
     record::{Encoder, End, Name},
 };
+
+/// Where records are, in the state directory.
+pub(super) const DIRECTORY: &str = "records";
 
 /// What is written, by the record's number.
 #[derive(Debug)]
@@ -175,23 +178,43 @@ impl Files {
         }
     }
 
-    /// The records that are there; of a directory that cannot be read, none.
     fn found(&self) -> Vec<Found> {
-        let Ok(entries) = fs::read_dir(&self.directory) else {
-            return Vec::new();
-        };
-        let found = entries.filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = Name::parse(entry.file_name().to_str()?)?;
-            let facts = entry.metadata().ok()?;
-            Some(Found {
-                modified: facts.modified().ok()?,
-                name,
-                length: facts.len(),
-            })
-        });
-        found.collect()
+        found(&self.directory)
     }
+}
+
+/// The records of one rollout in this state directory, the newest last.
+pub(in crate::control) fn records(
+    directory: &Path,
+    split: &SplitName,
+    epoch: Epoch,
+) -> Vec<PathBuf> {
+    let directory = directory.join(DIRECTORY);
+    let found = found(&directory).into_iter().map(|found| found.name);
+    let mut names: Vec<Name> = found
+        .filter(|name| name.split == *split && name.epoch == epoch)
+        .collect();
+    names.sort();
+    let paths = names.iter().map(|name| directory.join(name.to_string()));
+    paths.collect()
+}
+
+/// The records that are there; of a directory that cannot be read, none.
+fn found(directory: &Path) -> Vec<Found> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let found = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = Name::parse(entry.file_name().to_str()?)?;
+        let facts = entry.metadata().ok()?;
+        Some(Found {
+            modified: facts.modified().ok()?,
+            name,
+            length: facts.len(),
+        })
+    });
+    found.collect()
 }
 
 impl Open {
