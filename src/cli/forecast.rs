@@ -35,10 +35,29 @@ pub(super) fn to_find(forecast: &Forecast, effect: &str) -> Option<Need> {
 /// One line: `a dead canary in 0.8s, ..., a pass in 30s`; empty if nothing is known.
 pub(super) fn sentence(forecast: &Forecast) -> String {
     let named = SENTENCE.map(|(effect, words)| (words, to_find(forecast, effect)));
-    let all = named.into_iter().chain([("a pass", forecast.to_pass)]);
+    // What is proven already is said by the verdict.
+    let pass = forecast.to_pass.filter(|pass| pass.requests > 0);
+    let all = named.into_iter().chain([("a pass", pass)]);
     let parts = all.filter_map(|(words, need)| {
         let time = roughly(need?.seconds);
         Some(format!("{words} in {time}"))
     });
     parts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_is_there_is_not_forecast() {
+        let need = |requests, seconds| Some(Need { requests, seconds });
+        let mut forecast = Forecast {
+            to_fail: Vec::new(),
+            to_pass: need(40, 2.0),
+        };
+        assert_eq!(sentence(&forecast), "a pass in 2.0s");
+        forecast.to_pass = need(0, 0.0);
+        assert_eq!(sentence(&forecast), "");
+    }
 }

@@ -166,6 +166,16 @@ impl Planned {
     fn total(&self) -> Option<Duration> {
         self.steps.iter().map(|step| step.takes).sum()
     }
+
+    fn total_in_words(&self) -> String {
+        let known: Duration = self.steps.iter().filter_map(|step| step.takes).sum();
+        let known = roughly(known.as_secs_f64());
+        match self.total() {
+            Some(_) => format!("{known} if all is well"),
+            None if self.is_slow() => "a step cannot decide in its time".to_owned(),
+            None => format!("{known} if all is well, and the waits for a person or a webhook"),
+        }
+    }
 }
 
 fn as_json(planned: &[Planned]) -> Value {
@@ -229,12 +239,8 @@ fn show(split: &Planned, has_colour: bool) -> String {
     }
     rows.extend(verdicts(&split.steps));
     text.push_str(&table(&rows, has_colour));
-    let total = split.total().map_or_else(
-        || "a step waits for a person or cannot decide".to_owned(),
-        |total| format!("{} if all is well", roughly(total.as_secs_f64())),
-    );
     // Writing to a String cannot fail.
-    let _cannot_fail = writeln!(text, "  in all: {total}");
+    let _cannot_fail = writeln!(text, "  in all: {}", split.total_in_words());
     for warning in split
         .steps
         .iter()
@@ -255,7 +261,7 @@ fn step(step: &Ahead) -> Vec<Cell> {
         Some(Duration::ZERO) => "-".to_owned(),
         Some(takes) => roughly(takes.as_secs_f64()),
         None if step.warning.is_some() => "too long".to_owned(),
-        None => "a person".to_owned(),
+        None => "waits".to_owned(),
     };
     vec![
         word(step.number.to_string()),

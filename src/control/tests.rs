@@ -847,7 +847,13 @@ async fn an_end_that_could_not_be_written_is_written_at_the_next_start() {
     let told: (String, String) = file
         .query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
-    assert_eq!(told, ("rolled_back".to_owned(), "asked for".to_owned()));
+    assert_eq!(
+        told,
+        (
+            "rolled_back".to_owned(),
+            "aborted by ann: no reason given".to_owned()
+        )
+    );
 }
 
 #[tokio::test]

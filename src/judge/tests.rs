@@ -399,3 +399,23 @@ fn a_flight_that_ends_without_an_outcome_leaves_no_trace() {
         "left before it was slow: no trial"
     );
 }
+
+#[test]
+fn harm_that_is_diluted_by_what_was_well_is_said_to_be_late() {
+    let criteria = Criteria::default();
+    let mut evidence = Evidence::new(&criteria, &Baseline::default(), at(0));
+    for tick in 0..10 {
+        feed(
+            &mut evidence,
+            (250 * tick, 250 * (tick + 1)),
+            (100, 0),
+            (900, 0),
+        );
+    }
+    feed(&mut evidence, (2_500, 2_750), (100, 40), (900, 0));
+    let all = "40 of 1100 canary requests failed (3.64%); stable has 0.00%, tolerated are ";
+    let slow = evidence.words("error_rate", None);
+    assert_eq!(slow, format!("{all}0.05%"));
+    let fast = evidence.words("critical:error_rate", None);
+    assert_eq!(fast, format!("{all}10.00%, lately more than that"));
+}

@@ -98,15 +98,22 @@ impl Evidence {
             None => "failed".to_owned(),
         };
         let place = route.map_or_else(String::new, |route| format!(" of route {route}"));
-        let margin = self.margin_of(cause);
+        let (canary, stable) = (counts.canary.rate(), counts.stable.rate());
+        let tolerated = self.margin_of(cause).edge(stable);
+        // Harm that has begun lately is diluted by what was well before.
+        let lately = if canary > tolerated {
+            ""
+        } else {
+            ", lately more than that"
+        };
         format!(
             "{} of {} canary requests{place} {what} ({:.2}%); stable has {:.2}%, tolerated are \
-             {:.2}%",
+             {:.2}%{lately}",
             counts.canary.hits,
             counts.canary.trials,
-            counts.canary.rate() * 100.0,
-            counts.stable.rate() * 100.0,
-            margin.edge(counts.stable.rate()) * 100.0,
+            canary * 100.0,
+            stable * 100.0,
+            tolerated * 100.0,
         )
     }
 

@@ -20,7 +20,10 @@ impl Rollout {
         if !matches!(act.command, Command::Abort | Command::Retry | Command::Undo) {
             self.record.state.position.revision += 1;
         }
-        let why = act.reason.clone().unwrap_or_else(|| "asked for".to_owned());
+        let why = act
+            .reason
+            .clone()
+            .unwrap_or_else(|| "no reason given".to_owned());
         Ok(match act.command {
             Command::SetWeight(share) => vec![self.set_weight(share, &why, &act.by, now)],
             Command::Promote { full: true } => vec![self.promote(&why, &act.by, now)],
@@ -28,10 +31,11 @@ impl Rollout {
             Command::Pause => vec![self.hold(&why, &act.by, now)],
             Command::Resume => self.resume(&why, &act.by, now),
             Command::Abort if self.record.state.aborted => Vec::new(),
-            Command::Abort => vec![self.abort(&why, "aborted", &act.by, now)],
+            Command::Abort => vec![self.take_out(&why, "aborted", &act.by, now)],
             Command::Retry => self.retry(act, nonce, now),
-            Command::Undo => vec![self.abort(&why, "undone", &act.by, now)],
+            Command::Undo => vec![self.take_out(&why, "undone", &act.by, now)],
             Command::OpenGate { .. } => self.open_gate(&why, &act.by, now),
+            Command::CloseGate if self.is_gate_closed() => Vec::new(),
             Command::CloseGate => vec![self.close_gate(&why, &act.by, now)],
         })
     }
@@ -53,6 +57,15 @@ impl Rollout {
         Entry {
             why: why.to_owned(),
             ..self.entry(now, "weight_set", by)
+        }
+    }
+
+    /// By a person: the rollout's line says who and why, its history has each apart.
+    fn take_out(&mut self, why: &str, what: &'static str, by: &str, now: Moment) -> Entry {
+        let told = format!("{what} by {by}: {why}");
+        Entry {
+            why: why.to_owned(),
+            ..self.abort(&told, what, by, now)
         }
     }
 

@@ -78,11 +78,18 @@ impl Rollout {
         entries
     }
 
+    /// A person has closed it already.
+    pub(super) fn is_gate_closed(&self) -> bool {
+        let is_held = self.record.state.position.standing == Standing::Held;
+        is_held && matches!(self.step(), Some(Step::Gate(_)))
+    }
+
     pub(super) fn close_gate(&mut self, why: &str, by: &str, now: Moment) -> Entry {
-        let why = format!("the gate is closed: {why}; `serin gate open` goes on");
+        let told = format!("the gate is closed by {by}: {why}; `serin gate open` goes on");
         Entry {
             what: "gate_closed",
-            ..self.hold(&why, by, now)
+            why: why.to_owned(),
+            ..self.hold(&told, by, now)
         }
     }
 }

@@ -79,7 +79,7 @@ splits:
         - bake: 3s
     analysis:
       warm_up: 0s
-      absolute: {{ latency_p99: 500ms, min_requests: 50, window: 10s }}
+      absolute: {{ latency_p90: 500ms, min_requests: 50, window: 10s }}
 "
     )
 }

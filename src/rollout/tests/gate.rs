@@ -53,6 +53,11 @@ fn a_gate_that_is_closed_holds_until_a_person_opens_it() {
     assert!(life.ask(Command::CloseGate));
     life.is("paused", 5);
     assert!(life.rollout.waits_at().is_none(), "nobody is asked");
+    let reason = "the gate is closed by ann: no reason given; `serin gate open` goes on";
+    assert_eq!(life.rollout.phase_reason(), reason);
+    let told = life.rollout.history().len();
+    assert!(life.ask(Command::CloseGate), "it is closed");
+    assert_eq!(life.rollout.history().len(), told, "told once");
     let by_webhook = Command::OpenGate { step: Some(1) };
     assert!(!life.ask(by_webhook), "a late answer opens nothing");
     assert!(life.ask(Command::Resume));
