@@ -124,6 +124,7 @@ async fn a_rollback_and_a_bad_file_are_told() {
         split.phase_reason = "error_rate: 40 of 1000 canary requests failed".to_owned();
         split.step = None;
         split.forecast = None;
+        split.harm_budget = None;
         split.warnings.clear();
         split.share = Share::ZERO;
         split.configured = Some(Share::from_basis_points(500).unwrap());
@@ -133,6 +134,10 @@ async fn a_rollback_and_a_bad_file_are_told() {
         status.upstreams[1].problem = Some("cannot read ecs.yaml: no such file".into());
     });
     insta::assert_snapshot!("status_bad", shown(&setup.run(&["status"]).await));
+    setup.fake.set(|status| status.splits[0].judgement = None);
+    let why = shown(&setup.run(&["why"]).await);
+    let hint = "`serin why --rollout shop-3` shows what that rested on";
+    assert!(why.contains(hint), "after a restart: {why}");
 }
 
 #[tokio::test]

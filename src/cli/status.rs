@@ -164,14 +164,18 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
         if let Some(analysis) = &split.analysis {
             let verdict = Tone::of(&analysis.verdict).paint(&analysis.verdict, has_colour);
             say(text, format_args!("  verdict {verdict}"));
+            // Of a rollout that is over, the reason above is the last word.
+            let is_over = matches!(split.phase.as_str(), "rolled_back" | "promoted");
             let is_said = analysis.why.is_empty() || analysis.why == split.phase_reason;
-            let why = if is_said {
+            let why = if is_said || is_over {
                 String::new()
             } else {
                 format!(": {}", analysis.why)
             };
             say(text, format_args!("{why}\n"));
-            doubt(text, analysis);
+            if !is_over {
+                doubt(text, analysis);
+            }
         }
         tried(text, split, has_colour);
         budget(text, split);

@@ -57,6 +57,13 @@ fn explain(text: &mut String, split: &Split, has_colour: bool) {
     }
     match &split.analysis {
         Some(analysis) => judged(text, analysis, has_colour),
+        None if matches!(split.phase.as_str(), "rolled_back" | "promoted") => say(
+            text,
+            format_args!(
+                "  `serin why --rollout {}-{}` shows what that rested on\n",
+                split.name, split.epoch
+            ),
+        ),
         None => text.push_str("  nothing is judged: the canary has had no share yet\n"),
     }
     if !split.history.is_empty() {
