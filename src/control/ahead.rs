@@ -162,18 +162,8 @@ impl Walk<'_> {
         let seconds = pass.seconds - self.in_stage.as_secs_f64();
         let least = min.unwrap_or(Duration::ZERO);
         let takes = Duration::from_secs_f64(seconds.max(0.0)).max(least);
-        let Some(max) = max.filter(|max| takes > *max) else {
-            return (Some(takes), None);
-        };
-        let warning = format!(
-            "step {number}: analysis at {} needs about {} at {} requests a second, its max is {}: \
-             raise the weight or the max",
-            self.share,
-            roughly(takes.as_secs_f64()),
-            self.rate(),
-            roughly(max.as_secs_f64()),
-        );
-        (None, Some(warning))
+        let what = format!("step {number}: analysis at {}", self.share);
+        self.within(takes, max, (&what, "raise the weight or the max"))
     }
 
     /// How long a weight that raises itself takes to its last pass, if no harm holds it back.
@@ -187,14 +177,23 @@ impl Walk<'_> {
         let Some((climb, pass)) = climb.zip(pass) else {
             return (None, Some(self.cannot(number)));
         };
-        let takes = climb + pass;
-        let Some(max) = auto.max.filter(|max| takes > *max) else {
+        let what = format!("step {number}: auto to {}", auto.to);
+        let remedy = "begin higher or raise the max";
+        self.within(climb + pass, auto.max, (&what, remedy))
+    }
+
+    /// The time that a step takes, or that it is more than it has.
+    fn within(
+        &self,
+        takes: Duration,
+        max: Option<Duration>,
+        (what, remedy): (&str, &str),
+    ) -> (Option<Duration>, Option<String>) {
+        let Some(max) = max.filter(|max| takes > *max) else {
             return (Some(takes), None);
         };
         let warning = format!(
-            "step {number}: auto to {} needs about {} at {} requests a second, its max is {}: \
-             begin higher or raise the max",
-            auto.to,
+            "{what} needs about {} at {} requests a second, its max is {}: {remedy}",
             roughly(takes.as_secs_f64()),
             self.rate(),
             roughly(max.as_secs_f64()),

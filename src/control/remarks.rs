@@ -123,10 +123,6 @@ mod tests {
         }
     }
 
-    fn kinds(remarks: &[Remark]) -> Vec<&'static str> {
-        remarks.iter().map(|(what, ..)| *what).collect()
-    }
-
     #[test]
     fn a_dry_run_that_fails_is_told_once() {
         let mut remarks = Remarks::default();
@@ -154,19 +150,21 @@ mod tests {
         let silent = judgement(Some(Invalid::StableSilent), None);
         let stalled = judgement(Some(Invalid::Stalled), None);
         let good = judgement(None, None);
+        let (begins, ends) = (Some("evidence_invalid"), Some("evidence_valid"));
         let steps = [
-            (0, &good, &[] as &[&str]),
-            (1, &silent, &["evidence_invalid"]),
-            (2, &silent, &[]),
-            (3, &stalled, &["evidence_invalid"]),
-            (4, &good, &["evidence_valid"]),
-            (5, &stalled, &[]),
-            (6, &good, &[]),
-            (70, &stalled, &["evidence_invalid"]),
+            (0, &good, None),
+            (1, &silent, begins),
+            (2, &silent, None),
+            (3, &stalled, begins),
+            (4, &good, ends),
+            (5, &stalled, None),
+            (6, &good, None),
+            (70, &stalled, begins),
         ];
         for (second, judgement, expected) in steps {
             let told = remarks.of(judgement, Moment::from_millis(second * 1_000));
-            assert_eq!(kinds(&told), expected, "second {second}");
+            let kinds: Vec<_> = told.iter().map(|(what, ..)| *what).collect();
+            assert_eq!(kinds, Vec::from_iter(expected), "second {second}");
         }
     }
 }

@@ -144,7 +144,8 @@ fn summary(row: &Row<'_>) -> Option<Summary> {
     })
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+/// Of the columns at, what, share, by and why.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let what: String = row.get(1)?;
     Ok(wire::entry(
         row.get(0)?,

@@ -313,16 +313,7 @@ fn read_history(connection: &Connection, split: &SplitName) -> Result<Vec<Entry>
     let sql = "SELECT at, what, share, by, why FROM decisions WHERE split = ?1
         ORDER BY id DESC LIMIT ?2";
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map(params![split.as_str(), HISTORY], |row| {
-        let what: String = row.get(1)?;
-        Ok(wire::entry(
-            row.get(0)?,
-            &what,
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-        ))
-    })?;
+    let rows = statement.query_map(params![split.as_str(), HISTORY], archive::entry)?;
     let mut entries: Vec<Entry> = rows.collect::<Result<_, _>>()?;
     entries.reverse();
     Ok(entries)
