@@ -11,30 +11,18 @@ use std::time::Duration;
 
 use super::{
     bet::{Counts, Margin},
+    counted::{Counted, Extent, Tested},
     criteria::{Criteria, QUANTILES},
     estimate::{Decay, Guess},
-    marks::Thresholds,
+    marks::{CRITICAL, MARKS, PASS_P50, PASS_P99, SLO, TESTS, Thresholds},
     mixture::{Alignment, Mixture, Null},
     scatter::Scatter,
-    strand::{Counted, Extent, Tested},
 };
 use crate::{
     measure::Latencies,
     model::{Moment, number::real},
 };
 
-/// Tests: one a quantile.
-pub(super) const TESTS: usize = QUANTILES.len();
-/// The marks of a pass: of which test, and where.
-pub(super) const PASS_P50: (usize, usize) = (0, TESTS);
-/// The marks of a pass at p99.
-pub(super) const PASS_P99: (usize, usize) = (4, TESTS + 1);
-/// The mark of the fast test.
-pub(super) const CRITICAL: usize = TESTS + 2;
-/// The mark of the promise.
-pub(super) const SLO: usize = TESTS + 3;
-/// Marks at which latencies are counted: those of the tests, then these.
-pub(super) const MARKS: usize = TESTS + 4;
 /// What the tests are called.
 pub(super) const NAMES: [&str; TESTS] = [
     "latency_p50",
