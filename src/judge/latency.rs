@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{
     bet::{Counts, Margin},
     counted::{Counted, Extent, Tested},
-    criteria::{Criteria, QUANTILES},
+    criteria::{Block, Criteria, QUANTILES},
     estimate::{Decay, Guess},
     marks::{CRITICAL, MARKS, PASS_P50, PASS_P99, SLO, TESTS, Thresholds},
     mixture::{Alignment, Mixture, Null},
@@ -51,6 +51,10 @@ const SLO_NAMES: [&str; TESTS] = [
 /// How many requests the history is worth at most.
 const HISTORY_MAX: f64 = 2_000.0;
 
+/// The most that a block of the fast test may say, in nats: with it, one block of all tests
+/// together stays below a rollback.
+pub(super) const CRITICAL_CAP: f64 = 4.2;
+
 /// A promised latency: against the promise, and against any difference there.
 #[derive(Debug, Clone)]
 struct Slo {
@@ -80,7 +84,11 @@ impl LatencyTests {
         let test = slow(Null::Relative(criteria.latency()));
         let critical = criteria.critical_latency.map(|critical| {
             let null = Null::Relative(Margin::plus(critical.share));
-            let test = Mixture::new(null, criteria.critical_block, Alignment::FirstHit, at);
+            let block = Block {
+                cap: criteria.critical_block.cap.min(CRITICAL_CAP),
+                ..criteria.critical_block
+            };
+            let test = Mixture::new(null, block, Alignment::FirstHit, at);
             let name = CRITICAL_NAMES.get(critical.quantile).copied();
             (test, name.unwrap_or_default())
         });
