@@ -12,16 +12,16 @@ use crate::{
 
 /// Users call an answer slow that took longer.
 const SLOW: Duration = Duration::from_millis(500);
-/// A plan is decided upon a moment before the last worker has it, on a busy machine.
-const SPREADS: Duration = Duration::from_millis(50);
 /// A rollback that took longer is no success.
 const PROMPT: Duration = Duration::from_secs(10);
 
 /// How the rollout ended.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
-    /// When the last share was in force.
+    /// When it was decided.
     pub(super) at: Moment,
+    /// When the last share was in force for certain: it was told after that.
+    pub(super) in_force: Moment,
     /// Rolled back, or promoted.
     pub(super) is_rollback: bool,
     /// The metric that decided, if it was a rollback.
@@ -92,7 +92,7 @@ impl Story {
         );
         let is_after_end = self
             .rollback()
-            .is_some_and(|ending| sent_at > ending.at + SPREADS);
+            .is_some_and(|ending| sent_at > ending.in_force);
         if answer.role == Some(Role::Canary) {
             self.canary_after_fault += u64::from(is_after_fault);
             self.canary_after_rollback += u64::from(is_after_end);
@@ -228,6 +228,7 @@ mod tests {
         let at = Moment::from_millis(at);
         Ending {
             at,
+            in_force: at,
             is_rollback,
             cause: "error_rate".to_owned(),
             why: String::new(),
@@ -242,19 +243,18 @@ mod tests {
         story.answered(&answer(Role::Canary, 500, 2_100));
         story.ended(ending(2_400, true));
         story.answered(&answer(Role::Canary, 500, 2_405));
-        story.answered(&answer(Role::Canary, 500, 2_440));
         story.answered(&answer(Role::Stable, 200, 2_600));
         assert!(
             story.is_as_expected(),
-            "one was asked for before the rollback, one before each worker had its plan"
+            "the answer at 2,405 was asked for before the rollback"
         );
         let text = story.json().to_string();
         assert_eq!(
             text,
             r#"{"fault":"errors","fault_at_ms":1000,"rolled_back":true,"rollback_after_ms":400,"#
                 .to_owned()
-                + r#""cause":"error_rate","requests":5,"client_errors":3,"#
-                + r#""canary_requests_after_fault":3}"#
+                + r#""cause":"error_rate","requests":4,"client_errors":2,"#
+                + r#""canary_requests_after_fault":2}"#
         );
     }
 
