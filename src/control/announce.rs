@@ -13,7 +13,8 @@ pub struct News {
     /// When.
     pub at: Moment,
     /// `config_loaded`, `config_rejected`, `discovery`, `started`, `stepped`, `paused`,
-    /// `rolled_back`, `aborted`, `promoted`, `gate_shut`, `shadow_alarm`, `clumped_failures`, ...
+    /// `rolled_back`, `aborted`, `promoted`, `gate_shut`, `dry_run_failed`, `evidence_invalid`,
+    /// `evidence_valid`, `shadow_alarm`, `clumped_failures`, ...
     pub what: &'static str,
     /// On which split, if on one.
     pub split: Option<SplitName>,
