@@ -146,6 +146,8 @@ async fn rollouts_are_listed_and_one_is_explained() {
     setup.fake.set(|status| {
         status.splits[0].judgement = Some(control::failed());
     });
+    let status = shown(&setup.run(&["status"]).await);
+    assert!(status.contains("verdict fail") && !status.contains("decides:"));
     let mut text = String::new();
     for words in [
         &["rollouts"][..],

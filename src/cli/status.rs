@@ -258,7 +258,12 @@ fn weight(text: &mut String, split: &Split) {
 }
 
 fn outlook(text: &mut String, split: &Split, has_colour: bool) {
-    let decides = split.forecast.as_ref().map(forecast::sentence);
+    let is_decided = split
+        .analysis
+        .as_ref()
+        .is_some_and(|it| it.verdict == "fail");
+    let forecast = split.forecast.as_ref().filter(|_| !is_decided);
+    let decides = forecast.map(forecast::sentence);
     if let Some(decides) = decides.filter(|decides| !decides.is_empty()) {
         say(text, format_args!("  decides: {decides}\n"));
     }

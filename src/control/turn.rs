@@ -149,6 +149,9 @@ fn cause(entry: &Entry, judgement: Option<&Judgement>) -> &'static str {
 }
 
 fn news(split: &SplitName, epoch: Epoch, entry: &Entry) -> News {
+    // A pause that nobody has asked for waits for a person.
+    let is_own_pause =
+        entry.what == "paused" && matches!(entry.by.as_str(), "judge" | "absolute" | "schedule");
     News {
         at: entry.at,
         what: entry.what,
@@ -157,6 +160,7 @@ fn news(split: &SplitName, epoch: Epoch, entry: &Entry) -> News {
         share: Some(entry.share),
         by: entry.by.clone(),
         text: entry.why.clone(),
-        is_warning: matches!(entry.what, "rolled_back" | "failed" | "waiting" | "barred"),
+        is_warning: is_own_pause
+            || matches!(entry.what, "rolled_back" | "failed" | "waiting" | "barred"),
     }
 }

@@ -1,6 +1,6 @@
 //! How a rollout goes by itself: what the schedule and the judge lead to.
 
-use super::{Entry, Rollout, Standing, Step, auto::Climb, step_text, strategy::duration_text};
+use super::{Entry, Rollout, Standing, Step, auto::Climb, step_text, strategy::waited_text};
 use crate::{
     config::{OnFailure, OnInconclusive},
     judge::{Judgement, Verdict},
@@ -166,7 +166,7 @@ impl Rollout {
 
     /// A stage's time is over without a decision.
     fn undecided(&mut self, verdict: Verdict, step: &Step, now: Moment) -> Entry {
-        let waited = duration_text(now.since(self.record.since));
+        let waited = waited_text(now.since(self.record.since));
         let (action, what) = match verdict {
             Verdict::NoData => (self.strategy.on_no_data, "the canary has seen no traffic"),
             Verdict::Pass | Verdict::Fail | Verdict::Inconclusive => (

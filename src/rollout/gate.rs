@@ -7,7 +7,7 @@ use super::{
     Command, Entry, Gate, Rollout, Standing, Step,
     advance::Word,
     step_text,
-    strategy::{duration_text, place},
+    strategy::{place, waited_text},
 };
 use crate::model::Moment;
 
@@ -32,7 +32,7 @@ impl Rollout {
         let why = format!(
             "{}: nobody has opened it in {}",
             step_text(step),
-            duration_text(waited)
+            waited_text(waited)
         );
         Some(self.give_up(self.strategy.on_inconclusive, &why, now))
     }

@@ -136,6 +136,17 @@ pub(super) fn duration_text(duration: Duration) -> String {
     }
 }
 
+/// A time that was measured: from a second on, what is less says nothing.
+pub(super) fn waited_text(waited: Duration) -> String {
+    let seconds = waited.as_secs();
+    let is_short = seconds == 0;
+    duration_text(if is_short {
+        waited
+    } else {
+        Duration::from_secs(seconds)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +198,13 @@ mod tests {
             step_text(&Step::Gate(gate)),
             "gate confirm_promotion http://deploy:9000/ok, max 1h"
         );
+    }
+
+    #[test]
+    fn a_time_that_was_measured_has_no_more_digits_than_it_deserves() {
+        let cases = [(0, "0s"), (32, "32ms"), (5_032, "5s"), (125_900, "2m5s")];
+        for (millis, text) in cases {
+            assert_eq!(waited_text(Duration::from_millis(millis)), text);
+        }
     }
 }

@@ -25,6 +25,25 @@ fn a_metric_that_is_only_tried_is_told_once_and_moves_nothing() {
 }
 
 #[test]
+fn a_pause_that_nobody_asked_for_is_for_a_person_to_look_at() {
+    let mut split = ramp();
+    split.rollout.as_mut().unwrap().on_failure = OnFailure::Pause;
+    let mut desk = Desk::of(split, None);
+    let mut news = desk.handle.news();
+    for _ in 0..20 {
+        desk.traffic(90, 10, 5);
+    }
+    let told = std::iter::from_fn(|| news.try_recv().ok());
+    let paused = told.into_iter().find(|news| news.what == "paused");
+    assert!(paused.unwrap().is_warning);
+    desk.ask(Command::Resume, None).unwrap();
+    desk.ask(Command::Pause, None).unwrap();
+    let told = std::iter::from_fn(|| news.try_recv().ok());
+    let paused = told.into_iter().find(|news| news.what == "paused");
+    assert!(!paused.unwrap().is_warning, "a person has paused it");
+}
+
+#[test]
 fn evidence_that_cannot_be_trusted_is_told_until_it_can() {
     let mut desk = Desk::of(shop(10), None);
     for _ in 0..10 {
