@@ -14,7 +14,7 @@ pub struct Baseline {
     pub failures: u64,
     /// Their latencies.
     pub latency: Latencies,
-    /// The same by route, in the order in which [`super::Evidence::absorb_route`] numbers them. With
+    /// By route, in the order in which [`super::Evidence::absorb_route`] numbers them. With
     /// fewer than two nothing is judged by route.
     pub routes: Vec<RouteBaseline>,
 }
