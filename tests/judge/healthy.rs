@@ -213,18 +213,25 @@ fn tolerable() -> Vec<Life> {
     ]
 }
 
-/// Known limits, which lie outside the promise: the canary's only instance has blips of two
-/// seconds, and no test can tell them from harm as soon as it must.
+/// Known limits, which lie outside the promise: blips of the canary's only instance that follow each
+/// other at once or last for two seconds. No test can tell them from harm as soon as it must.
 pub(crate) fn limits() -> Vec<Life> {
-    let blips = |name| Life {
-        weather: Weather::Blips(2.0),
+    let blips = |name, weather| Life {
+        weather,
         ..plain(name, 1_000.0, 10)
     };
     let told = Life {
         criteria: tolerant(Duration::from_secs(2)),
-        ..blips("H9b blips of 2 s, burst tolerance 2 s")
+        ..blips("H9b blips of 2 s, burst tolerance 2 s", Weather::Blips(2.0))
     };
-    vec![told, blips("H9c blips of 2 s, nobody told")]
+    vec![
+        blips(
+            "H9a blips at random moments, 0.5 s",
+            Weather::RandomBlips(0.5),
+        ),
+        told,
+        blips("H9c blips of 2 s, nobody told", Weather::Blips(2.0)),
+    ]
 }
 
 /// All of them.

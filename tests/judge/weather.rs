@@ -7,6 +7,8 @@ use super::chance::{binomial, wait};
 
 /// Instances of a service with blips; one of them is the canary.
 const INSTANCES: usize = 10;
+/// Seconds from blip to blip of an instance.
+const EVERY: f64 = 300.0;
 /// How many of a blip's requests fail.
 const BLIP_ERRORS: f64 = 0.5;
 /// Seconds before the rollout in which blips were watched.
@@ -19,8 +21,10 @@ pub(crate) enum Weather {
     /// Once a minute, for 0.5 to 3 s, a fifth of the requests of both versions fails, and they
     /// take three times as long.
     Bursts,
-    /// Once in five minutes, for so many seconds, half of the requests of one instance fail.
+    /// Once in every five minutes, for so many seconds, half of the requests of one instance fail.
     Blips(f64),
+    /// The same at random moments, so that two may follow each other at once.
+    RandomBlips(f64),
     /// Each version's only process pauses for 20 ms on average, once in five seconds.
     Pauses,
 }
@@ -51,7 +55,12 @@ impl Sky {
         let spells = match weather {
             Weather::Calm => Vec::new(),
             Weather::Bursts => vec![spells(60.0, &|random| 0.5 + 2.5 * random.f64())],
-            Weather::Blips(length) => (0..INSTANCES).map(|_| spells(300.0, &|_| length)).collect(),
+            Weather::RandomBlips(length) => {
+                (0..INSTANCES).map(|_| spells(EVERY, &|_| length)).collect()
+            }
+            Weather::Blips(length) => (0..INSTANCES)
+                .map(|_| regular(random, length, seconds))
+                .collect(),
             Weather::Pauses => (0..2)
                 .map(|_| spells(5.0, &|random| wait(random, 0.02)))
                 .collect(),
@@ -63,7 +72,7 @@ impl Sky {
     pub(crate) fn errors(&self, from: f64, to: f64) -> [f64; 2] {
         match (self.weather, self.spells.as_slice()) {
             (Weather::Bursts, _) if self.is_burst(from, to) => [0.2; 2],
-            (Weather::Blips(_), [stable @ .., canary]) => {
+            (Weather::Blips(_) | Weather::RandomBlips(_), [stable @ .., canary]) => {
                 let sum: f64 = stable.iter().map(|spells| overlap(spells, from, to)).sum();
                 let mean = sum / stable.len() as f64;
                 [mean, overlap(canary, from, to)].map(|part| BLIP_ERRORS * part)
@@ -96,7 +105,7 @@ impl Sky {
     /// The index that watching stable's instances has come to, `rate` requests a second.
     pub(crate) fn dispersion(&self, random: &mut Rng, rate: f64, errors: f64) -> f64 {
         let mut index = Dispersion::default();
-        if matches!(self.weather, Weather::Blips(_)) {
+        if matches!(self.weather, Weather::Blips(_) | Weather::RandomBlips(_)) {
             let stable = &self.spells[..INSTANCES - 1];
             let requests = (rate / INSTANCES as f64).round() as u64;
             let mut second = -WATCHED;
@@ -115,6 +124,17 @@ impl Sky {
     fn is_burst(&self, from: f64, to: f64) -> bool {
         overlap(&self.spells[0], from, to) >= 0.5
     }
+}
+
+/// One in each five minutes.
+fn regular(random: &mut Rng, length: f64, seconds: u32) -> Spells {
+    let (mut spells, mut window) = (Spells::new(), -WATCHED);
+    while window < f64::from(seconds) {
+        let begin = window + random.f64() * (EVERY - length);
+        spells.push((begin, begin + length));
+        window += EVERY;
+    }
+    spells
 }
 
 /// Which part of a stretch of time the spells cover.
