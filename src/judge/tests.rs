@@ -15,6 +15,7 @@ use crate::{
 
 mod extent;
 mod fairness;
+mod order;
 
 fn at(millis: u64) -> Moment {
     Moment::from_millis(1_000_000 + millis)

@@ -1,5 +1,7 @@
 //! What a rollout is judged by: the numbers of the file, and the judge's own for all others.
 
+use std::time::Duration;
+
 use crate::{
     config::{AbsoluteAction, AbsoluteMetric, AbsoluteRule, Split},
     judge::{
@@ -63,9 +65,22 @@ pub fn criteria(split: &Split) -> Criteria {
             length: written.burst_tolerance,
             ..defaults.block
         },
+        critical_block: Block {
+            length: critical_length(written.burst_tolerance, &defaults),
+            ..defaults.critical_block
+        },
         is_sticky: split.sticky.is_some(),
         rules: written.absolute.iter().map(rule).collect(),
         ..defaults
+    }
+}
+
+/// A burst that is longer than usual and tolerated must not fill two blocks of the fast test either.
+fn critical_length(burst_tolerance: Duration, defaults: &Criteria) -> Duration {
+    if burst_tolerance > defaults.block.length {
+        burst_tolerance
+    } else {
+        defaults.critical_block.length
     }
 }
 
@@ -82,5 +97,28 @@ fn rule(written: &AbsoluteRule) -> Rule {
             AbsoluteAction::Rollback => RuleAction::Rollback,
             AbsoluteAction::Hold => RuleAction::Hold,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::fixture::split;
+
+    #[test]
+    fn a_burst_that_is_tolerated_fills_one_block_of_every_test() {
+        let blocks = |millis| {
+            let mut split = split("shop", "v1", Some("v2"));
+            split.analysis.burst_tolerance = Duration::from_millis(millis);
+            let Criteria {
+                block,
+                critical_block,
+                ..
+            } = criteria(&split);
+            [block, critical_block].map(|block| block.length.as_millis())
+        };
+        assert_eq!(blocks(500), [500, 250], "the default");
+        assert_eq!(blocks(300), [300, 250]);
+        assert_eq!(blocks(2_000), [2_000, 2_000]);
     }
 }

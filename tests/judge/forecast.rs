@@ -1,6 +1,6 @@
 //! Whether verdicts come when the forecast says: predicted and simulated medians.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serin::{
     judge::{Criteria, Effect, Situation},
@@ -8,8 +8,10 @@ use serin::{
 };
 
 use super::{
-    life::{Errors, Latency, Life, lognormal},
-    rates::runs,
+    chance::{Shape, lognormal},
+    healthy::both,
+    life::{Life, Rates},
+    many::{each, middle_and_late, runs},
 };
 
 /// How far from the simulated median a forecast may be, and how many of a hundred may be further.
@@ -64,69 +66,29 @@ const CASES: [Case; 36] = [
     Case(Some(Effect::LatencyPlus20Pct), 500.0, 20, 250, 0.005, true),
 ];
 
-fn plain(place: f64, _: f64, _: bool) -> f64 {
-    lognormal(place)
-}
-
-/// So many times slower from a second on.
-fn slower<const PERCENT: u32, const AT: u32>(place: f64, second: f64, is_canary: bool) -> f64 {
-    let is_slow = is_canary && second >= f64::from(AT);
-    let percent = if is_slow { PERCENT } else { 100 };
-    lognormal(place) * f64::from(percent) / 100.0
-}
-
-/// p50 to p95 are equal; the slowest twentieth takes twice as long.
-fn long_tail(place: f64, _: f64, is_canary: bool) -> f64 {
-    let is_slow = is_canary && place > 0.95;
-    lognormal(place) * if is_slow { 2.0 } else { 1.0 }
-}
-
-fn latency(effect: Option<Effect>, is_late: bool) -> Option<Latency> {
+/// The latency of the canary: p50 to p95 are equal if only its slowest twentieth is slower.
+fn latency(effect: Option<Effect>) -> Option<[Arc<Shape>; 2]> {
+    let tail = |place: f64| lognormal(place) * if place > 0.95 { 2.0 } else { 1.0 };
     match effect {
-        None => Some(plain),
-        Some(Effect::LatencyX2) if is_late => Some(slower::<200, LATE>),
-        Some(Effect::LatencyX2) => Some(slower::<200, 0>),
-        Some(Effect::LatencyPlus20Pct) if is_late => Some(slower::<120, LATE>),
-        Some(Effect::LatencyPlus20Pct) => Some(slower::<120, 0>),
-        Some(Effect::P99X2) => Some(long_tail),
+        None | Some(Effect::LatencyX2 | Effect::LatencyPlus20Pct) => Some(both(lognormal)),
+        Some(Effect::P99X2) => Some([Shape::of(lognormal), Shape::of(tail)]),
         Some(Effect::AllFail | Effect::ErrorsPlus5Pp | Effect::ErrorsX2) => None,
     }
 }
 
-fn late(second: f64, healthy: f64, bad: f64) -> (f64, f64) {
-    let is_bad = second >= f64::from(LATE);
-    (healthy, if is_bad { bad } else { healthy })
+/// How many times as long its requests take.
+fn slowness(effect: Option<Effect>) -> f64 {
+    match effect {
+        Some(Effect::LatencyX2) => 2.0,
+        Some(Effect::LatencyPlus20Pct) => 1.2,
+        _ => 1.0,
+    }
 }
 
-/// The rates of stable and of a canary with this effect.
-fn errors(effect: Option<Effect>, stable: f64, is_late: bool) -> Errors {
-    let canary = effect
-        .and_then(|effect| effect.error_rate(&Criteria::default(), stable))
-        .unwrap_or(stable);
-    let at_once: [(f64, f64, Errors); 12] = [
-        (0.001, 0.001, |_| (0.001, 0.001)),
-        (0.005, 0.005, |_| (0.005, 0.005)),
-        (0.01, 0.01, |_| (0.01, 0.01)),
-        (0.001, 0.051, |_| (0.001, 0.051)),
-        (0.005, 0.055, |_| (0.005, 0.055)),
-        (0.01, 0.06, |_| (0.01, 0.06)),
-        (0.001, 0.002_325, |_| (0.001, 0.002_325)),
-        (0.005, 0.01, |_| (0.005, 0.01)),
-        (0.01, 0.02, |_| (0.01, 0.02)),
-        (0.001, 1.0, |_| (0.001, 1.0)),
-        (0.005, 1.0, |_| (0.005, 1.0)),
-        (0.01, 1.0, |_| (0.01, 1.0)),
-    ];
-    let later: [(f64, f64, Errors); 4] = [
-        (0.01, 1.0, |second| late(second, 0.01, 1.0)),
-        (0.01, 0.06, |second| late(second, 0.01, 0.06)),
-        (0.005, 0.01, |second| late(second, 0.005, 0.01)),
-        (0.005, 0.005, |_| (0.005, 0.005)),
-    ];
-    let known = if is_late { &later[..] } else { &at_once };
-    let is_it =
-        |(a, b, _): &&(f64, f64, Errors)| (a - stable).abs() < 1e-9 && (b - canary).abs() < 1e-9;
-    known.iter().find(is_it).unwrap().2
+/// Alike until a second, then the canary differs.
+fn from(begins: u32, healthy: f64, bad: f64) -> Rates {
+    let begins = f64::from(begins);
+    Arc::new(move |second| [healthy, if second < begins { healthy } else { bad }])
 }
 
 impl Case {
@@ -150,49 +112,31 @@ impl Case {
         let forecast = situation.forecast();
         let need = effect.map_or(forecast.to_pass, |effect| forecast.to_find(effect));
         let predicted = need.unwrap().seconds;
+        let bad = effect.and_then(|effect| effect.error_rate(&criteria, error_rate));
         let life = Life {
             seconds: (4.0 * predicted) as u32 + 20 + begins,
             tick_ms,
-            errors: errors(effect, error_rate, is_late),
-            latency: latency(effect, is_late),
-            ..Life::errors_only("", rate, &[])
+            errors: from(begins, error_rate, bad.unwrap_or(error_rate)),
+            latency: latency(effect),
+            slowness: from(begins, 1.0, slowness(effect)),
+            harm_from: begins.into(),
+            ..Life::new("", rate, percent)
         };
-        let stages: &'static [(u32, u16)] = stages(percent);
-        let life = Life { stages, ..life };
-        let mut observed: Vec<f64> = (0..runs)
-            .map(|seed| {
-                let end = life.live(seed);
-                let found = match effect {
-                    Some(_) => end.failed.map(|(seconds, ..)| seconds - f64::from(begins)),
-                    None => end.passed,
-                };
-                found.unwrap_or(f64::INFINITY)
-            })
-            .collect();
-        observed.sort_by(f64::total_cmp);
-        let (low, high) = (
-            observed[(observed.len() - 1) / 2],
-            observed[observed.len() / 2],
-        );
-        (predicted, 0.5 * (low + high))
-    }
-}
-
-fn stages(percent: u16) -> &'static [(u32, u16)] {
-    match percent {
-        1 => &[(0, 1)],
-        2 => &[(0, 2)],
-        5 => &[(0, 5)],
-        10 => &[(0, 10)],
-        20 => &[(0, 20)],
-        25 => &[(0, 25)],
-        _ => &[(0, 50)],
+        let observed = each(runs, |seed| {
+            let end = life.live(seed);
+            let found = match effect {
+                Some(_) => end.failed.map(|found| found.seconds),
+                None => end.passed,
+            };
+            found.unwrap_or(f64::INFINITY)
+        });
+        (predicted, middle_and_late(observed)[0])
     }
 }
 
 #[test]
 fn verdicts_come_when_the_forecast_says() {
-    let runs = runs(9);
+    let runs = runs(60, 7);
     let mut near = 0;
     for case in &CASES {
         let (predicted, observed) = case.compare(runs);
