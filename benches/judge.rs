@@ -4,10 +4,6 @@
 //! `cargo bench --bench judge`. A tick is a quarter of a second of a busy route: 225 requests of
 //! stable and 25 of the canary with latencies, 20 and 3 under way.
 
-#![expect(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
 #![expect(clippy::unwrap_used, reason = "a bench stops where it stands")]
 
 use std::{hint::black_box, time::Duration};

@@ -1,10 +1,6 @@
 //! What the judge keeps in memory: counted by an allocator that counts.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test stops where it stands, and shows what it counted"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 use std::time::Duration;
 

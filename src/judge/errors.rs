@@ -7,11 +7,11 @@
 //! stable at the same moment, so an outage of both cancels exactly.
 
 use super::{
-    bet::{Counts, Margin},
+    bet::Margin,
+    counted::{Counted, ErrorCounts, Extent, Tested},
     criteria::Criteria,
     estimate::{Decay, Guess},
     mixture::{Alignment, Mixture, Null},
-    strand::{Counted, Extent, Tested},
 };
 use crate::model::{Moment, number::real};
 
@@ -26,22 +26,6 @@ const HISTORY_MAX: f64 = 2_000.0;
 const HISTORY_STICKY: f64 = 500.0;
 /// Without a history: one failure in a hundred is guessed, on the strength of 20 requests.
 const NO_HISTORY: f64 = 20.0;
-
-/// Counts of a tick in one slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct ErrorCounts {
-    /// Every request, and failures.
-    pub requests: Counts,
-    /// In sticky splits users that had not failed before, and first failures; else the same.
-    pub units: Counts,
-}
-
-impl ErrorCounts {
-    /// What counts: users in sticky splits, else requests.
-    pub(super) const fn of(&self, is_sticky: bool) -> Counts {
-        if is_sticky { self.units } else { self.requests }
-    }
-}
 
 /// The tests with what they need.
 #[derive(Debug, Clone)]

@@ -11,30 +11,18 @@ use std::time::Duration;
 
 use super::{
     bet::{Counts, Margin},
-    criteria::{Criteria, QUANTILES},
+    counted::{Counted, Extent, Tested},
+    criteria::{Block, Criteria, QUANTILES},
     estimate::{Decay, Guess},
-    marks::Thresholds,
+    marks::{CRITICAL, MARKS, PASS_P50, PASS_P99, SLO, TESTS, Thresholds},
     mixture::{Alignment, Mixture, Null},
     scatter::Scatter,
-    strand::{Counted, Extent, Tested},
 };
 use crate::{
     measure::Latencies,
     model::{Moment, number::real},
 };
 
-/// Tests: one a quantile.
-pub(super) const TESTS: usize = QUANTILES.len();
-/// The marks of a pass: of which test, and where.
-pub(super) const PASS_P50: (usize, usize) = (0, TESTS);
-/// The marks of a pass at p99.
-pub(super) const PASS_P99: (usize, usize) = (4, TESTS + 1);
-/// The mark of the fast test.
-pub(super) const CRITICAL: usize = TESTS + 2;
-/// The mark of the promise.
-pub(super) const SLO: usize = TESTS + 3;
-/// Marks at which latencies are counted: those of the tests, then these.
-pub(super) const MARKS: usize = TESTS + 4;
 /// What the tests are called.
 pub(super) const NAMES: [&str; TESTS] = [
     "latency_p50",
@@ -62,6 +50,10 @@ const SLO_NAMES: [&str; TESTS] = [
 ];
 /// How many requests the history is worth at most.
 const HISTORY_MAX: f64 = 2_000.0;
+
+/// The most that a block of the fast test may say, in nats: with it, one block of all tests
+/// together stays below a rollback.
+pub(super) const CRITICAL_CAP: f64 = 4.2;
 
 /// A promised latency: against the promise, and against any difference there.
 #[derive(Debug, Clone)]
@@ -92,7 +84,11 @@ impl LatencyTests {
         let test = slow(Null::Relative(criteria.latency()));
         let critical = criteria.critical_latency.map(|critical| {
             let null = Null::Relative(Margin::plus(critical.share));
-            let test = Mixture::new(null, criteria.critical_block, Alignment::FirstHit, at);
+            let block = Block {
+                cap: criteria.critical_block.cap.min(CRITICAL_CAP),
+                ..criteria.critical_block
+            };
+            let test = Mixture::new(null, block, Alignment::FirstHit, at);
             let name = CRITICAL_NAMES.get(critical.quantile).copied();
             (test, name.unwrap_or_default())
         });

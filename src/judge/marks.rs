@@ -5,11 +5,22 @@ use std::time::Duration;
 use super::{
     bet::Trials,
     criteria::{Criteria, QUANTILES},
-    evidence::Arm,
-    latency::{CRITICAL, MARKS, PASS_P50, PASS_P99, SLO, TESTS},
+    told::Arm,
 };
 use crate::measure::Latencies;
 
+/// Tests: one a quantile.
+pub(super) const TESTS: usize = QUANTILES.len();
+/// The marks of a pass: of which test, and where.
+pub(super) const PASS_P50: (usize, usize) = (0, TESTS);
+/// The marks of a pass at p99.
+pub(super) const PASS_P99: (usize, usize) = (4, TESTS + 1);
+/// The mark of the fast test.
+pub(super) const CRITICAL: usize = TESTS + 2;
+/// The mark of the promise.
+pub(super) const SLO: usize = TESTS + 3;
+/// Marks at which latencies are counted: those of the tests, then these.
+pub(super) const MARKS: usize = TESTS + 4;
 /// Latencies at which each version's requests are counted as slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Thresholds {

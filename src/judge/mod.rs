@@ -7,6 +7,7 @@
 //! The method with its formulas is docs/judge.md.
 
 mod bet;
+mod counted;
 mod criteria;
 mod dispersion;
 mod errors;
@@ -28,6 +29,7 @@ mod stages;
 mod stats;
 mod strand;
 mod suspect;
+mod told;
 mod units;
 mod verdict;
 mod weigh;
@@ -43,11 +45,12 @@ pub use criteria::{
     Weights,
 };
 pub use dispersion::Dispersion;
-pub use evidence::{Arm, Baseline, Evidence, RouteBaseline, Stratum, Tick};
+pub use evidence::Evidence;
 pub use exposure::Exposure;
 pub use forecast::{Effect, Forecast, Need, requests_to_fail, requests_to_pass};
 pub use outlook::Situation;
 pub use suspect::suspect;
+pub use told::{Arm, Baseline, RouteBaseline, Stratum, Tick};
 pub use verdict::judge;
 pub use weigh::Failure;
 

@@ -6,9 +6,10 @@
 //! anything is seen of the canary: the weighted sum of test martingales is one.
 
 use super::{
+    counted::{Extent, Tested},
     criteria::Criteria,
-    evidence::RouteBaseline,
-    strand::{Extent, Past, Strand, Tested},
+    strand::{Past, Strand},
+    told::RouteBaseline,
 };
 use crate::{
     measure::Latencies,

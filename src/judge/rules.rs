@@ -12,9 +12,9 @@ use std::{
 use super::{
     bet::Trials,
     criteria::{Rule, RuleAction, RuleMetric},
-    evidence::Tick,
     marks::Ageing,
     stages::SLOTS,
+    told::Tick,
 };
 use crate::model::{
     Moment, Stage,

@@ -8,7 +8,7 @@
 use super::{
     bet::{Counts, Factors, Margin, factors},
     criteria::Criteria,
-    latency::{PASS_P50, PASS_P99},
+    marks::{PASS_P50, PASS_P99},
     stages::SLOTS,
     stats::exp,
 };

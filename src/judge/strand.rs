@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use super::{
     bet::{Counts, Trials},
+    counted::{Counted, ErrorCounts, Extent, Tested},
     criteria::Criteria,
-    errors::{ErrorCounts, ErrorTests},
+    errors::ErrorTests,
     estimate::Decay,
-    evidence::Tick,
-    latency::{LatencyTests, MARKS},
-    marks::Ageing,
+    latency::LatencyTests,
+    marks::{Ageing, MARKS},
     mixture::Mixture,
     restarts::Restarts,
     stages::{SLOTS, Stages},
+    told::Tick,
     units::FailedUsers,
 };
 use crate::{
@@ -32,15 +33,6 @@ const YOUNG: f64 = 2_000.0;
 const USERS_MAX: usize = 65_536;
 const USERS_OF_ROUTE_MAX: usize = 2_048;
 
-/// Whether a strand is the whole or one route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// All requests of the split.
-    Whole,
-    /// One route: the tests that make sense of a part.
-    Route,
-}
-
 /// Stable's recent past of one set of requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Past<'a> {
@@ -50,30 +42,6 @@ pub(super) struct Past<'a> {
     pub failures: u64,
     /// Their latencies.
     pub latency: &'a Latencies,
-}
-
-/// What a tick brings in one slot.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Counted {
-    /// The stage of assignment.
-    pub slot: usize,
-    /// Failures.
-    pub errors: ErrorCounts,
-    /// Slow requests, if thresholds are known.
-    pub latency: Option<[Counts; MARKS]>,
-}
-
-/// A test's part of the evidence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tested {
-    /// The cause it stands for.
-    pub cause: &'static str,
-    /// Its weight times its capital.
-    pub evidence: f64,
-    /// Hits of the canary.
-    pub hits: u64,
-    /// It is shown only.
-    pub is_dry_run: bool,
 }
 
 /// Requests in flight that were counted as slow, by slot: the canary's and stable's.

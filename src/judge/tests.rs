@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::{
     criteria::{Criteria, Rule, RuleAction, RuleMetric},
-    evidence::{Arm, Baseline, Evidence, Stratum, Tick},
     *,
 };
 use crate::{

@@ -8,13 +8,8 @@
 use std::time::Duration;
 
 use super::{
-    Part,
-    criteria::RuleAction,
-    estimate::Decay,
-    evidence::{Evidence, Tick},
-    rules::Floor,
-    stages::Stages,
-    strand::Tested,
+    Part, counted::Tested, criteria::RuleAction, estimate::Decay, evidence::Evidence, rules::Floor,
+    stages::Stages, told::Tick,
 };
 use crate::model::{Moment, RouteName, number::real};
 

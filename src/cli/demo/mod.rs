@@ -188,6 +188,7 @@ async fn ending(news: &News, running: &Running) -> Option<Ending> {
     let cause = status.splits.first().map(cause_of).unwrap_or_default();
     Some(Ending {
         at: news.at,
+        in_force: clock::now(),
         is_rollback,
         cause,
         why: news.text.clone(),

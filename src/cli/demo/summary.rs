@@ -18,8 +18,10 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// How the rollout ended.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
-    /// When the last share was in force.
+    /// When it was decided.
     pub(super) at: Moment,
+    /// When the last share was in force for certain: it was told after that.
+    pub(super) in_force: Moment,
     /// Rolled back, or promoted.
     pub(super) is_rollback: bool,
     /// The metric that decided, if it was a rollback.
@@ -88,7 +90,9 @@ impl Story {
                 .micros()
                 .saturating_sub(crate::model::number::micros(answer.took)),
         );
-        let is_after_end = self.rollback().is_some_and(|ending| sent_at > ending.at);
+        let is_after_end = self
+            .rollback()
+            .is_some_and(|ending| sent_at > ending.in_force);
         if answer.role == Some(Role::Canary) {
             self.canary_after_fault += u64::from(is_after_fault);
             self.canary_after_rollback += u64::from(is_after_end);
@@ -224,6 +228,7 @@ mod tests {
         let at = Moment::from_millis(at);
         Ending {
             at,
+            in_force: at,
             is_rollback,
             cause: "error_rate".to_owned(),
             why: String::new(),

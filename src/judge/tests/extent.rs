@@ -174,6 +174,25 @@ fn what_is_many_times_slower_is_found_in_the_warm_up_and_what_is_slower_after_it
 }
 
 #[test]
+fn one_block_of_all_tests_together_never_suffices() {
+    let Criteria {
+        weights,
+        block,
+        critical_block,
+        alpha,
+        ..
+    } = Criteria::default();
+    let critical = weights.critical * critical_block.cap.exp();
+    let hung = weights.critical_latency * latency::CRITICAL_CAP.exp();
+    let slow = weights.errors + weights.slo + weights.latency.iter().sum::<f64>();
+    // From untouched capital, which is 1 at most.
+    let most = critical + hung + slow * block.cap.exp();
+    assert!(most < 1.0 / alpha, "{most}");
+    let all = slow + weights.critical + weights.critical_latency;
+    assert!((all - 1.0).abs() < 1e-12, "{all}");
+}
+
+#[test]
 fn margins_are_by_quantile_and_a_dry_run_only_tells() {
     let wide = Criteria {
         latency_margins: [1.0; 6],
