@@ -67,7 +67,13 @@ async fn a_canary_that_hangs_is_rolled_back_long_before_its_timeout() {
         begin: Begin::WithSerin,
         ..warm
     };
-    for scene in [scene, warm, fresh, unknown] {
+    let seldom = Scene {
+        name: "the same, 50 rps of 100",
+        rate: 100,
+        percent: 50,
+        ..unknown
+    };
+    for scene in [scene, warm, fresh, unknown, seldom] {
         measure(&scene, &["latency", "error_rate"]).await;
     }
 }
