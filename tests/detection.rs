@@ -27,8 +27,10 @@ mod support;
 #[path = "detection/version.rs"]
 mod version;
 
-use measured::{before, measure, turn};
-use scene::{Begin, Scene};
+use std::time::Duration;
+
+use measured::{before, is_asked_for, measure, turn};
+use scene::{Before, Begin, Scene};
 use serin::model::Share;
 use version::Fault;
 
@@ -96,11 +98,7 @@ async fn a_canary_whose_slowest_requests_take_twice_as_long_is_rolled_back() {
         percent: 10,
         ..often
     };
-    let scene = if measured::is_asked_for() {
-        seldom
-    } else {
-        often
-    };
+    let scene = if is_asked_for() { seldom } else { often };
     measure(&scene, &["latency_p9"]).await;
 }
 
@@ -108,7 +106,8 @@ async fn a_canary_whose_slowest_requests_take_twice_as_long_is_rolled_back() {
 async fn a_canary_that_is_well_stays() {
     let scene = Scene::of("well, 100 rps of 1,000", Fault::Nothing);
     let _turn = turn().await;
-    let split = scene.play_well(before()).await;
+    let well = Duration::from_secs(if is_asked_for() { 20 } else { 5 });
+    let split = scene.play_well(Before { well, ..before() }).await;
     assert_eq!(split.share, Share::from_basis_points(1_000).unwrap());
     assert_ne!(split.phase, "rolled_back");
 }
