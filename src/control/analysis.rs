@@ -229,12 +229,12 @@ impl Analysis {
             strata: &whole.strata(&in_flight.whole),
         };
         self.recording.absorb(None, &tick);
-        let had_failed = self.evidence.failure().is_some();
+        let is_known = self.evidence.failure().is_some();
         self.evidence.absorb(&tick);
         self.looked = now;
         // A failure may be that of one route: what the routes have until now is needed at once.
-        let has_failed = self.evidence.failure().is_some() && !had_failed;
-        if has_failed || now.since(self.routes.looked) >= ROUTES_EVERY {
+        let is_found = !is_known && self.evidence.failure().is_some();
+        if is_found || now.since(self.routes.looked) >= ROUTES_EVERY {
             self.look_at_routes(in_flight, stages, now);
         }
         let judgement = judge(&self.evidence, &self.criteria);

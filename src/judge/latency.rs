@@ -157,16 +157,13 @@ impl LatencyTests {
         self.is_settled
     }
 
-    /// What the tests that have their thresholds may count.
-    pub(super) fn known(&self, counts: [Counts; MARKS]) -> [Counts; MARKS] {
-        if self.is_settled {
-            return counts;
+    /// Takes away what tests without their thresholds may not count.
+    pub(super) fn confine(&self, counts: &mut [Counts; MARKS]) {
+        if !self.is_settled {
+            let others = counts.iter_mut().enumerate();
+            let others = others.filter(|(mark, _)| *mark != CRITICAL);
+            others.for_each(|(_, counts)| *counts = Counts::default());
         }
-        let mut known = [Counts::default(); MARKS];
-        if let Some((known, counts)) = known.get_mut(CRITICAL).zip(counts.get(CRITICAL)) {
-            *known = *counts;
-        }
-        known
     }
 
     /// The guess of stable's share above a mark.

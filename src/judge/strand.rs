@@ -162,7 +162,8 @@ impl Strand {
                 {
                     *counts = Counts { canary, stable };
                 }
-                self.latency.known(counts)
+                self.latency.confine(&mut counts);
+                counts
             });
             if let Some(is_named) = is_named.get_mut(slot) {
                 *is_named = true;

@@ -75,7 +75,9 @@ pub(super) fn alone<T>(parts: &[Part<T>]) -> Option<(&Part<T>, Trials)> {
         .iter()
         .max_by(|a, b| a.surplus().total_cmp(&b.surplus()))?;
     let mut all = Trials::default();
-    parts.iter().for_each(|part| all.add(part.counts));
+    for part in parts {
+        all.add(part.counts);
+    }
     let others = Trials::new(all.trials - own.counts.trials, all.hits - own.counts.hits);
     let edge = |tolerated: f64, trials: u64| tolerated / real(trials.max(1));
     let tolerated: f64 = parts.iter().map(Part::tolerated).sum();

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Longer than any fault takes to be found.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What is played.
 #[derive(Debug, Clone, Copy)]
