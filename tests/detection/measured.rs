@@ -22,7 +22,7 @@ pub(crate) fn is_asked_for() -> bool {
 
 /// The times before a fault.
 pub(crate) fn before() -> Before {
-    let (alone, well) = if is_asked_for() { (10, 5) } else { (1, 3) };
+    let (alone, well) = if is_asked_for() { (10, 5) } else { (1, 2) };
     Before {
         alone: Duration::from_secs(alone),
         well: Duration::from_secs(well),
