@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away then.
 const LINGER_BYTES: usize = 64 * 1024;
 
+/// How long a connection stays ready for work after a request.
+const AT_WORK: Duration = Duration::from_secs(1);
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -37,6 +40,9 @@ pub(crate) struct Client {
 }
 
 /// Serves a client's connection to its end.
+///
+/// Most connections rest most of the time, and there are many: what a request needs lives in a box
+/// that is there while requests follow each other, so that a connection at rest is small.
 pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, peer: IpAddr) {
     let mut client = Client {
         slot: worker.wheel.slot(),
@@ -47,34 +53,63 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, p
         settings: open.listener().settings(),
         unread: None,
     };
-    let mut is_first = true;
-    while let Some(buffer) = client.first_bytes(is_first).await {
-        is_first = false;
-        client.settings = open.listener().settings();
-        let mut heads = client.worker.heads();
-        let next = client.request(&mut heads, buffer).await;
-        client.worker.give_heads(heads);
-        match next {
-            Next::Request => {}
-            Next::Close => return client.close().await,
-            Next::Linger => return client.linger().await,
-            Next::Gone => return,
-        }
+    let mut limit = client.settings.timeouts.request_header;
+    while let Waited::Bytes(buffer) = client.wait(limit).await {
+        let Some(rest) = Box::pin(client.work(&open, buffer)).await else {
+            return;
+        };
+        limit = rest;
     }
 }
 
+/// What a wait for the next request has come to.
+enum Waited {
+    Bytes(Vec<u8>),
+    Expired,
+    Gone,
+}
+
 impl Client {
-    /// The first bytes of the next request; `None` if there is none.
-    async fn first_bytes(&mut self, is_first: bool) -> Option<Vec<u8>> {
-        if let Some(unread) = self.unread.take() {
-            return Some(unread);
+    /// Serves requests for as long as they follow each other; how long the connection may rest
+    /// after them, `None`: it has ended.
+    async fn work(&mut self, open: &Open, mut buffer: Vec<u8>) -> Option<Duration> {
+        loop {
+            self.settings = open.listener().settings();
+            let mut heads = self.worker.heads();
+            let next = self.request(&mut heads, buffer).await;
+            self.worker.give_heads(heads);
+            match next {
+                Next::Request => {}
+                Next::Close => {
+                    self.close().await;
+                    return None;
+                }
+                Next::Linger => {
+                    self.linger().await;
+                    return None;
+                }
+                Next::Gone => return None,
+            }
+            let idle = self.settings.timeouts.idle;
+            buffer = match self.next_bytes(idle.min(AT_WORK)).await {
+                Waited::Bytes(buffer) => buffer,
+                Waited::Expired if self.worker.is_draining() => return None,
+                Waited::Expired => return idle.checked_sub(AT_WORK),
+                Waited::Gone => return None,
+            };
         }
-        let limits = self.settings.timeouts;
-        let limit = if is_first {
-            limits.request_header
-        } else {
-            limits.idle
-        };
+    }
+
+    /// The first bytes of the next request, which may have come with the one before.
+    async fn next_bytes(&mut self, limit: Duration) -> Waited {
+        match self.unread.take() {
+            Some(unread) => Waited::Bytes(unread),
+            None => self.wait(limit).await,
+        }
+    }
+
+    /// Waits for a client that has nothing to say for now.
+    async fn wait(&mut self, limit: Duration) -> Waited {
         let is_draining = self.worker.is_draining();
         self.slot.arm_idle(if is_draining {
             limit.min(crate::proxy::GRACE)
@@ -83,8 +118,11 @@ impl Client {
         });
         let (mut reader, _) = self.stream.split();
         let reading = io::read(&mut reader, &self.worker.buffers, io::Size::Usual);
-        let buffer = self.slot.guard(reading).await.ok()?.ok()?;
-        (!buffer.is_empty()).then_some(buffer)
+        match self.slot.guard(reading).await {
+            Ok(Ok(buffer)) if !buffer.is_empty() => Waited::Bytes(buffer),
+            Ok(_) => Waited::Gone,
+            Err(_expired) => Waited::Expired,
+        }
     }
 
     /// One request: its head is read whole, then it is handled.
@@ -175,13 +213,13 @@ impl Client {
     }
 
     /// Ends a connection on which everything was read.
-    async fn close(mut self) {
+    async fn close(&mut self) {
         // The client may be gone already; then there is nobody to tell.
         let _told = self.stream.shutdown().await;
     }
 
     /// Ends a connection on which more may be coming.
-    async fn linger(mut self) {
+    async fn linger(&mut self) {
         if self.stream.shutdown().await.is_err() {
             return;
         }
