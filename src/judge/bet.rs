@@ -21,8 +21,10 @@ use crate::model::number::{real, single_down};
 
 /// How far a stake may go towards ruin.
 const BOLDNESS: f64 = 0.98;
-/// Halvings of the interval in which the best stake lies.
-const BISECTIONS: usize = 50;
+/// Steps towards the best stake at most; five to ten are usual.
+const STEPS: usize = 60;
+/// How near to it is near enough, as a part of it.
+const NEAR: f64 = 1e-14;
 
 /// A tolerated rate: at most `ratio` times stable's plus `absolute`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -183,31 +185,73 @@ pub fn factors(share: f64, canary: f64, stable: f64, margin: Margin) -> Factors 
     let odds = share / (1.0 - share);
     let loss = margin.ratio * odds * (1.0 - stable);
     let gain = margin.ratio * odds * stable;
-    let slope = |stake: f64| {
-        let of_canary = canary * (1.0 - edge) / (1.0 + stake * (1.0 - edge))
-            - (1.0 - canary) * edge / (1.0 - stake * edge);
-        let of_stable =
-            (1.0 - stable) * gain / (1.0 + stake * gain) - stable * loss / (1.0 - stake * loss);
-        share * of_canary + (1.0 - share) * of_stable
+    let growth = Growth {
+        terms: [
+            (share * canary, 1.0 - edge),
+            (share * (1.0 - canary), -edge),
+            ((1.0 - share) * (1.0 - stable), gain),
+            ((1.0 - share) * stable, -loss),
+        ],
     };
-    let (mut low, mut high) = if canary > edge {
-        (0.0, BOLDNESS * (1.0 / edge).min(1.0 / loss))
+    let stake = if canary > edge {
+        growth.peak(0.0, BOLDNESS * (1.0 / edge).min(1.0 / loss))
     } else {
-        (-BOLDNESS * (1.0 / (1.0 - edge)).min(1.0 / gain), 0.0)
+        growth.peak(-BOLDNESS * (1.0 / (1.0 - edge)).min(1.0 / gain), 0.0)
     };
-    for _ in 0..BISECTIONS {
-        let middle = 0.5 * (low + high);
-        if slope(middle) > 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    let stake = 0.5 * (low + high);
     Factors {
         canary_hit: (stake * (1.0 - edge)).ln_1p(),
         canary_miss: (-stake * edge).ln_1p(),
         stable_hit: (-stake * loss).ln_1p(),
         stable_miss: (stake * gain).ln_1p(),
+    }
+}
+
+/// The expected growth of a stake `k`: the sum of `weight ln(1 + k gain)`, which is concave.
+struct Growth {
+    terms: [(f64, f64); 4],
+}
+
+impl Growth {
+    /// Where it is highest between `low` and `high`: Newton's steps on its slope, halvings where
+    /// they leave the interval.
+    fn peak(&self, mut low: f64, mut high: f64) -> f64 {
+        if self.slope(high).0 >= 0.0 {
+            return high;
+        }
+        if self.slope(low).0 <= 0.0 {
+            return low;
+        }
+        let mut stake = 0.5 * (low + high);
+        for _ in 0..STEPS {
+            let (slope, bend) = self.slope(stake);
+            if slope > 0.0 {
+                low = stake;
+            } else {
+                high = stake;
+            }
+            let newton = stake - slope / bend;
+            let next = if low < newton && newton < high {
+                newton
+            } else {
+                0.5 * (low + high)
+            };
+            let is_near = (next - stake).abs() <= NEAR * stake.abs();
+            stake = next;
+            if is_near {
+                break;
+            }
+        }
+        stake
+    }
+
+    /// The slope at a stake, and how it falls.
+    fn slope(&self, stake: f64) -> (f64, f64) {
+        let (mut slope, mut bend) = (0.0, 0.0);
+        for (weight, gain) in self.terms {
+            let part = gain / (1.0 + stake * gain);
+            slope += weight * part;
+            bend -= weight * part * part;
+        }
+        (slope, bend)
     }
 }

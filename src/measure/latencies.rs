@@ -89,10 +89,12 @@ impl Latencies {
             .zip(0..)
             .for_each(|((_, place), index)| *place = index);
         marks.sort_unstable();
-        // The first value that is not yet looked at, and how many lie below it.
-        let (mut next, mut below) = (0, 0);
+        // The first value that is not yet looked at, and how many lie below it. There is nothing
+        // below the least value and above the largest.
+        let (mut next, mut below) = (histogram.min(), 0);
+        let most = histogram.max();
         for (threshold, place) in marks {
-            let edge = histogram.highest_equivalent(micros(threshold).min(HIGHEST));
+            let edge = histogram.highest_equivalent(micros(threshold).min(most));
             if edge >= next {
                 below += histogram.count_between(next, edge);
                 next = edge + 1;
