@@ -30,9 +30,11 @@ impl Load {
                         Some(client) => client,
                         None => Client::connect(address).await,
                     };
-                    client.get(path, "").await;
-                    // When the load ends nobody takes connections back.
-                    let _ended = give_back.send(client);
+                    let asked = format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+                    if client.try_send(asked).await && client.any_answer("GET").await.is_some() {
+                        // When the load ends nobody takes connections back.
+                        let _ended = give_back.send(client);
+                    }
                 });
                 while asking.try_join_next().is_some() {}
             }

@@ -68,6 +68,9 @@ fn print(scene: &Scene, all: &[Found]) {
         all.len(),
         quantile(&hits, 50),
     );
+    if let Some(slowest) = all.iter().max_by_key(|found| found.after) {
+        println!("  the slowest: {}", slowest.split.phase_reason);
+    }
 }
 
 /// The value that `percent` of the sorted ones are not above.
