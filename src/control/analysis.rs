@@ -229,9 +229,12 @@ impl Analysis {
             strata: &whole.strata(&in_flight.whole),
         };
         self.recording.absorb(None, &tick);
+        let is_known = self.evidence.failure().is_some();
         self.evidence.absorb(&tick);
         self.looked = now;
-        if now.since(self.routes.looked) >= ROUTES_EVERY {
+        // A failure may be that of one route: what the routes have until now is needed at once.
+        let is_found = !is_known && self.evidence.failure().is_some();
+        if is_found || now.since(self.routes.looked) >= ROUTES_EVERY {
             self.look_at_routes(in_flight, stages, now);
         }
         let judgement = judge(&self.evidence, &self.criteria);

@@ -201,8 +201,10 @@ impl Default for Criteria {
             slo_is_relative: true,
             slo_freezes: false,
             critical_absolute: 0.10,
+            // p95 and not p99: a machine that stutters moves the latter by multiples, and a canary
+            // that hangs would go unseen as much longer.
             critical_latency: Some(CriticalLatency {
-                quantile: 4,
+                quantile: 3,
                 times: 10.0,
                 at_least: Duration::from_secs(1),
                 share: 0.10,

@@ -117,8 +117,8 @@ impl Evidence {
         self.whole.learn(tick, &counted, (&self.criteria, decay));
     }
 
-    /// Takes a tick of one route, by its place in [`Baseline::routes`]. Its ticks may be longer
-    /// than those of the whole.
+    /// Takes a tick of one route, by its place in [`Baseline::routes`]; all of them in turn. Its
+    /// ticks may be longer than those of the whole.
     pub fn absorb_route(&mut self, route: usize, tick: &Tick<'_>) {
         let decay = Decay::after(tick.to.since(tick.from), self.criteria.half_life);
         let is_resting = self.is_resting(tick.to);
@@ -140,6 +140,9 @@ impl Evidence {
         strand.learn(tick, &counted, (&self.criteria, decay));
         self.routes.settle();
         self.conclude(tick.to);
+        if route + 1 == self.routes.len() {
+            self.blame_route(tick.to);
+        }
     }
 
     /// When and why the canary failed; final.
@@ -213,7 +216,7 @@ impl Evidence {
                 Watched::Latency(test, mark) => {
                     let latency = &self.whole.latency;
                     let guesses = latency.guess(test).zip(latency.guess(mark));
-                    let known = guesses.filter(|_| latency.thresholds().is_some());
+                    let known = guesses.filter(|_| latency.is_settled());
                     if let Some((stable, beyond)) = known {
                         guard.refit(share, stable.rate(), beyond.plain().max(1e-5));
                     }

@@ -75,6 +75,8 @@ pub(super) struct LatencyTests {
     divisors: [f64; TESTS],
     totals: [Counts; MARKS],
     thresholds: Option<Thresholds>,
+    /// The thresholds rest on enough of stable's latencies for all tests.
+    is_settled: bool,
 }
 
 impl LatencyTests {
@@ -115,10 +117,12 @@ impl LatencyTests {
             divisors: [1.0; TESTS],
             totals: [Counts::default(); MARKS],
             thresholds: None,
+            is_settled: false,
         }
     }
 
     /// Freezes thresholds and guesses from stable's history; false if there is too little of it.
+    /// Until there is enough only the fast test counts.
     pub(super) fn freeze(&mut self, history: &Latencies, criteria: &Criteria) -> bool {
         let Some(thresholds) = Thresholds::of(history, criteria) else {
             return false;
@@ -136,6 +140,7 @@ impl LatencyTests {
         scatters.for_each(Scatter::cut);
         self.totals = [Counts::default(); MARKS];
         self.thresholds = Some(thresholds);
+        self.is_settled = history.count() >= criteria.latency_history;
         if let Some((critical, _)) = &mut self.critical {
             critical.start();
         }
@@ -145,6 +150,20 @@ impl LatencyTests {
     /// The thresholds in force.
     pub(super) const fn thresholds(&self) -> Option<&Thresholds> {
         self.thresholds.as_ref()
+    }
+
+    /// Whether all tests have their thresholds.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Takes away what tests without their thresholds may not count.
+    pub(super) fn confine(&self, counts: &mut [Counts; MARKS]) {
+        if !self.is_settled {
+            let others = counts.iter_mut().enumerate();
+            let others = others.filter(|(mark, _)| *mark != CRITICAL);
+            others.for_each(|(_, counts)| *counts = Counts::default());
+        }
     }
 
     /// The guess of stable's share above a mark.
@@ -185,7 +204,7 @@ impl LatencyTests {
 
     /// Begins the slow tests, once there are thresholds.
     pub(super) fn start(&mut self) {
-        if self.thresholds.is_some() {
+        if self.is_settled {
             self.tests.iter_mut().for_each(Mixture::start);
             if let Some(slo) = &mut self.slo {
                 slo.fixed.start();

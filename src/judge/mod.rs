@@ -9,6 +9,7 @@
 mod bet;
 mod counted;
 mod criteria;
+mod culprit;
 mod dispersion;
 mod errors;
 mod estimate;
@@ -96,7 +97,7 @@ pub struct Judgement {
     /// Canary requests still needed for a pass in this stage if the canary is as good as stable;
     /// `None`: cannot be said.
     pub canary_requests_needed: Option<u64>,
-    /// The route that the cause was found on; `None`: on all together.
+    /// The route that the cause was found on, or that alone has the harm; `None`: all together.
     pub route: Option<RouteName>,
     /// Every test's part of the evidence, the largest first.
     pub parts: Vec<Part>,

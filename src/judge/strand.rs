@@ -27,6 +27,8 @@ use crate::{
 
 /// How often stakes are chosen anew.
 const REFIT: Duration = Duration::from_secs(5);
+/// Requests of stable whose latencies must be known before the fast test of latency begins.
+const HISTORY_CRITICAL: u64 = 30;
 /// Below this many requests a guess is young: stakes follow whenever it has doubled.
 const YOUNG: f64 = 2_000.0;
 /// How many failed users are remembered of all routes together, and of one.
@@ -160,6 +162,7 @@ impl Strand {
                 {
                     *counts = Counts { canary, stable };
                 }
+                self.latency.confine(&mut counts);
                 counts
             });
             if let Some(is_named) = is_named.get_mut(slot) {
@@ -238,7 +241,7 @@ impl Strand {
     ) {
         self.errors.learn(counted, decay);
         self.latency.learn((tick.from, tick.to), counted, decay);
-        if self.latency.thresholds().is_none() {
+        if !self.latency.is_settled() {
             for stratum in tick.strata {
                 self.remember(&stratum.stable.cell.latency, criteria);
             }
@@ -250,6 +253,18 @@ impl Strand {
         let mut parts = self.errors.parts(criteria);
         parts.extend(self.latency.parts(criteria));
         parts
+    }
+
+    /// Counts of a test since the rollout began (latency: since thresholds were frozen), and the
+    /// latency above which the canary's requests are slow.
+    pub(super) fn seen(&self, cause: &str, criteria: &Criteria) -> (Counts, Option<Duration>) {
+        if !cause.contains("latency_") {
+            return (self.errors.totals().of(criteria.is_sticky), None);
+        }
+        match self.latency.seen(cause) {
+            Some((limit, counts)) => (counts, Some(limit)),
+            None => (Counts::default(), None),
+        }
     }
 
     /// All parts that count, at the last tick.
@@ -264,10 +279,16 @@ impl Strand {
 
     fn remember(&mut self, latency: &Latencies, criteria: &Criteria) {
         self.history.merge(latency);
-        if self.history.count() >= criteria.latency_history.max(1)
-            && self.latency.freeze(&self.history, criteria)
-        {
-            self.history = Latencies::new();
+        let known = self.history.count();
+        let is_enough = known >= criteria.latency_history.max(1);
+        // The fast test asks for less: a canary that hangs from the first request is not to be
+        // borne until stable is well known.
+        let is_first = self.latency.thresholds().is_none() && criteria.critical_latency.is_some();
+        let is_enough_for_one = is_first && known >= HISTORY_CRITICAL;
+        if (is_enough || is_enough_for_one) && self.latency.freeze(&self.history, criteria) {
+            if is_enough {
+                self.history = Latencies::new();
+            }
             for (canary, stable) in &mut self.ages {
                 canary.forget();
                 stable.forget();

@@ -17,7 +17,7 @@ const ENDPOINTS_MIN: usize = 3;
 const ALPHA: f64 = 1e-4;
 /// The others are worse than stable if chance explains them at most so well.
 const OTHERS_ALPHA: f64 = 0.05;
-/// The part of the canary's surplus of hits that the endpoint must have.
+/// The part of the canary's surplus of hits that it must have.
 const SURPLUS_MIN: f64 = 0.5;
 
 /// The one endpoint of the canary that is bad among good ones, if there is one: out of the hits of
@@ -27,29 +27,71 @@ pub fn suspect(
     stable: Trials,
     margin: Margin,
 ) -> Option<Suspect> {
-    let answered = || endpoints.iter().filter(|(_, counts)| counts.trials > 0);
-    let count = answered().count();
-    if count < ENDPOINTS_MIN {
+    let answered = endpoints.iter().filter(|(_, counts)| counts.trials > 0);
+    let edge = margin.edge(stable.rate());
+    let parts: Vec<_> = answered
+        .map(|(of, counts)| Part {
+            of: *of,
+            counts: *counts,
+            edge,
+        })
+        .collect();
+    if parts.len() < ENDPOINTS_MIN {
         return None;
     }
-    let mut all = Trials::default();
-    answered().for_each(|(_, counts)| all.add(*counts));
-    let edge = margin.edge(stable.rate()).clamp(1e-6, 1.0 - 1e-6);
-    let surplus = |counts: Trials| real(counts.hits) - edge * real(counts.trials);
-    let (address, own) = answered().max_by(|(_, a), (_, b)| surplus(*a).total_cmp(&surplus(*b)))?;
-    let others = Trials::new(all.trials - own.trials, all.hits - own.hits);
-
-    // Given all hits, those of one endpoint among alike ones are a coin tossed for each.
-    let part = real(own.trials) / real(all.trials);
-    let chance = real_len(count) * tail(Trials::new(all.hits, own.hits), part);
-    let is_beyond = real_len(count) * tail(*own, edge) < ALPHA;
-    let is_alone = tail(others, edge) > OTHERS_ALPHA;
-    let is_most = surplus(*own) >= SURPLUS_MIN * surplus(all);
-    (chance < ALPHA && is_beyond && is_alone && is_most).then_some(Suspect {
-        address: *address,
-        counts: (own.hits, own.trials),
+    let (own, others) = alone(&parts)?;
+    Some(Suspect {
+        address: own.of,
+        counts: (own.counts.hits, own.counts.trials),
         others: (others.hits, others.trials),
     })
+}
+
+/// A part of the canary's requests: one endpoint's, one route's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<T> {
+    /// Whose.
+    pub of: T,
+    /// What was counted.
+    pub counts: Trials,
+    /// The rate of hits that is tolerated.
+    pub edge: f64,
+}
+
+impl<T> Part<T> {
+    /// Hits beyond what is tolerated.
+    fn surplus(&self) -> f64 {
+        real(self.counts.hits) - self.tolerated()
+    }
+
+    fn tolerated(&self) -> f64 {
+        self.edge.clamp(1e-6, 1.0 - 1e-6) * real(self.counts.trials)
+    }
+}
+
+/// The one part that is bad among good ones, and the counts of the others together.
+pub(super) fn alone<T>(parts: &[Part<T>]) -> Option<(&Part<T>, Trials)> {
+    let own = parts
+        .iter()
+        .max_by(|a, b| a.surplus().total_cmp(&b.surplus()))?;
+    let mut all = Trials::default();
+    for part in parts {
+        all.add(part.counts);
+    }
+    let others = Trials::new(all.trials - own.counts.trials, all.hits - own.counts.hits);
+    let edge = |tolerated: f64, trials: u64| tolerated / real(trials.max(1));
+    let tolerated: f64 = parts.iter().map(Part::tolerated).sum();
+
+    // Given all hits, those of one part among alike ones are a coin tossed for each.
+    let count = real_len(parts.len());
+    let size = edge(real(own.counts.trials), all.trials);
+    let chance = count * tail(Trials::new(all.hits, own.counts.hits), size);
+    let own_edge = edge(own.tolerated(), own.counts.trials);
+    let is_beyond = count * tail(own.counts, own_edge) < ALPHA;
+    let others_edge = edge(tolerated - own.tolerated(), others.trials);
+    let is_alone = tail(others, others_edge) > OTHERS_ALPHA;
+    let is_most = own.surplus() >= SURPLUS_MIN * (real(all.hits) - tolerated);
+    (chance < ALPHA && is_beyond && is_alone && is_most).then_some((own, others))
 }
 
 /// At least the probability of so many hits or more, each at this rate (Chernoff's bound).

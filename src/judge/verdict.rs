@@ -81,13 +81,7 @@ impl Evidence {
     fn counts(&self, cause: &str, route: Option<&RouteName>) -> (Counts, Option<Duration>) {
         let route = route.and_then(|name| self.routes.get(name));
         let strand = route.map_or(&self.whole, |route| &route.strand);
-        if !cause.contains("latency_") {
-            return (strand.errors.totals().of(self.criteria.is_sticky), None);
-        }
-        match strand.latency.seen(cause) {
-            Some((limit, counts)) => (counts, Some(limit)),
-            None => (Counts::default(), None),
-        }
+        strand.seen(cause, &self.criteria)
     }
 
     /// Why a test accuses the canary.
@@ -230,9 +224,7 @@ impl Evidence {
         let mut metrics = Vec::with_capacity(1 + NAMES.len());
         let (weight, _) = self.routes.stock();
         let parts = self.whole.parts(&self.criteria);
-        let latency = NAMES
-            .iter()
-            .filter(|_| self.whole.latency.thresholds().is_some());
+        let latency = NAMES.iter().filter(|_| self.whole.latency.is_settled());
         for name in std::iter::once(&"error_rate").chain(latency) {
             let is_named = |cause: &str| cause.rsplit(':').next() == Some(name);
             let of_metric = parts.iter().filter(|part| is_named(part.cause));

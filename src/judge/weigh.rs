@@ -126,6 +126,13 @@ impl Weighed {
         self.is_worse |= is_worse;
     }
 
+    /// The failure is of this route alone.
+    pub(super) fn blame(&mut self, route: RouteName, why: String) {
+        if let Some(failure) = &mut self.failure {
+            (failure.route, failure.why) = (Some(route), why);
+        }
+    }
+
     /// The failure.
     pub(super) const fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()

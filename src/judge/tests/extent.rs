@@ -101,6 +101,33 @@ fn a_fault_of_one_route_in_sixty_is_found_there_and_one_of_all_is_not_blamed_on_
 }
 
 #[test]
+fn a_fault_that_the_whole_finds_is_put_down_to_the_one_route_that_has_it() {
+    let of = |bad: &[(usize, u64)]| {
+        let found = live(5, 40, |route| {
+            let failed = bad.iter().find(|(known, _)| *known == route);
+            ((10, failed.map_or(0, |(_, count)| *count)), (90, 0))
+        });
+        let failure = found.expect("it is found");
+        let route = failure.route.as_ref().map(ToString::to_string);
+        (route, failure.why)
+    };
+    // The whole, with half of the capital, is as soon at its caps as a route with a tenth.
+    let (route, why) = of(&[(2, 10)]);
+    assert_eq!(route.as_deref(), Some("r2"));
+    assert!(why.contains("requests of route r2 failed"), "{why}");
+    assert_eq!(of(&[(4, 4)]).0.as_deref(), Some("r4"));
+    // Two of five, or all.
+    for bad in [
+        &[(1, 10), (2, 10)][..],
+        &[(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)],
+    ] {
+        let (route, why) = of(bad);
+        assert_eq!(route, None, "{why}");
+        assert!(!why.contains("of route"), "{why}");
+    }
+}
+
+#[test]
 fn a_route_that_is_bad_on_both_versions_is_nobodys_fault() {
     let found = live(8, 120, |route| {
         if route == 3 {
@@ -152,7 +179,7 @@ fn what_is_many_times_slower_is_found_in_the_warm_up_and_what_is_slower_after_it
     let criteria = Criteria::default();
     let (after, cause) = slow(&criteria, 1_500, 60).unwrap();
     assert!(
-        after <= 1.0 && cause == "critical:latency_p99",
+        after <= 1.0 && cause == "critical:latency_p95",
         "{after} {cause}"
     );
     let (after, cause) = slow(&criteria, 60, 60).unwrap();
@@ -171,6 +198,49 @@ fn what_is_many_times_slower_is_found_in_the_warm_up_and_what_is_slower_after_it
         ..criteria
     };
     assert!(slow(&criteria, 60, 60).unwrap().0 <= 1.0);
+}
+
+#[test]
+fn a_canary_that_hangs_from_the_first_request_is_found_before_stable_is_well_known() {
+    // 50 requests a second each: the 200 requests for all thresholds take four seconds.
+    let mut evidence = Evidence::new(&Criteria::default(), &Baseline::default(), at(0));
+    let mut latency = Latencies::new();
+    latency.record_n(Duration::from_millis(50), 5);
+    let stable = Cell {
+        assigned: 5,
+        latency,
+        ..cell(5, 0)
+    };
+    let canary = Cell {
+        assigned: 5,
+        ..Cell::default()
+    };
+    let failure = (0..40).find_map(|tick| {
+        let (from, to) = (100 * tick, 100 * (tick + 1));
+        let mut hung = Latencies::new();
+        let begun = (0..to).step_by(20);
+        begun.for_each(|begun| hung.record(Duration::from_millis(to - begun)));
+        evidence.absorb(&Tick {
+            from: at(from),
+            to: at(to),
+            strata: &[Stratum {
+                stage: Stage(1),
+                share: share(50),
+                stable: arm(&stable),
+                canary: Arm {
+                    cell: &canary,
+                    in_flight: Some(&hung),
+                },
+            }],
+        });
+        let judged = judge(&evidence, &evidence.criteria);
+        let shown = judged.metrics.iter().map(|metric| &*metric.metric);
+        assert_eq!(shown.collect::<Vec<_>>(), ["error_rate"]);
+        evidence.failure().cloned()
+    });
+    let failure = failure.expect("it is found");
+    assert_eq!(failure.cause, "critical:latency_p95");
+    assert!(failure.at <= at(2_500), "{failure:?}");
 }
 
 #[test]
