@@ -52,7 +52,8 @@ impl ErrorTests {
             criteria.critical_block,
             Alignment::FirstHit,
             at,
-        );
+        )
+        .dispersed(criteria.dispersion);
         critical.start();
         let guess = first_guess(past, criteria.is_sticky);
         Self {
@@ -85,11 +86,9 @@ impl ErrorTests {
         more.for_each(|test| test.start());
     }
 
-    /// From now on the evidence of the slow tests is divided by this.
+    /// From now on the evidence is divided by this.
     pub(super) fn disperse(&mut self, divisor: f64) {
-        self.errors.disperse(divisor);
-        let more = self.worse.iter_mut().chain(&mut self.slo);
-        more.for_each(|test| test.disperse(divisor));
+        self.each(|test| test.disperse(divisor));
     }
 
     /// Chooses the stakes of the newest stage. Without a coin (the canary has everything) the
