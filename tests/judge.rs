@@ -1,7 +1,7 @@
 //! The judge before recorded traces and before simulated rollouts.
 //!
 //! `cargo test --profile simulation --test judge -- --nocapture` lives thousands of them in a few
-//! minutes and prints the table of docs/judge.md; `SERIN_SIM_RUNS=1000` lives each a thousand times,
+//! minutes and prints what docs/judge.md tells; `SERIN_SIM_RUNS=1000` lives each a thousand times,
 //! `SERIN_SIM_ONLY=R3` those whose name contains it.
 //! A debug build lives few and short ones, enough to see that nothing has broken.
 #![expect(

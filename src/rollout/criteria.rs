@@ -75,7 +75,7 @@ pub fn criteria(split: &Split) -> Criteria {
     }
 }
 
-/// A burst that is longer than usual and tolerated must not fill two blocks of the fast test either.
+/// A tolerated burst that is longer than usual must not fill two blocks of the fast test either.
 fn critical_length(burst_tolerance: Duration, defaults: &Criteria) -> Duration {
     if burst_tolerance > defaults.block.length {
         burst_tolerance

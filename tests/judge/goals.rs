@@ -31,7 +31,7 @@ fn miss(misses: &mut Vec<String>, name: &str, what: &str, found: f64, most: f64)
     }
 }
 
-/// Lives healthy rollouts and tells how they ended: how often, of those wrongly rolled back, passed.
+/// Lives healthy rollouts and tells how they ended: runs, those rolled back, those that passed.
 fn tell(life: &Life, often: u64, few: u64) -> (u64, u64, usize) {
     let (runs, ends) = told(life, often, few);
     let failed = ends.iter().filter_map(|end| end.failed.as_ref());

@@ -213,8 +213,8 @@ fn tolerable() -> Vec<Life> {
     ]
 }
 
-/// Known limits, which lie outside the promise: blips of the canary's only instance that follow each
-/// other at once or last for two seconds. No test can tell them from harm as soon as it must.
+/// Known limits, which lie outside the promise: blips of the canary's only instance that follow
+/// each other at once or last for two seconds. No test can tell them from harm as soon as it must.
 pub(crate) fn limits() -> Vec<Life> {
     let blips = |name, weather| Life {
         weather,
