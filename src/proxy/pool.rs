@@ -19,6 +19,7 @@ struct Idle {
 #[derive(Debug, Default)]
 struct Endpoint {
     in_flight: u32,
+    has_long_answers: bool,
     idle: Vec<Idle>,
 }
 
@@ -53,6 +54,19 @@ impl Pool {
     /// A request begins.
     pub(crate) fn begin(&mut self, key: EndpointKey) {
         self.endpoints.entry(key).or_default().in_flight += 1;
+    }
+
+    /// Whether the last answer of an endpoint was longer than a usual buffer: so will the next be.
+    pub(crate) fn has_long_answers(&self, key: EndpointKey) -> bool {
+        let endpoint = self.endpoints.get(&key);
+        endpoint.is_some_and(|endpoint| endpoint.has_long_answers)
+    }
+
+    /// An answer of an endpoint was long, or was not.
+    pub(crate) fn saw_answer(&mut self, key: EndpointKey, is_long: bool) {
+        if let Some(endpoint) = self.endpoints.get_mut(&key) {
+            endpoint.has_long_answers = is_long;
+        }
     }
 
     /// A request has ended.
@@ -128,5 +142,22 @@ impl Pool {
         for endpoint in self.endpoints.values_mut() {
             endpoint.idle.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_answers_are_is_known_by_endpoint() {
+        let mut pool = Pool::default();
+        let (one, other) = (EndpointKey(1), EndpointKey(2));
+        pool.begin(one);
+        pool.begin(other);
+        pool.saw_answer(one, true);
+        assert!(pool.has_long_answers(one) && !pool.has_long_answers(other));
+        pool.saw_answer(one, false);
+        assert!(!pool.has_long_answers(one));
     }
 }

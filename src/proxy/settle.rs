@@ -78,6 +78,20 @@ impl AttemptGuard {
         self.endpoint = Some(endpoint);
     }
 
+    /// Whether the endpoint's answers are long.
+    pub(crate) fn has_long_answers(&self) -> bool {
+        let pool = self.worker.pool.borrow();
+        self.endpoint
+            .is_some_and(|endpoint| pool.has_long_answers(endpoint))
+    }
+
+    /// The beginning of the answer has filled a usual buffer, or has not.
+    pub(crate) fn saw_answer(&self, is_long: bool) {
+        if let Some(endpoint) = self.endpoint {
+            self.worker.pool.borrow_mut().saw_answer(endpoint, is_long);
+        }
+    }
+
     /// The attempt has ended with an answer of this status.
     pub(crate) fn answered(mut self, status: u16) {
         let outcome = if status >= 500 {

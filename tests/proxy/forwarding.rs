@@ -50,6 +50,19 @@ async fn connections_are_used_again_on_both_sides() {
 }
 
 #[tokio::test]
+async fn long_and_short_answers_of_one_endpoint_come_whole_one_after_the_other() {
+    let origin = Origin::answering(|seen| ok(&seen.path().repeat(100_000))).await;
+    let proxy = proxy(&[origin.address], &[], 0, "");
+    let mut client = Client::connect(proxy.address).await;
+    // A long answer changes how the next one is read, a short one changes it back.
+    for path in ["/ab", "/cd", "/", "/ef"] {
+        let answer = client.get(path, "").await;
+        assert_eq!(answer.text(), path.repeat(100_000));
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::answering(|seen| ok(seen.path())).await;
     let proxy = proxy(&[origin.address], &[], 0, "");

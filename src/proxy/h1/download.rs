@@ -95,10 +95,17 @@ impl Download<'_, '_, '_> {
     /// Reads up to the end of the final head; interim ones go to the client on the way.
     async fn head(&mut self) -> Result<(Vec<u8>, usize), FaultKind> {
         let reset = |_| FaultKind::Reset;
-        let reading = io::read(&mut self.reader, &self.worker.buffers, Size::Usual);
+        // An answer that comes in one piece is read and written in one call each.
+        let was_long = self.guard.has_long_answers();
+        let size = if was_long { Size::Bulk } else { Size::Usual };
+        let reading = io::read(&mut self.reader, &self.worker.buffers, size);
         let mut buffer = reading.await.map_err(reset)?;
         if buffer.is_empty() {
             return Err(FaultKind::Reset);
+        }
+        let is_long = Size::after(buffer.len()) == Size::Bulk;
+        if is_long != was_long {
+            self.guard.saw_answer(is_long);
         }
         let now = Instant::now();
         self.guard.first_byte = Some(now);
