@@ -168,6 +168,10 @@ impl Planned {
     }
 
     fn total_in_words(&self) -> String {
+        if self.steps.iter().all(|step| step.number == 0) {
+            return "without steps this weight is held until the file or a person changes it"
+                .into();
+        }
         let known: Duration = self.steps.iter().filter_map(|step| step.takes).sum();
         let known = roughly(known.as_secs_f64());
         match self.total() {
@@ -309,5 +313,27 @@ mod tests {
             let found = latencies.quantile(quantile).unwrap().as_secs_f64() * 1e3;
             assert!((found / millis - 1.0).abs() < 0.06, "{quantile} {found}");
         }
+    }
+    #[test]
+    fn a_weight_without_steps_has_no_end() {
+        let total = |number| {
+            let step = Ahead {
+                number,
+                text: "weight 5%".to_owned(),
+                share: crate::model::Share::ZERO,
+                canary_rate: 10.0,
+                forecast: None,
+                takes: None,
+                warning: None,
+            };
+            let planned = Planned {
+                name: "shop".to_owned(),
+                traffic: Traffic::default(),
+                steps: vec![step],
+            };
+            planned.total_in_words()
+        };
+        assert!(total(0).contains("is held until"), "{}", total(0));
+        assert!(total(1).contains("waits for a person"), "{}", total(1));
     }
 }
