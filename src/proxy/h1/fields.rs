@@ -24,6 +24,9 @@ pub struct Field {
 pub enum FieldKind {
     /// Anything that passes through.
     Other,
+    /// A name with an underscore. Most origins cannot tell `a_b` from `a-b` (CGI), so in a request
+    /// it could stand in for a field that we checked or set.
+    Ambiguous,
     /// `Connection`.
     Connection,
     /// `Content-Length`.
@@ -120,29 +123,6 @@ pub(super) fn is<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
     })
 }
 
-/// Whether a name holds an underscore, told many bytes at a time: every field of every request is
-/// asked this. The last bytes are looked at twice where the length is no multiple.
-pub(super) fn has_underscore(name: &[u8]) -> bool {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let holds = |word: u64| {
-        let unlike = word ^ (LOW * u64::from(b'_'));
-        unlike.wrapping_sub(LOW) & !unlike & HIGH != 0
-    };
-    if let Some(last) = name.last_chunk::<8>() {
-        let (words, _) = name.as_chunks::<8>();
-        return holds(u64::from_le_bytes(*last))
-            || words.iter().any(|word| holds(u64::from_le_bytes(*word)));
-    }
-    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
-            holds(first << 32 | last)
-        }
-        _ => name.contains(&b'_'),
-    }
-}
-
 /// The items of a comma-separated list (RFC 9110, section 5.6.1), without empty ones.
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
@@ -198,7 +178,7 @@ const END_TO_END: [&[u8]; 22] = [
 
 /// Whether a `Connection` field may take a field away.
 pub(super) fn may_be_nominated(kind: FieldKind, name: &[u8]) -> bool {
-    kind == FieldKind::Other
+    matches!(kind, FieldKind::Other | FieldKind::Ambiguous)
         && !END_TO_END
             .iter()
             .any(|known| name.eq_ignore_ascii_case(known))

@@ -1,15 +1,16 @@
-//! What comes before the fields of a request, judged also when httparse gives up on it: empty
-//! lines, a request line that is too long or no request line at all.
+//! What comes before the fields of a request: empty lines, and the request line, judged also while
+//! it is not all there.
 
 use super::{
-    head::{Flaw, HeadLimits},
+    fields::is_token_byte,
+    head::{Flaw, HeadLimits, Version, is_control},
     reject::Reject,
 };
 
 /// Empty lines that may stand before a request line (RFC 9112, section 2.2 asks for one).
 const MAX_EMPTY_LINES: usize = 2;
 /// No method is longer than this.
-pub(super) const MAX_METHOD: usize = 32;
+const MAX_METHOD: usize = 32;
 
 /// Counts the bytes of empty lines before the request line.
 pub(super) fn empty_lines(buf: &[u8]) -> Result<usize, Reject> {
@@ -47,39 +48,92 @@ pub(super) fn check_request_line(head: &[u8], limits: &HeadLimits) -> Result<(),
     Ok(())
 }
 
-pub(super) fn refusal(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> Reject {
-    match error {
-        httparse::Error::HeaderName => Reject::bad("header field name is not a token"),
-        httparse::Error::HeaderValue => Reject::bad("header field value holds a control character"),
-        httparse::Error::NewLine => Reject::bad("line does not end in CRLF"),
-        httparse::Error::TooManyHeaders => Reject::with(431, "too many header fields"),
-        httparse::Error::Version if names_other_version(head) => {
-            Reject::with(505, "HTTP version is neither 1.0 nor 1.1")
+/// The first line of a request, as lengths.
+#[derive(Debug)]
+pub(super) struct RequestLine {
+    pub(super) method_len: usize,
+    pub(super) target_len: usize,
+    pub(super) version: Version,
+    /// Its bytes, CRLF included.
+    pub(super) len: usize,
+}
+
+impl RequestLine {
+    /// Reads the line that `head` begins with: a method, one blank, a target, one blank, a version,
+    /// CRLF. `None`: it is not all there.
+    pub(super) fn read(head: &[u8], limits: &HeadLimits) -> Result<Option<Self>, Reject> {
+        const MALFORMED: Reject = Reject::bad("request line is malformed");
+        let method_len = head.iter().position(|b| !is_token_byte(*b));
+        let method_len = method_len.unwrap_or(head.len());
+        if method_len > MAX_METHOD {
+            return Err(Reject::with(501, "method is not known"));
         }
-        httparse::Error::Version => Reject::bad("no HTTP version in the request line"),
-        httparse::Error::Status | httparse::Error::Token => check_request_line(head, limits)
-            .err()
-            .filter(|reject| reject.status == 414)
-            .unwrap_or(Reject::bad("request line is malformed")),
+        let rest = match head.get(method_len..) {
+            Some([b' ', rest @ ..]) if method_len > 0 => rest,
+            Some([]) | None => return Ok(None),
+            // The first byte of an empty line.
+            Some(b"\r") if method_len == 0 => return Ok(None),
+            Some(_) => return Err(MALFORMED),
+        };
+        let Some(line_len) = memchr::memchr(b'\n', rest) else {
+            return Ok(None);
+        };
+        let (line, _) = rest.split_at_checked(line_len).ok_or(MALFORMED)?;
+        let target_len = memchr::memchr(b' ', line).unwrap_or(line.len());
+        if target_len > limits.max_target {
+            return Err(Reject::with(414, "target is too long"));
+        }
+        let Some([b' ', version @ .., b'\r']) = line.get(target_len..) else {
+            return Err(if line.ends_with(b"\r") {
+                Reject::bad("no HTTP version in the request line")
+            } else {
+                Reject::bad("line does not end in CRLF")
+            });
+        };
+        if target_len == 0 {
+            return Err(MALFORMED);
+        }
+        let version = Version::named(version).ok_or_else(|| other_version(version))?;
+        Ok(Some(Self {
+            method_len,
+            target_len,
+            version,
+            len: method_len + 1 + line_len + 1,
+        }))
     }
 }
 
-/// Whether this is a request line of three words, the last a well-formed version.
-fn names_other_version(head: &[u8]) -> bool {
-    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    let mut words = line
-        .strip_suffix(b"\r")
-        .unwrap_or(line)
-        .split(|b| *b == b' ');
-    let version = words.nth(2).unwrap_or_default();
-    words.next().is_none()
-        && matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit())
+/// What a version that we do not speak is answered with.
+fn other_version(name: &[u8]) -> Reject {
+    match name {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Reject::with(505, "HTTP version is neither 1.0 nor 1.1")
+        }
+        _ => Reject::bad("no HTTP version in the request line"),
+    }
 }
 
+/// What a head that is not clean is answered with; its first line has `line_len` bytes.
+pub(super) fn unclean(head: &[u8], line_len: usize) -> Reject {
+    let (line, fields) = head.split_at_checked(line_len).unwrap_or_default();
+    if line.iter().any(|b| is_control(*b)) {
+        Reject::bad("request line is malformed")
+    } else if fields.iter().any(|b| is_control(*b)) {
+        flaw(Flaw::Control)
+    } else {
+        flaw(Flaw::LineEnd)
+    }
+}
+
+/// What a flaw is answered with.
 pub(super) fn flaw(flaw: Flaw) -> Reject {
     match flaw {
         Flaw::LineEnd => Reject::bad("line does not end in CRLF"),
         Flaw::LongLine => Reject::with(431, "header field is too long"),
+        Flaw::TooMany => Reject::with(431, "too many header fields"),
+        Flaw::Name => Reject::bad("header field name is not a token"),
+        Flaw::Control => Reject::bad("header field value holds a control character"),
     }
 }

@@ -2,14 +2,12 @@
 
 mod facts;
 
-use std::mem::MaybeUninit;
-
 use super::{
-    fields::{Field, FieldKind, has_underscore, is},
+    fields::{Field, FieldKind, is},
     framing::Framing,
-    head::{HeadLimits, MAX_FIELDS, Parsed, Version, collect, tail_len},
+    head::{HeadLimits, Parsed, Version, is_clean, read_fields, tail_len},
     notes::Notes,
-    opening::{MAX_METHOD, check_request_line, empty_lines, flaw, refusal},
+    opening::{RequestLine, check_request_line, empty_lines, flaw, unclean},
     reject::Reject,
     span::Span,
     target::{self, Target},
@@ -86,22 +84,27 @@ impl RequestHead {
         if known > 0 && memchr::memchr(b'\n', news).is_none() {
             return self.partial(buf, head, limits);
         }
-        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let slots = slots
-            .get_mut(..limits.max_fields.min(MAX_FIELDS))
-            .unwrap_or_default();
-        let mut raw = httparse::Request::new(&mut []);
-        match raw.parse_with_uninit_headers(head, slots) {
-            Ok(httparse::Status::Complete(len)) => {
-                self.clear();
-                self.start = start;
-                self.len = start + len;
-                self.read(buf, &raw, limits)?;
-                Ok(Parsed::Complete(self.len))
-            }
-            Ok(httparse::Status::Partial) => self.partial(buf, head, limits),
-            Err(error) => Err(refusal(error, head, limits)),
+        let Some(line) = RequestLine::read(head, limits)? else {
+            return self.partial(buf, head, limits);
+        };
+        self.clear();
+        let first = start + line.len;
+        let mut fields = std::mem::take(&mut self.fields);
+        let end = read_fields(buf, first, limits, &mut fields);
+        self.fields = fields;
+        let Some(end) = end.map_err(flaw)? else {
+            return self.partial(buf, head, limits);
+        };
+        if end > limits.max_bytes {
+            return Err(Reject::with(431, "head is too large"));
         }
+        if !is_clean(buf.get(start..end).unwrap_or_default()) {
+            return Err(unclean(head, line.len));
+        }
+        (self.start, self.len, self.line_end) = (start, end, first);
+        self.read_line(buf, &line)?;
+        self.read_fields(buf)?;
+        Ok(Parsed::Complete(end))
     }
 
     /// Judges the size of a head that is not all there.
@@ -117,48 +120,17 @@ impl RequestHead {
         Ok(Parsed::Partial)
     }
 
-    fn read(
-        &mut self,
-        buf: &[u8],
-        raw: &httparse::Request<'_, '_>,
-        limits: &HeadLimits,
-    ) -> Result<(), Reject> {
-        self.version = Version::from_minor(raw.version);
-        self.read_line(buf, raw, limits)?;
-        if self.len > limits.max_bytes {
-            return Err(Reject::with(431, "head is too large"));
-        }
-        let ends = (self.line_end, self.len.saturating_sub(2));
-        collect(buf, raw.headers, ends, limits.max_line, &mut self.fields).map_err(flaw)?;
-        self.read_fields(buf)
-    }
-
-    fn read_line(
-        &mut self,
-        buf: &[u8],
-        raw: &httparse::Request<'_, '_>,
-        limits: &HeadLimits,
-    ) -> Result<(), Reject> {
-        let method = raw.method.unwrap_or_default();
-        let target = raw.path.unwrap_or_default();
-        if target.len() > limits.max_target {
-            return Err(Reject::with(414, "target is too long"));
-        }
-        self.method = Span::locate(buf, method.as_bytes());
-        self.raw_target = Span::locate(buf, target.as_bytes());
-        // One blank, eight bytes of version, CRLF.
-        self.line_end = self.raw_target.end() + 11;
-        if buf.get(self.line_end - 2..self.line_end) != Some(b"\r\n") {
-            return Err(Reject::bad("line does not end in CRLF"));
-        }
-        match method {
-            "CONNECT" => return Err(Reject::with(501, "CONNECT is not offered")),
-            "TRACE" => return Err(Reject::with(405, "TRACE is not allowed")),
-            "OPTIONS" => self.options = true,
-            "HEAD" => self.head = true,
-            _ if method.len() > MAX_METHOD => {
-                return Err(Reject::with(501, "method is not known"));
-            }
+    /// Reads what the first line of the head says.
+    fn read_line(&mut self, buf: &[u8], line: &RequestLine) -> Result<(), Reject> {
+        self.version = line.version;
+        let target_start = self.start + line.method_len + 1;
+        self.method = Span::new(self.start, self.start + line.method_len);
+        self.raw_target = Span::new(target_start, target_start + line.target_len);
+        match self.method.of(buf) {
+            b"CONNECT" => return Err(Reject::with(501, "CONNECT is not offered")),
+            b"TRACE" => return Err(Reject::with(405, "TRACE is not allowed")),
+            b"OPTIONS" => self.options = true,
+            b"HEAD" => self.head = true,
             _ => {}
         }
         self.target = target::split(buf, self.raw_target, self.options)?;
@@ -174,7 +146,7 @@ impl RequestHead {
             match field.kind {
                 // Most origins cannot tell `a_b` from `a-b` (CGI), so such a name could stand in
                 // for a field that we checked or set.
-                FieldKind::Other => field.dropped = has_underscore(field.name.of(buf)),
+                FieldKind::Ambiguous => field.dropped = true,
                 FieldKind::Host => self.read_host(field.value, value)?,
                 FieldKind::Expect => field.dropped = self.read_expect(value)?,
                 FieldKind::MaxForwards if self.options => {
@@ -189,7 +161,8 @@ impl RequestHead {
                 | FieldKind::ContentLength
                 | FieldKind::TransferEncoding
                 | FieldKind::Upgrade) => notes.note(kind, value).map_err(Reject::bad)?,
-                FieldKind::Hop
+                FieldKind::Other
+                | FieldKind::Hop
                 | FieldKind::MaxForwards
                 | FieldKind::Cookie
                 | FieldKind::ForwardedFor

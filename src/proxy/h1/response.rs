@@ -1,12 +1,10 @@
 //! The head of a response: parsed in place, judged as strictly as a request's, because what an
 //! origin sends reaches every client behind us.
 
-use std::mem::MaybeUninit;
-
 use super::{
-    fields::{Field, FieldKind, is},
+    fields::{Field, FieldKind},
     framing::Framing,
-    head::{HeadLimits, MAX_FIELDS, Parsed, Version, collect},
+    head::{Flaw, HeadLimits, Parsed, Version, is_clean, is_control, read_fields},
     notes::Notes,
     reject::Malformed,
     span::Span,
@@ -33,7 +31,6 @@ pub struct ResponseHead {
     framing: Framing,
     length: Option<u64>,
     keep_alive: bool,
-    has_date: bool,
     pub(super) fields: Vec<Field>,
     seen: usize,
 }
@@ -71,23 +68,34 @@ impl ResponseHead {
         if known > 0 && memchr::memchr(b'\n', news).is_none() {
             return self.partial(buf, limits);
         }
-        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let slots = slots
-            .get_mut(..limits.max_fields.min(MAX_FIELDS))
-            .unwrap_or_default();
-        let mut raw = httparse::Response::new(&mut []);
-        let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut raw, buf, slots) {
-            Ok(httparse::Status::Complete(len)) => {
-                self.clear();
-                self.len = len;
-                self.read(buf, &raw, limits)?;
-                self.read_fields(buf, asked)?;
-                Ok(Parsed::Complete(len))
-            }
-            Ok(httparse::Status::Partial) => self.partial(buf, limits),
-            Err(error) => Err(malformed(reason(error))),
+        let Some(line) = StatusLine::read(buf)? else {
+            return self.partial(buf, limits);
+        };
+        self.clear();
+        let mut fields = std::mem::take(&mut self.fields);
+        let end = read_fields(buf, line.len, limits, &mut fields);
+        self.fields = fields;
+        let Some(end) = end.map_err(flawed)? else {
+            return self.partial(buf, limits);
+        };
+        if end > limits.max_bytes {
+            return Err(malformed("head is too large"));
         }
+        let head = buf.get(..end).unwrap_or_default();
+        if !is_clean(head) {
+            let holds_control = head.iter().any(|b| is_control(*b));
+            let flaw = if holds_control {
+                Flaw::Control
+            } else {
+                Flaw::LineEnd
+            };
+            return Err(flawed(flaw));
+        }
+        (self.len, self.line_end) = (end, line.len);
+        (self.status, self.version) = (line.status, line.version);
+        self.reason = Span::new(line.reason, line.len.saturating_sub(2));
+        self.read_fields(buf, asked)?;
+        Ok(Parsed::Complete(end))
     }
 
     fn partial(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Parsed, Malformed> {
@@ -98,45 +106,12 @@ impl ResponseHead {
         Ok(Parsed::Partial)
     }
 
-    fn read(
-        &mut self,
-        buf: &[u8],
-        raw: &httparse::Response<'_, '_>,
-        limits: &HeadLimits,
-    ) -> Result<(), Malformed> {
-        const NO_CRLF: Malformed = malformed("line does not end in CRLF");
-        if self.len > limits.max_bytes {
-            return Err(malformed("head is too large"));
-        }
-        self.version = Version::from_minor(raw.version);
-        self.status = raw.code.unwrap_or_default();
-        if !(100..=599).contains(&self.status) {
-            return Err(malformed("status is not between 100 and 599"));
-        }
-        let head = buf.get(..self.len).unwrap_or_default();
-        let line_len = memchr::memchr(b'\n', head).ok_or(NO_CRLF)?;
-        // `HTTP/1.1 200` is twelve bytes; then a blank and the reason, or nothing.
-        self.reason = Span::new(line_len.min(13), line_len.saturating_sub(1));
-        self.line_end = line_len + 1;
-        if !head
-            .get(..self.line_end)
-            .is_some_and(|line| line.ends_with(b"\r\n"))
-        {
-            return Err(NO_CRLF);
-        }
-        let ends = (self.line_end, self.len.saturating_sub(2));
-        collect(buf, raw.headers, ends, limits.max_line, &mut self.fields).map_err(|_| NO_CRLF)
-    }
-
     fn read_fields(&mut self, buf: &[u8], asked: Asked) -> Result<(), Malformed> {
         let mut notes = Notes::default();
         for field in &self.fields {
-            if field.kind == FieldKind::Other {
-                self.has_date |= is(field.name.of(buf), b"date");
-            } else {
-                notes
-                    .note(field.kind, field.value.of(buf))
-                    .map_err(malformed)?;
+            if field.kind != FieldKind::Other {
+                let noted = notes.note(field.kind, field.value.of(buf));
+                noted.map_err(malformed)?;
             }
         }
         notes.close_head(self.version).map_err(malformed)?;
@@ -173,14 +148,65 @@ const fn malformed(reason: &'static str) -> Malformed {
     Malformed { reason }
 }
 
-fn reason(error: httparse::Error) -> &'static str {
-    match error {
-        httparse::Error::HeaderName => "header field name is not a token",
-        httparse::Error::HeaderValue => "header field value holds a control character",
-        httparse::Error::NewLine => "line does not end in CRLF",
-        httparse::Error::TooManyHeaders => "too many header fields",
-        httparse::Error::Version => "HTTP version is neither 1.0 nor 1.1",
-        httparse::Error::Status | httparse::Error::Token => "status line is malformed",
+fn flawed(flaw: Flaw) -> Malformed {
+    malformed(match flaw {
+        Flaw::LineEnd => "line does not end in CRLF",
+        Flaw::LongLine => "header field is too long",
+        Flaw::TooMany => "too many header fields",
+        Flaw::Name => "header field name is not a token",
+        Flaw::Control => "header field value holds a control character",
+    })
+}
+
+/// The first line of a response.
+#[derive(Debug)]
+struct StatusLine {
+    version: Version,
+    status: u16,
+    /// Where the reason begins.
+    reason: usize,
+    /// Its bytes, CRLF included.
+    len: usize,
+}
+
+impl StatusLine {
+    /// Reads the line that `buf` begins with: a version, one blank, three digits, and nothing or
+    /// one blank and a reason, then CRLF. `None`: it is not all there.
+    fn read(buf: &[u8]) -> Result<Option<Self>, Malformed> {
+        const START: &[u8] = b"HTTP/1.";
+        const MALFORMED: Malformed = malformed("status line is malformed");
+        const OTHER_VERSION: Malformed = malformed("HTTP version is neither 1.0 nor 1.1");
+        let known = buf.len().min(START.len());
+        if buf.get(..known) != START.get(..known) {
+            return Err(OTHER_VERSION);
+        }
+        let Some(line_len) = memchr::memchr(b'\n', buf) else {
+            return Ok(None);
+        };
+        let (line, _) = buf.split_at_checked(line_len).ok_or(MALFORMED)?;
+        let Some(line) = line.strip_suffix(b"\r") else {
+            return Err(flawed(Flaw::LineEnd));
+        };
+        let (name, rest) = line.split_at_checked(8).ok_or(MALFORMED)?;
+        let version = Version::named(name).ok_or(OTHER_VERSION)?;
+        let ([b' ', a, b, c] | [b' ', a, b, c, b' ', ..]) = rest else {
+            return Err(MALFORMED);
+        };
+        if ![a, b, c].iter().all(|digit| digit.is_ascii_digit()) {
+            return Err(MALFORMED);
+        }
+        let digit = |b: &u8| u16::from(b - b'0');
+        let status = digit(a) * 100 + digit(b) * 10 + digit(c);
+        if !(100..=599).contains(&status) {
+            return Err(malformed("status is not between 100 and 599"));
+        }
+        Ok(Some(Self {
+            version,
+            status,
+            // `HTTP/1.1 200` is twelve bytes; then a blank and the reason, or nothing.
+            reason: line.len().min(13),
+            len: line_len + 1,
+        }))
     }
 }
 
@@ -230,11 +256,6 @@ impl ResponseHead {
     /// Whether the origin lets the connection be used again after the body.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
-    }
-
-    /// Whether the origin sent a Date.
-    pub fn has_date(&self) -> bool {
-        self.has_date
     }
 
     /// All fields, in order.

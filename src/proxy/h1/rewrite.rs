@@ -87,7 +87,7 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
 /// Whether a field leaves as it came.
 fn keeps(field: &Field, head: &RequestHead, trusted: bool) -> bool {
     let kind = field.kind;
-    if kind == FieldKind::Other || field.dropped {
+    if matches!(kind, FieldKind::Other | FieldKind::Ambiguous) || field.dropped {
         return !field.dropped;
     }
     if kind == FieldKind::RequestId {

@@ -18,12 +18,6 @@ impl Span {
         }
     }
 
-    /// Where `part`, a piece of `buf`, lies in it.
-    pub(super) fn locate(buf: &[u8], part: &[u8]) -> Self {
-        let start = offset_in(buf, part);
-        Self::new(start, start.wrapping_add(part.len()))
-    }
-
     /// The bytes themselves; empty if the buffer is shorter than the one that was parsed.
     pub fn of(self, buf: &[u8]) -> &[u8] {
         buf.get(index(self.start)..index(self.end))

@@ -74,11 +74,11 @@ fn absolute(buf: &[u8], span: Span) -> Result<Span, Reject> {
 
 /// Checks path and query; returns the path's length.
 ///
-/// httparse has refused blanks and controls. Refused here: what is not ASCII; a fragment, which is
-/// never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
+/// The head holds no control character but tabs. Refused here: those; what is not ASCII; a fragment,
+/// which is never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
 /// every browser encodes. A query may hold the rest: browsers and people do send `{`, `|`, `"`.
 fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
-    if !rest.is_ascii() || memchr::memchr(b'#', rest).is_some() {
+    if !rest.is_ascii() || memchr::memchr2(b'#', b'\t', rest).is_some() {
         return Err(Reject::bad("target holds a character that must be encoded"));
     }
     let path_len = memchr::memchr(b'?', rest).unwrap_or(rest.len());

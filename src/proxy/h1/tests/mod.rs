@@ -1,6 +1,7 @@
 //! Tables, one row for a rule of RFC 9110, RFC 9112 or the contract that is stricter than they.
 
 mod bodies;
+mod differential;
 mod requests;
 mod responses;
 mod rewriting;
