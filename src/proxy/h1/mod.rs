@@ -23,6 +23,7 @@ mod reject;
 mod request;
 mod response;
 pub mod rewrite;
+mod scan;
 mod span;
 mod target;
 pub(crate) mod upstream;

@@ -2,9 +2,9 @@
 //! it is not all there.
 
 use super::{
-    fields::is_token_byte,
-    head::{Flaw, HeadLimits, Version, is_control},
+    head::{Flaw, HeadLimits, Version},
     reject::Reject,
+    scan::{Name, text_len},
 };
 
 /// Empty lines that may stand before a request line (RFC 9112, section 2.2 asks for one).
@@ -63,32 +63,30 @@ impl RequestLine {
     /// CRLF. `None`: it is not all there.
     pub(super) fn read(head: &[u8], limits: &HeadLimits) -> Result<Option<Self>, Reject> {
         const MALFORMED: Reject = Reject::bad("request line is malformed");
-        let method_len = head.iter().position(|b| !is_token_byte(*b));
-        let method_len = method_len.unwrap_or(head.len());
-        if method_len > MAX_METHOD {
-            return Err(Reject::with(501, "method is not known"));
-        }
-        let rest = match head.get(method_len..) {
-            Some([b' ', rest @ ..]) if method_len > 0 => rest,
-            Some([]) | None => return Ok(None),
+        let (method_len, rest) = match Name::read(head).len {
+            len if len > MAX_METHOD => return Err(Reject::with(501, "method is not known")),
+            len => (len, head.get(len..).unwrap_or_default()),
+        };
+        let rest = match rest {
+            [b' ', rest @ ..] if method_len > 0 => rest,
+            [] => return Ok(None),
             // The first byte of an empty line.
-            Some(b"\r") if method_len == 0 => return Ok(None),
-            Some(_) => return Err(MALFORMED),
+            b"\r" if method_len == 0 => return Ok(None),
+            _ => return Err(MALFORMED),
         };
-        let Some(line_len) = memchr::memchr(b'\n', rest) else {
-            return Ok(None);
-        };
-        let (line, _) = rest.split_at_checked(line_len).ok_or(MALFORMED)?;
+        let (line, end) = rest.split_at_checked(text_len(rest)).ok_or(MALFORMED)?;
         let target_len = memchr::memchr(b' ', line).unwrap_or(line.len());
         if target_len > limits.max_target {
             return Err(Reject::with(414, "target is too long"));
         }
-        let Some([b' ', version @ .., b'\r']) = line.get(target_len..) else {
-            return Err(if line.ends_with(b"\r") {
-                Reject::bad("no HTTP version in the request line")
-            } else {
-                Reject::bad("line does not end in CRLF")
-            });
+        match end {
+            [b'\r', b'\n', ..] => {}
+            [] | [b'\r'] => return Ok(None),
+            [b'\r' | b'\n', ..] => return Err(flaw(Flaw::LineEnd)),
+            _ => return Err(MALFORMED),
+        }
+        let Some([b' ', version @ ..]) = line.get(target_len..) else {
+            return Err(Reject::bad("no HTTP version in the request line"));
         };
         if target_len == 0 {
             return Err(MALFORMED);
@@ -98,7 +96,7 @@ impl RequestLine {
             method_len,
             target_len,
             version,
-            len: method_len + 1 + line_len + 1,
+            len: method_len + line.len() + 3,
         }))
     }
 }
@@ -112,18 +110,6 @@ fn other_version(name: &[u8]) -> Reject {
             Reject::with(505, "HTTP version is neither 1.0 nor 1.1")
         }
         _ => Reject::bad("no HTTP version in the request line"),
-    }
-}
-
-/// What a head that is not clean is answered with; its first line has `line_len` bytes.
-pub(super) fn unclean(head: &[u8], line_len: usize) -> Reject {
-    let (line, fields) = head.split_at_checked(line_len).unwrap_or_default();
-    if line.iter().any(|b| is_control(*b)) {
-        Reject::bad("request line is malformed")
-    } else if fields.iter().any(|b| is_control(*b)) {
-        flaw(Flaw::Control)
-    } else {
-        flaw(Flaw::LineEnd)
     }
 }
 

@@ -5,9 +5,9 @@ mod facts;
 use super::{
     fields::{Field, FieldKind, is},
     framing::Framing,
-    head::{HeadLimits, Parsed, Version, is_clean, read_fields, tail_len},
+    head::{HeadLimits, Parsed, Version, read_fields, tail_len},
     notes::Notes,
-    opening::{RequestLine, check_request_line, empty_lines, flaw, unclean},
+    opening::{RequestLine, check_request_line, empty_lines, flaw},
     reject::Reject,
     span::Span,
     target::{self, Target},
@@ -97,9 +97,6 @@ impl RequestHead {
         };
         if end > limits.max_bytes {
             return Err(Reject::with(431, "head is too large"));
-        }
-        if !is_clean(buf.get(start..end).unwrap_or_default()) {
-            return Err(unclean(head, line.len));
         }
         (self.start, self.len, self.line_end) = (start, end, first);
         self.read_line(buf, &line)?;

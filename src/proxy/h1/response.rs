@@ -4,9 +4,10 @@
 use super::{
     fields::{Field, FieldKind},
     framing::Framing,
-    head::{Flaw, HeadLimits, Parsed, Version, is_clean, is_control, read_fields},
+    head::{Flaw, HeadLimits, Parsed, Version, read_fields},
     notes::Notes,
     reject::Malformed,
+    scan::text_len,
     span::Span,
 };
 
@@ -80,16 +81,6 @@ impl ResponseHead {
         };
         if end > limits.max_bytes {
             return Err(malformed("head is too large"));
-        }
-        let head = buf.get(..end).unwrap_or_default();
-        if !is_clean(head) {
-            let holds_control = head.iter().any(|b| is_control(*b));
-            let flaw = if holds_control {
-                Flaw::Control
-            } else {
-                Flaw::LineEnd
-            };
-            return Err(flawed(flaw));
         }
         (self.len, self.line_end) = (end, line.len);
         (self.status, self.version) = (line.status, line.version);
@@ -180,13 +171,13 @@ impl StatusLine {
         if buf.get(..known) != START.get(..known) {
             return Err(OTHER_VERSION);
         }
-        let Some(line_len) = memchr::memchr(b'\n', buf) else {
-            return Ok(None);
-        };
-        let (line, _) = buf.split_at_checked(line_len).ok_or(MALFORMED)?;
-        let Some(line) = line.strip_suffix(b"\r") else {
-            return Err(flawed(Flaw::LineEnd));
-        };
+        let (line, rest) = buf.split_at_checked(text_len(buf)).ok_or(MALFORMED)?;
+        match rest {
+            [b'\r', b'\n', ..] => {}
+            [] | [b'\r'] => return Ok(None),
+            [b'\r' | b'\n', ..] => return Err(flawed(Flaw::LineEnd)),
+            _ => return Err(MALFORMED),
+        }
         let (name, rest) = line.split_at_checked(8).ok_or(MALFORMED)?;
         let version = Version::named(name).ok_or(OTHER_VERSION)?;
         let ([b' ', a, b, c] | [b' ', a, b, c, b' ', ..]) = rest else {
@@ -205,7 +196,7 @@ impl StatusLine {
             status,
             // `HTTP/1.1 200` is twelve bytes; then a blank and the reason, or nothing.
             reason: line.len().min(13),
-            len: line_len + 1,
+            len: line.len() + 2,
         }))
     }
 }
