@@ -6,6 +6,7 @@
 //! recording takes no lock and touches no shared cache line (I6).
 //! *Read next:* `recorder.rs`, `sample.rs`, then `crate::judge`.
 
+mod delta;
 mod endpoints;
 mod latencies;
 mod recorder;

@@ -7,9 +7,13 @@ use slab::Slab;
 
 use super::{
     AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RequestLabel, Sample,
+    delta::{self, Delta},
     endpoints::Endpoints,
 };
-use crate::model::{EndpointKey, Moment, Outcome, SplitKey, Stage};
+use crate::model::{
+    EndpointKey, Moment, Outcome, SplitKey, Stage,
+    number::{long, micros},
+};
 
 /// How many ids of failed requests one cell of one sample keeps.
 const FAILED_IDS_MAX: usize = 8;
@@ -53,10 +57,35 @@ pub struct Request {
 #[must_use = "a flight that never lands looks like a hung request for ever"]
 pub struct Flight(usize);
 
+/// A cell that is being filled: its latencies become a part of it when it is taken.
+#[derive(Debug, Default)]
+struct Filling {
+    cell: Cell,
+    latency: Delta,
+    abandoned: Delta,
+    first_byte: Delta,
+    duration: Delta,
+}
+
+impl Filling {
+    fn take(&mut self) -> Cell {
+        let mut cell = self.cell.reset();
+        for (latencies, delta) in [
+            (&mut cell.latency, &mut self.latency),
+            (&mut cell.abandoned, &mut self.abandoned),
+            (&mut cell.first_byte, &mut self.first_byte),
+            (&mut cell.duration, &mut self.duration),
+        ] {
+            latencies.merge(&delta.take());
+        }
+        cell
+    }
+}
+
 /// A worker's counters since its last sample, and its attempts under way.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    cells: FxHashMap<CellKey, Cell>,
+    cells: FxHashMap<CellKey, Filling>,
     endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
@@ -70,7 +99,7 @@ impl Recorder {
 
     /// A request was assigned to a version.
     pub fn assign(&mut self, key: CellKey) {
-        self.cell(key).assigned += 1;
+        self.filling(key).cell.assigned += 1;
     }
 
     /// A judged attempt begins.
@@ -85,16 +114,17 @@ impl Recorder {
 
     /// An attempt has ended.
     pub fn attempt(&mut self, attempt: &Attempt) {
-        let cell = self.cell(attempt.key);
+        let filling = self.filling(attempt.key);
+        let cell = &mut filling.cell;
         cell.attempts.add(attempt.label, 1);
         if let Some(first_byte) = attempt.first_byte {
-            cell.first_byte.record(first_byte);
+            filling.first_byte.record(first_byte);
         }
         let failed = match attempt.label.outcome {
             Outcome::Success | Outcome::Tracked => false,
             Outcome::Failure => true,
             Outcome::ClientAbort if attempt.judged => {
-                cell.abandoned.record(attempt.total);
+                filling.abandoned.record(attempt.total);
                 return;
             }
             Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
@@ -104,7 +134,7 @@ impl Recorder {
         }
         cell.trials += 1;
         cell.failures += u64::from(failed);
-        cell.latency.record(attempt.total);
+        filling.latency.record(attempt.total);
         if failed && cell.failed_requests.len() < FAILED_IDS_MAX {
             cell.failed_requests.push(attempt.request_id);
         }
@@ -128,9 +158,9 @@ impl Recorder {
 
     /// A request has ended for the client.
     pub fn request(&mut self, request: &Request) {
-        let cell = self.cell(request.key);
-        cell.requests.add(request.label, 1);
-        cell.duration.record(request.duration);
+        let filling = self.filling(request.key);
+        filling.cell.requests.add(request.label, 1);
+        filling.duration.record(request.duration);
     }
 
     /// A request was refused before it reached any split.
@@ -144,9 +174,9 @@ impl Recorder {
             worker,
             ..Sample::default()
         };
-        for (key, cell) in &mut self.cells {
-            if !cell.is_empty() {
-                sample.cells.insert(*key, cell.reset());
+        for (key, filling) in &mut self.cells {
+            if !filling.cell.is_empty() {
+                sample.cells.insert(*key, filling.take());
             }
         }
         sample.endpoints = self.endpoints.take(now);
@@ -158,7 +188,7 @@ impl Recorder {
     /// Puts back a sample that could not be handed over, so that nothing is lost.
     pub fn put_back(&mut self, sample: &Sample) {
         for (key, cell) in &sample.cells {
-            self.cell(*key).merge(cell);
+            self.filling(*key).cell.merge(cell);
         }
         self.endpoints.put_back(&sample.endpoints);
         self.refused.merge(&sample.refused);
@@ -167,19 +197,29 @@ impl Recorder {
     /// Forgets cells of stages before `oldest` of one split that hold nothing.
     pub fn forget(&mut self, split: SplitKey, oldest: Stage) {
         self.cells
-            .retain(|key, cell| key.split != split || key.stage >= oldest || !cell.is_empty());
+            .retain(|key, it| key.split != split || key.stage >= oldest || !it.cell.is_empty());
     }
 
     fn gauges(&self, now: Moment) -> Gauges {
-        let mut gauges = Gauges::default();
-        for (_, (key, since)) in &self.flights {
-            let ages = gauges.in_flight.entry(*key).or_insert_with(Latencies::new);
-            ages.record(now.since(*since));
+        let flights = self.flights.iter();
+        let mut ages: Vec<_> = flights
+            .map(|(_, (key, since))| (*key, delta::edge_of(micros(now.since(*since)).max(1))))
+            .collect();
+        ages.sort_unstable();
+        let in_flight = ages.chunk_by(|left, right| left.0 == right.0);
+        let in_flight = in_flight.filter_map(|cell| {
+            let (key, _) = cell.first()?;
+            let buckets = cell.chunk_by(|left, right| left.1 == right.1);
+            let buckets = buckets.filter_map(|same| Some((same.first()?.1, long(same.len()))));
+            Some((*key, Latencies::few(buckets.collect())))
+        });
+        Gauges {
+            in_flight: in_flight.collect(),
+            ..Gauges::default()
         }
-        gauges
     }
 
-    fn cell(&mut self, key: CellKey) -> &mut Cell {
+    fn filling(&mut self, key: CellKey) -> &mut Filling {
         self.cells.entry(key).or_default()
     }
 }
