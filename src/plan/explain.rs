@@ -48,7 +48,8 @@ pub fn explain(plan: &Plan, head: &impl Head, chance: Chance) -> Explanation {
         .find(head)
         .and_then(|(id, route)| Some((plan.split(id)?, route)));
     let Some((split, route)) = found else {
-        let (method, host, path) = (head.method(), head.host(), head.path());
+        let parts = [head.method(), head.host(), head.path()];
+        let [method, host, path] = parts.map(String::from_utf8_lossy);
         told.lines
             .push(format!("split: none takes {method} {host}{path}"));
         return told;

@@ -141,11 +141,11 @@ pub struct Upstream {
 /// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.
 pub trait Head {
     /// The method, as sent (methods are case-sensitive).
-    fn method(&self) -> &str;
+    fn method(&self) -> &[u8];
     /// The host without its port, as sent; may hold upper case. Empty if there is none.
-    fn host(&self) -> &str;
+    fn host(&self) -> &[u8];
     /// The path without its query, as sent.
-    fn path(&self) -> &str;
+    fn path(&self) -> &[u8];
     /// The first value of a field; the name is lower case.
     fn field(&self, name: &str) -> Option<&[u8]>;
     /// Calls `each` with the value of every `Cookie` field, in order.

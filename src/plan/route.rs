@@ -84,7 +84,7 @@ impl Routes {
 
     /// The most specific match that takes a request.
     pub fn find(&self, head: &impl Head) -> Option<(SplitId, RouteId)> {
-        let path = path::normalise(head.path().as_bytes())?;
+        let path = path::normalise(head.path())?;
         let find = |paths: &Paths| paths.find(&path, head);
         if self.exact.is_empty() && self.wild.is_empty() {
             return find(&self.any);
@@ -156,7 +156,8 @@ impl Candidate {
     }
 
     fn takes(&self, head: &impl Head) -> bool {
-        let method = self.methods.is_empty() || self.methods.iter().any(|m| m == head.method());
+        let method =
+            self.methods.is_empty() || self.methods.iter().any(|m| m.as_bytes() == head.method());
         method
             && self
                 .headers
@@ -170,8 +171,8 @@ impl Candidate {
 }
 
 /// The host in lower case and without its last dot; empty if it is too long to be one.
-fn lower<'b>(host: &str, buffer: &'b mut [u8; LONGEST_HOST]) -> &'b [u8] {
-    let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
+fn lower<'b>(host: &[u8], buffer: &'b mut [u8; LONGEST_HOST]) -> &'b [u8] {
+    let host = host.strip_suffix(b".").unwrap_or(host);
     let Some(lower) = buffer.get_mut(..host.len()) else {
         return &[];
     };

@@ -35,15 +35,15 @@ fn is_trusted(address: IpAddr, trusted: &[Cidr]) -> bool {
 }
 
 impl Head for View<'_> {
-    fn method(&self) -> &str {
+    fn method(&self) -> &[u8] {
         self.head.method(self.bytes)
     }
 
-    fn host(&self) -> &str {
+    fn host(&self) -> &[u8] {
         self.head.host(self.bytes)
     }
 
-    fn path(&self) -> &str {
+    fn path(&self) -> &[u8] {
         self.head.path(self.bytes)
     }
 

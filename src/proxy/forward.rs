@@ -52,6 +52,8 @@ struct Course {
     is_repeated: bool,
     wants_fresh: bool,
     attempts: u8,
+    /// When the next attempt begins, where that is known already.
+    begins: Option<Instant>,
 }
 
 /// What to do after an attempt.
@@ -67,7 +69,7 @@ pub(crate) async fn forward(
     heads: &mut Heads,
     decision: &Decision,
     outgoing: &mut Outgoing,
-    deadline: Option<Instant>,
+    (began, deadline): (Instant, Option<Instant>),
 ) -> Forwarded {
     let mut course = Course {
         role: decision.assignment.role,
@@ -76,6 +78,7 @@ pub(crate) async fn forward(
         is_repeated: false,
         wants_fresh: false,
         attempts: 0,
+        begins: Some(began),
     };
     client
         .worker
@@ -116,7 +119,9 @@ async fn attempt(
     (course, deadline): (&mut Course, Option<Instant>),
 ) -> Then {
     let worker = Rc::clone(&client.worker);
-    let mut guard = AttemptGuard::open(&worker, decision.account_of(course.role), course.why);
+    let began = course.begins.take().unwrap_or_else(Instant::now);
+    let account = decision.account_of(course.role);
+    let mut guard = AttemptGuard::open(&worker, account, course.why, began);
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
@@ -125,8 +130,18 @@ async fn attempt(
         guard.failed(FaultKind::NoEndpoint, 0);
         return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
     };
-    guard.at(target.key);
-    let mut lent = match connection(client, upstream, target, course.wants_fresh).await {
+    let place = guard.at(target.key);
+    let kept = if course.wants_fresh {
+        None
+    } else {
+        let mut pool = worker.pool.borrow_mut();
+        pool.take(place, began, upstream.timeouts.idle)
+    };
+    let lent = match kept {
+        Some(lent) => Ok(lent),
+        None => connect(client, upstream, target).await,
+    };
+    let mut lent = match lent {
         Ok(lent) => lent,
         Err(kind) => {
             guard.failed(kind, 0);
@@ -155,8 +170,9 @@ async fn attempt(
         Ok(answered) => {
             guard.answered(answered.status);
             if answered.is_reusable {
-                let (now, kept) = (Instant::now(), upstream.max_idle_connections);
-                worker.pool.borrow_mut().give(target.key, lent, now, kept);
+                let since = guard.last_byte.unwrap_or(began);
+                let kept = upstream.max_idle_connections;
+                worker.pool.borrow_mut().give(place, lent, since, kept);
             } else if answered.is_upgraded {
                 return Then::Done(Ok(Answered {
                     tunnel: Some(lent.stream),
@@ -178,7 +194,7 @@ async fn attempt(
 /// Decides after an attempt that has reached an endpoint and failed.
 fn after_fault(
     worker: &Rc<Worker>,
-    (guard, fault): (AttemptGuard, Fault),
+    (mut guard, fault): (AttemptGuard, Fault),
     (endpoint, lent): (EndpointKey, Lent),
     course: &mut Course,
     outgoing: &Outgoing,
@@ -246,23 +262,8 @@ fn choose<'a>(
         .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
 }
 
-/// A connection: a quiet one from the pool, or a new one.
-async fn connection(
-    client: &Client,
-    upstream: &Upstream,
-    target: &Target,
-    wants_fresh: bool,
-) -> Result<Lent, FaultKind> {
-    if !wants_fresh {
-        let kept = client
-            .worker
-            .pool
-            .borrow_mut()
-            .take(target.key, upstream.timeouts.idle);
-        if let Some(lent) = kept {
-            return Ok(lent);
-        }
-    }
+/// A new connection.
+async fn connect(client: &Client, upstream: &Upstream, target: &Target) -> Result<Lent, FaultKind> {
     client.slot.arm(upstream.timeouts.connect);
     let made = client.slot.guard(net::connect(target.address)).await;
     client.slot.disarm();

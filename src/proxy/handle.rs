@@ -94,24 +94,23 @@ pub(crate) async fn handle(
         is_peer_trusted,
         at: began,
     };
-    let prepared = Outgoing::prepare(client, heads, received, &decision, reply);
-    let mut outgoing = match prepared {
-        Ok(outgoing) => outgoing,
-        Err(kind) => {
-            let duration = request.settle(kind.status(), kind.outcome(), Instant::now());
-            tell(
-                &worker,
-                story,
-                client,
-                &Ended::refused(kind, duration),
-                Some(&decision),
-            );
-            return client.answer(kind, is_head, true).await;
-        }
-    };
+    let mut outgoing = Outgoing::new(client, heads, reply);
+    if let Err(kind) = outgoing.prepare(client, heads, received, &decision) {
+        let duration = request.settle(kind.status(), kind.outcome(), Instant::now());
+        tell(
+            &worker,
+            story,
+            client,
+            &Ended::refused(kind, duration),
+            Some(&decision),
+        );
+        outgoing.recycle(&worker.buffers);
+        return client.answer(kind, is_head, true).await;
+    }
     let total = decision.split().and_then(|split| split.total);
     let deadline = total.map(|total| began + total);
-    let forwarded = forward::forward(client, heads, &decision, &mut outgoing, deadline).await;
+    let forwarded =
+        forward::forward(client, heads, &decision, &mut outgoing, (began, deadline)).await;
     finish(client, (request, decision, outgoing), forwarded, story).await
 }
 
@@ -283,11 +282,11 @@ impl Story {
             return None;
         }
         let mut bytes = worker.buffers.head();
-        bytes.extend_from_slice(heads.0.method(buffer).as_bytes());
+        bytes.extend_from_slice(heads.0.method(buffer));
         let method = bytes.len();
-        bytes.extend_from_slice(heads.0.host(buffer).as_bytes());
+        bytes.extend_from_slice(heads.0.host(buffer));
         let host = bytes.len();
-        bytes.extend_from_slice(heads.0.target(buffer).as_bytes());
+        bytes.extend_from_slice(heads.0.target(buffer));
         Some(Self {
             bytes,
             method,

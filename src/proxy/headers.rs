@@ -2,28 +2,27 @@
 
 /// Appends a number as 16 hexadecimal digits.
 pub(crate) fn hex(value: u64, out: &mut Vec<u8>) {
-    out.extend((0..16).rev().map(|shift| digit(value >> (shift * 4))));
+    out.extend_from_slice(&hex_digits(value));
 }
 
-/// Writes two numbers as 32 hexadecimal digits.
-pub(crate) fn hex_into(high: u64, low: u64, out: &mut [u8; 32]) {
-    let mut digits = [0; 32];
-    let (first, second) = digits.split_at_mut(16);
-    for (half, value) in [(first, high), (second, low)] {
-        for (place, shift) in half.iter_mut().zip((0..16).rev()) {
-            *place = digit(value >> (shift * 4));
-        }
+/// A number as 16 hexadecimal digits, all made at once: a digit for each byte of two words.
+pub(crate) fn hex_digits(value: u64) -> [u8; 16] {
+    const fn each(b: u8) -> u64 {
+        u64::from_be_bytes([b; 8])
     }
-    *out = digits;
-}
-
-fn digit(value: u64) -> u8 {
-    let low = u8::try_from(value & 15).unwrap_or_default();
-    if low < 10 {
-        b'0' + low
-    } else {
-        b'a' + low - 10
-    }
+    let [high, low] = [value >> 32, value & 0xffff_ffff].map(|half| {
+        // Four bits a byte.
+        let pairs = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+        let nibbles = (bytes | bytes << 4) & each(0x0f);
+        let is_letter = ((nibbles + each(6)) >> 4) & each(1);
+        (nibbles + each(b'0') + is_letter * u64::from(b'a' - b'9' - 1)).to_be_bytes()
+    });
+    let mut digits = [0; 16];
+    let (first, second) = digits.split_at_mut(8);
+    first.copy_from_slice(&high);
+    second.copy_from_slice(&low);
+    digits
 }
 
 #[cfg(test)]
@@ -33,8 +32,17 @@ mod tests {
         let mut out = Vec::new();
         super::hex(0x0123_4567_89ab_cdef, &mut out);
         assert_eq!(out, b"0123456789abcdef");
-        let mut id = [0; 32];
-        super::hex_into(1, 0xf, &mut id);
-        assert_eq!(&id, b"0000000000000001000000000000000f");
+        for value in [
+            0,
+            9,
+            10,
+            0xf,
+            u64::MAX,
+            0xfedc_ba98_7654_3210,
+            0x90a0_0000_0000_000a,
+        ] {
+            let digits = super::hex_digits(value);
+            assert_eq!(digits.as_slice(), format!("{value:016x}").as_bytes());
+        }
     }
 }

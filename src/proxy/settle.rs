@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{fault::FaultKind, worker::Worker};
+use super::{fault::FaultKind, pool::Place, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
     model::{CodeClass, EndpointKey, Outcome, Reason, SplitKey},
@@ -32,7 +32,7 @@ pub(crate) struct AttemptGuard {
     worker: Rc<Worker>,
     account: Account,
     why: Reason,
-    endpoint: Option<EndpointKey>,
+    endpoint: Option<(EndpointKey, Place)>,
     flight: Option<Flight>,
     began: Instant,
     is_settled: bool,
@@ -47,8 +47,7 @@ pub(crate) struct AttemptGuard {
 impl AttemptGuard {
     /// An attempt begins. `why` is `Reason::None` for a client request's first attempt, the only
     /// one that the judge sees, and says for any other why it is made.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason) -> Self {
-        let began = Instant::now();
+    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason, began: Instant) -> Self {
         let is_judged = account.is_judged && why == Reason::None;
         let account = Account {
             is_judged,
@@ -73,27 +72,28 @@ impl AttemptGuard {
     }
 
     /// The attempt goes to this endpoint.
-    pub(crate) fn at(&mut self, endpoint: EndpointKey) {
-        self.worker.pool.borrow_mut().begin(endpoint);
-        self.endpoint = Some(endpoint);
+    pub(crate) fn at(&mut self, endpoint: EndpointKey) -> Place {
+        let place = self.worker.pool.borrow_mut().begin(endpoint);
+        self.endpoint = Some((endpoint, place));
+        place
     }
 
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
         self.endpoint
-            .is_some_and(|endpoint| pool.has_long_answers(endpoint))
+            .is_some_and(|(_, place)| pool.has_long_answers(place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some(endpoint) = self.endpoint {
-            self.worker.pool.borrow_mut().saw_answer(endpoint, is_long);
+        if let Some((_, place)) = self.endpoint {
+            self.worker.pool.borrow_mut().saw_answer(place, is_long);
         }
     }
 
     /// The attempt has ended with an answer of this status.
-    pub(crate) fn answered(mut self, status: u16) {
+    pub(crate) fn answered(&mut self, status: u16) {
         let outcome = if status >= 500 {
             Outcome::Failure
         } else {
@@ -108,7 +108,7 @@ impl AttemptGuard {
     }
 
     /// The attempt has ended with a fault.
-    pub(crate) fn failed(mut self, kind: FaultKind, status: u16) {
+    pub(crate) fn failed(&mut self, kind: FaultKind, status: u16) {
         self.record_fault(kind, status, kind.reason());
     }
 
@@ -119,7 +119,7 @@ impl AttemptGuard {
 
     /// The attempt was on a connection that had gone stale: it never reached the endpoint's
     /// program, so it is no evidence of anything.
-    pub(crate) fn withdrawn(mut self) {
+    pub(crate) fn withdrawn(&mut self) {
         self.is_settled = true;
     }
 
@@ -145,7 +145,7 @@ impl AttemptGuard {
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
-            endpoint: self.endpoint,
+            endpoint: self.endpoint.map(|(key, _)| key),
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
     }
@@ -156,8 +156,8 @@ impl Drop for AttemptGuard {
         if let Some(flight) = self.flight.take() {
             self.worker.recorder.borrow_mut().land(&flight);
         }
-        if let Some(endpoint) = self.endpoint.take() {
-            self.worker.pool.borrow_mut().end(endpoint);
+        if let Some((_, place)) = self.endpoint.take() {
+            self.worker.pool.borrow_mut().end(place);
         }
         if !self.is_settled {
             self.record_fault(FaultKind::Stopped, 0, Reason::Drain);

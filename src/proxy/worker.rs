@@ -20,6 +20,7 @@ use super::{
     budget::Budget,
     buffer::Buffers,
     h1::{RequestHead, ResponseHead},
+    headers::hex_digits,
     pool::Pool,
     timer::{TICK, Wheel},
 };
@@ -44,7 +45,7 @@ pub(crate) struct Worker {
     number: u16,
     started: Instant,
     started_at: Moment,
-    id_prefix: u64,
+    id_prefix: [u8; 16],
     reader: RefCell<Reader>,
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
@@ -100,7 +101,7 @@ impl Worker {
             number,
             started,
             started_at: clock::now(),
-            id_prefix: random.u64(..),
+            id_prefix: hex_digits(random.u64(..)),
             reader: RefCell::new(reader),
             held: RefCell::new(held),
             samples,
@@ -138,9 +139,9 @@ impl Worker {
         id
     }
 
-    /// The first half of every request's id from this worker.
-    pub(crate) const fn id_prefix(&self) -> u64 {
-        self.id_prefix
+    /// The first half of every request's id from this worker: 16 hexadecimal digits.
+    pub(crate) const fn id_prefix(&self) -> &[u8; 16] {
+        &self.id_prefix
     }
 
     /// An instant on the wall clock.

@@ -66,20 +66,20 @@ impl Client {
             }
         };
         let edits = rewrite::RequestEdits {
-            client: "192.0.2.1",
-            proto: "http",
+            client: b"192.0.2.1",
+            proto: b"http",
             trusted: false,
-            request_id: "0123456789abcdef",
+            request_id: b"0123456789abcdef",
             request_start: 1_700_000_000_000_000,
-            version_name: "ecs",
-            default_host: "127.0.0.1:8080",
+            version_name: b"ecs",
+            default_host: b"127.0.0.1:8080",
             upgrade: false,
         };
         rewrite::request(&self.head, &self.buf, &edits, &mut self.relayed.forwarded);
         self.relayed.heads += 1;
         let framing = self.head.framing();
-        let method = self.head.method(&self.buf).to_owned();
-        let target = self.head.target(&self.buf).to_owned();
+        let method = String::from_utf8_lossy(self.head.method(&self.buf)).into_owned();
+        let target = String::from_utf8_lossy(self.head.target(&self.buf)).into_owned();
         self.body = Some((BodyRelay::new(framing, framing), method, target));
         self.buf.drain(..len);
         true

@@ -73,16 +73,16 @@ impl Request {
 }
 
 impl Head for Request {
-    fn method(&self) -> &str {
-        &self.method
+    fn method(&self) -> &[u8] {
+        self.method.as_bytes()
     }
 
-    fn host(&self) -> &str {
-        &self.host
+    fn host(&self) -> &[u8] {
+        self.host.as_bytes()
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn path(&self) -> &[u8] {
+        self.path.as_bytes()
     }
 
     fn field(&self, name: &str) -> Option<&[u8]> {

@@ -106,48 +106,51 @@ pub(crate) struct Received {
 }
 
 impl Outgoing {
+    /// A request of which nothing goes yet.
+    pub(crate) fn new(client: &Client, heads: &Heads, reply: Reply) -> Self {
+        let framing = heads.0.framing();
+        Self {
+            bytes: client.worker.buffers.head(),
+            tail: None,
+            version: 0..0,
+            relay: BodyRelay::new(framing, framing),
+            is_idempotent: false,
+            is_untouched: true,
+            reply,
+        }
+    }
+
     /// Makes the head, takes the piece of the body that came with it, and leaves what belongs to
     /// the next request with the client.
     pub(crate) fn prepare(
+        &mut self,
         client: &mut Client,
         heads: &Heads,
         received: Received,
         decision: &Decision,
-        reply: Reply,
-    ) -> Result<Self, FaultKind> {
+    ) -> Result<(), FaultKind> {
         let Received {
             buffer,
             head_len,
             is_peer_trusted,
             at,
         } = received;
-        let head = &heads.0;
-        let mut bytes = client.worker.buffers.head();
         let name_len = write_head(
             client,
             heads,
-            (&buffer, is_peer_trusted, at, reply.is_websocket),
+            (&buffer, is_peer_trusted, at, self.reply.is_websocket),
             decision,
-            &mut bytes,
+            &mut self.bytes,
         );
-        let name_end = bytes.len().saturating_sub(BEHIND_VERSION);
-        let framing = head.framing();
-        let method = head.method(&buffer);
-        let mut outgoing = Self {
-            version: name_end.saturating_sub(name_len)..name_end,
-            bytes,
-            tail: None,
-            relay: BodyRelay::new(framing, framing),
-            is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
-            is_untouched: true,
-            reply,
-        };
-        outgoing.take_body(client, buffer, head_len)?;
+        let name_end = self.bytes.len().saturating_sub(BEHIND_VERSION);
+        self.version = name_end.saturating_sub(name_len)..name_end;
+        self.is_idempotent = heads.0.is_idempotent(&buffer);
+        self.take_body(client, buffer, head_len)?;
         let max_body = client.settings.limits.max_body.unwrap_or(u64::MAX);
-        if outgoing.relay.received() > max_body {
+        if self.relay.received() > max_body {
             return Err(FaultKind::BodyTooLarge);
         }
-        Ok(outgoing)
+        Ok(())
     }
 
     /// Takes the piece of the body that was read with the head.
@@ -248,11 +251,9 @@ fn write_head(
     out: &mut Vec<u8>,
 ) -> usize {
     let mut id = [0; ID];
-    headers::hex_into(
-        client.worker.id_prefix(),
-        decision.account.request_id,
-        &mut id,
-    );
+    let (first, second) = id.split_at_mut(ID / 2);
+    first.copy_from_slice(client.worker.id_prefix());
+    second.copy_from_slice(&headers::hex_digits(decision.account.request_id));
     let role = if decision.assignment.role == Role::Canary {
         Role::Canary
     } else {
@@ -262,13 +263,13 @@ fn write_head(
         .split()
         .map_or("", |split| split.version(role).name.as_str());
     let edits = RequestEdits {
-        client: &client.peer_text,
-        proto: "http",
+        client: client.peer_text.as_bytes(),
+        proto: b"http",
         trusted,
-        request_id: str::from_utf8(&id).unwrap_or_default(),
+        request_id: &id,
         request_start: client.worker.wall(at).micros(),
-        version_name: name,
-        default_host: "localhost",
+        version_name: name.as_bytes(),
+        default_host: b"localhost",
         upgrade,
     };
     rewrite::request(&heads.0, buffer, &edits, out);

@@ -14,20 +14,20 @@ use super::{
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEdits<'a> {
     /// The address of the peer, as text.
-    pub client: &'a str,
+    pub client: &'a [u8],
     /// `http` or `https`.
-    pub proto: &'a str,
+    pub proto: &'a [u8],
     /// The peer is a proxy whose word on the client is believed and added to; anybody else's is
     /// replaced.
     pub trusted: bool,
     /// The id of the request, used if the client sent no sane one.
-    pub request_id: &'a str,
+    pub request_id: &'a [u8],
     /// When the request came, in microseconds since 1970.
     pub request_start: u64,
     /// The version that the request is sent to.
-    pub version_name: &'a str,
+    pub version_name: &'a [u8],
     /// The Host of an HTTP/1.0 request that came without one; the endpoint's address, say.
-    pub default_host: &'a str,
+    pub default_host: &'a [u8],
     /// Ask for the WebSocket that the client asks for.
     pub upgrade: bool,
 }
@@ -44,13 +44,9 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
     }
     copy(buf, run, head.len.saturating_sub(2), out);
     if head.host.is_none() {
-        line(out, b"Host: ", edits.default_host.as_bytes());
+        line(out, b"Host: ", edits.default_host);
     } else if head.target.authority.is_some() {
-        line(
-            out,
-            b"Host: ",
-            head.authority(buf).unwrap_or_default().as_bytes(),
-        );
+        line(out, b"Host: ", head.authority(buf).unwrap_or_default());
     }
     if edits.upgrade {
         out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
@@ -61,12 +57,12 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
     }
     push_forwarded(head, buf, edits, out);
     if head.request_id(buf).is_none() {
-        line(out, b"X-Request-Id: ", edits.request_id.as_bytes());
+        line(out, b"X-Request-Id: ", edits.request_id);
     }
     if !(edits.trusted && has(head, FieldKind::RequestStart)) {
         number(out, b"X-Request-Start: t=", edits.request_start);
     }
-    line(out, b"X-Serin-Version: ", edits.version_name.as_bytes());
+    line(out, b"X-Serin-Version: ", edits.version_name);
     out.extend_from_slice(match head.version() {
         Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
         Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
@@ -78,8 +74,8 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
     if head.target.authority.is_none() && head.version() == Version::Http11 {
         return head.start;
     }
-    for part in [head.method(buf), " ", head.target(buf), " HTTP/1.1\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+    for part in [head.method(buf), b" ", head.target(buf), b" HTTP/1.1\r\n"] {
+        out.extend_from_slice(part);
     }
     head.line_end
 }
@@ -120,15 +116,15 @@ fn push_forwarded(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out:
             out.extend_from_slice(b", ");
         }
     }
-    out.extend_from_slice(edits.client.as_bytes());
+    out.extend_from_slice(edits.client);
     out.extend_from_slice(b"\r\n");
     if !(edits.trusted && has(head, FieldKind::ForwardedProto)) {
-        line(out, b"X-Forwarded-Proto: ", edits.proto.as_bytes());
+        line(out, b"X-Forwarded-Proto: ", edits.proto);
     }
     if let Some(host) = head.authority(buf)
         && !(edits.trusted && has(head, FieldKind::ForwardedHost))
     {
-        line(out, b"X-Forwarded-Host: ", host.as_bytes());
+        line(out, b"X-Forwarded-Host: ", host);
     }
 }
 
@@ -205,12 +201,14 @@ fn copy(buf: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(Span::new(start, end).of(buf));
 }
 
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// The name's length is known where this is called, so that it is copied in a few moves.
+#[inline]
+fn line<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
-fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
+fn number<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: u64) {
     line(out, name, itoa::Buffer::new().format(value).as_bytes());
 }

@@ -7,7 +7,7 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -210,12 +210,12 @@ pub(crate) async fn converse(
     };
 
     progress.enter(Stage::Sending);
-    let result = both(
-        &progress,
-        upload.run(request, upstream_writer),
-        download.run(),
-    )
-    .await;
+    let result = {
+        // Made where they stay: each is some hundred bytes.
+        let upload = pin!(upload.run(request, upstream_writer));
+        let download = pin!(download.run());
+        both(&progress, upload, download).await
+    };
     slot.disarm();
     let is_uploaded = progress.is_sent.get() && outgoing.is_complete();
     match result {
@@ -232,14 +232,13 @@ pub(crate) async fn converse(
 /// Runs both directions until the answer is relayed or something fails.
 async fn both<'a, U, D>(
     progress: &Progress<'_>,
-    upload: U,
-    download: D,
+    mut upload: Pin<&mut U>,
+    mut download: Pin<&mut D>,
 ) -> Result<Answered, FaultKind>
 where
     U: Future<Output = Result<Option<net::Reader<'a>>, FaultKind>>,
     D: Future<Output = Result<Answered, FaultKind>>,
 {
-    let (mut upload, mut download) = (pin!(upload), pin!(download));
     let mut uploading = true;
     let mut watched = None;
     poll_fn(|cx| {

@@ -20,13 +20,21 @@ impl RequestHead {
     }
 
     /// The method, as sent.
-    pub fn method<'b>(&self, buf: &'b [u8]) -> &'b str {
-        text(self.method, buf)
+    pub fn method<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        self.method.of(buf)
     }
 
     /// Whether the method is HEAD.
     pub fn is_head(&self) -> bool {
         self.head
+    }
+
+    /// Whether repeating the request does no harm (RFC 9110, section 9.2.2).
+    pub fn is_idempotent(&self, buf: &[u8]) -> bool {
+        matches!(
+            self.method(buf),
+            b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE"
+        )
     }
 
     /// Whether the method is OPTIONS.
@@ -35,11 +43,8 @@ impl RequestHead {
     }
 
     /// The target in the form it is forwarded in: path and query, or `*`.
-    pub fn target<'b>(&self, buf: &'b [u8]) -> &'b str {
-        let target = text(
-            Span::new(self.target.path.start(), self.target.query.end()),
-            buf,
-        );
+    pub fn target<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        let target = Span::new(self.target.path.start(), self.target.query.end()).of(buf);
         if target.is_empty() {
             self.root()
         } else {
@@ -48,27 +53,27 @@ impl RequestHead {
     }
 
     /// The path, as sent and without its query; `/` if an absolute target has none.
-    pub fn path<'b>(&self, buf: &'b [u8]) -> &'b str {
+    pub fn path<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         if self.target.path.is_empty() {
             self.root()
         } else {
-            text(self.target.path, buf)
+            self.target.path.of(buf)
         }
     }
 
     /// What follows the path: empty, or `?` and the query.
-    pub fn query<'b>(&self, buf: &'b [u8]) -> &'b str {
-        text(self.target.query, buf)
+    pub fn query<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        self.target.query.of(buf)
     }
 
     /// The authority: Host or, if the target is absolute, the target's; `None` only in HTTP/1.0.
-    pub fn authority<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
-        self.host.map(|host| text(host, buf))
+    pub fn authority<'b>(&self, buf: &'b [u8]) -> Option<&'b [u8]> {
+        self.host.map(|host| host.of(buf))
     }
 
     /// The authority without its port, as sent (upper case is possible); empty if there is none.
-    pub fn host<'b>(&self, buf: &'b [u8]) -> &'b str {
-        text(self.host_name, buf)
+    pub fn host<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        self.host_name.of(buf)
     }
 
     /// The version.
@@ -103,8 +108,8 @@ impl RequestHead {
     }
 
     /// The client's X-Request-Id, if it sent exactly one that is short and plain.
-    pub fn request_id<'b>(&self, buf: &'b [u8]) -> Option<&'b str> {
-        self.request_id.map(|id| text(id, buf))
+    pub fn request_id<'b>(&self, buf: &'b [u8]) -> Option<&'b [u8]> {
+        self.request_id.map(|id| id.of(buf))
     }
 
     pub(in crate::proxy::h1) fn has_request_id(&self) -> bool {
@@ -138,16 +143,11 @@ impl RequestHead {
     }
 
     /// What an absolute target without a path asks for (RFC 9112, section 3.2.4).
-    fn root(&self) -> &'static str {
+    fn root(&self) -> &'static [u8] {
         if self.options && self.target.query.is_empty() {
-            "*"
+            b"*"
         } else {
-            "/"
+            b"/"
         }
     }
-}
-
-/// Bytes that were seen to be ASCII, as text.
-fn text(span: Span, buf: &[u8]) -> &str {
-    std::str::from_utf8(span.of(buf)).unwrap_or_default()
 }

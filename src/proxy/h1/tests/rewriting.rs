@@ -7,13 +7,13 @@ use crate::proxy::h1::{
 };
 
 const EDITS: RequestEdits<'_> = RequestEdits {
-    client: "192.0.2.1",
-    proto: "http",
+    client: b"192.0.2.1",
+    proto: b"http",
     trusted: false,
-    request_id: "id-1",
+    request_id: b"id-1",
     request_start: 1_700_000_000_000_001,
-    version_name: "ecs",
-    default_host: "10.0.0.1:80",
+    version_name: b"ecs",
+    default_host: b"10.0.0.1:80",
     upgrade: false,
 };
 
