@@ -37,6 +37,20 @@ pub(crate) struct Lent {
 /// How long a connection is used at all: so that traffic follows DNS and load is spread anew.
 const AGE_MAX: Duration = Duration::from_mins(5);
 
+/// How often connections that waited too long are looked for.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// How many endpoints are looked at in one step of a round...
+const LOOKED_AT_MAX: usize = 256;
+/// ...and how many connections closed: some ten microseconds each, which requests wait for.
+const CLOSED_MAX: usize = 16;
+
+/// One walk over all endpoints. There may be thousands, so a step looks at some of them.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    began: Option<Instant>,
+    left: Vec<EndpointKey>,
+}
+
 /// The endpoints of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
@@ -105,21 +119,42 @@ impl Pool {
         }
     }
 
-    /// Closes connections that waited too long or whose endpoint the plan no longer has.
-    pub(crate) fn sweep(&mut self, plan: &Plan, now: Instant) {
-        let mut limits = FxHashMap::default();
-        for upstream in &plan.upstreams {
-            for target in &upstream.endpoints {
-                limits.insert(target.key, upstream.timeouts.idle);
+    /// Closes connections that waited too long or whose endpoint the plan no longer has: goes on
+    /// with a round, or begins the next one when its time has come.
+    pub(crate) fn sweep(&mut self, round: &mut Round, plan: &Plan, now: Instant) {
+        if round.left.is_empty() {
+            let began = round.began.get_or_insert(now);
+            if now.duration_since(*began) < ROUND_EVERY {
+                return;
+            }
+            *began = now;
+            round.left.extend(self.endpoints.keys());
+        }
+        let mut may_close = CLOSED_MAX;
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(key) = round.left.pop() else { return };
+            self.close_old(key, plan, now, &mut may_close);
+            if may_close == 0 {
+                round.left.push(key);
+                return;
             }
         }
-        self.endpoints.retain(|key, endpoint| {
-            let limit = limits.get(key).copied();
-            let is_young =
-                |idle: &Idle| limit.is_some_and(|limit| now.duration_since(idle.since) < limit);
-            endpoint.idle.retain(is_young);
-            limit.is_some() || endpoint.in_flight > 0
+    }
+
+    fn close_old(&mut self, key: EndpointKey, plan: &Plan, now: Instant, may_close: &mut usize) {
+        let limit = plan.owner(key).map(|upstream| upstream.timeouts.idle);
+        let Some(endpoint) = self.endpoints.get_mut(&key) else {
+            return;
+        };
+        endpoint.idle.retain(|idle| {
+            let is_young = limit.is_some_and(|limit| now.duration_since(idle.since) < limit);
+            let stays = is_young || *may_close == 0;
+            *may_close -= usize::from(!stays);
+            stays
         });
+        if limit.is_none() && endpoint.in_flight == 0 && endpoint.idle.is_empty() {
+            self.endpoints.remove(&key);
+        }
     }
 
     /// Idle connections and busy ones.
@@ -147,7 +182,14 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
     use super::*;
+    use crate::{
+        config,
+        model::{Endpoint, Generation, UpstreamName},
+        plan::{Inputs, Keys, Secrets, compile},
+    };
 
     #[test]
     fn how_long_answers_are_is_known_by_endpoint() {
@@ -159,5 +201,92 @@ mod tests {
         assert!(pool.has_long_answers(one) && !pool.has_long_answers(other));
         pool.saw_answer(one, false);
         assert!(!pool.has_long_answers(one));
+    }
+
+    /// A plan of one upstream with these endpoints, whose keys count from 0.
+    fn plan(keys: &mut Keys, endpoints: &[SocketAddr]) -> Plan {
+        let file = "listen: \"127.0.0.1:0\"\nupstreams: { v1: { static: [\"127.0.0.1:1\"] } }\n\
+                    splits: { shop: { stable: v1 } }\n";
+        let (config, _) = config::load(file, "test.yaml").unwrap();
+        let endpoints: Arc<[_]> = endpoints.iter().copied().map(Endpoint::new).collect();
+        let inputs = Inputs {
+            config: &config,
+            endpoints: &HashMap::from([(UpstreamName::new("v1").unwrap(), endpoints)]),
+            shifts: &HashMap::new(),
+            secrets: &Secrets::default(),
+            previous: None,
+            generation: Generation(1),
+        };
+        compile(&inputs, keys)
+    }
+
+    async fn fill(pool: &mut Pool, key: EndpointKey, address: SocketAddr, count: usize) {
+        for _ in 0..count {
+            let lent = Lent {
+                stream: net::connect(address).await.unwrap(),
+                is_reused: false,
+                made: Instant::now(),
+            };
+            pool.give(key, lent, Instant::now(), usize::MAX);
+        }
+    }
+
+    fn idle(pool: &Pool) -> u64 {
+        pool.connections().0
+    }
+
+    #[tokio::test]
+    async fn connections_of_gone_endpoints_are_closed_a_few_at_a_time() {
+        let bound = net::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = bound.local_addr().unwrap();
+        let (mut pool, mut round, mut keys) = (Pool::default(), Round::default(), Keys::default());
+        let before = plan(&mut keys, &[address, ([127, 0, 0, 2], 1).into()]);
+        fill(&mut pool, EndpointKey(0), address, 3).await;
+        fill(&mut pool, EndpointKey(1), address, 40).await;
+        pool.begin(EndpointKey(1));
+        let mut now = Instant::now();
+        let mut step = |pool: &mut Pool, plan: &Plan, millis: u64| {
+            now += Duration::from_millis(millis);
+            pool.sweep(&mut round, plan, now);
+            idle(pool)
+        };
+        assert_eq!(step(&mut pool, &before, 0), 43);
+        assert_eq!(step(&mut pool, &before, 1_000), 43, "all are young");
+        let after = plan(&mut keys, &[address]);
+        assert_eq!(
+            step(&mut pool, &after, 20),
+            43,
+            "the next round has not begun"
+        );
+        let steps = [1_000, 20, 20, 20].map(|millis| step(&mut pool, &after, millis));
+        assert_eq!(steps, [27, 11, 3, 3]);
+        assert_eq!(pool.endpoints.len(), 2, "a request is under way");
+        pool.end(EndpointKey(1));
+        step(&mut pool, &after, 1_000);
+        assert_eq!(pool.endpoints.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waited_too_long_is_closed_wherever_it_is_among_many() {
+        let bound = net::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = bound.local_addr().unwrap();
+        let all: Vec<SocketAddr> = (1..=600).map(|port| ([10, 0, 0, 1], port).into()).collect();
+        let plan = plan(&mut Keys::default(), &all);
+        let (mut pool, mut round) = (Pool::default(), Round::default());
+        (0..600).for_each(|key| pool.begin(EndpointKey(key)));
+        for key in [0, 300, 599] {
+            fill(&mut pool, EndpointKey(key), address, 1).await;
+        }
+        let late = Instant::now() + Duration::from_hours(1);
+        pool.sweep(&mut round, &plan, Instant::now());
+        let mut left = Vec::new();
+        for step in 0..3 {
+            pool.sweep(&mut round, &plan, late + super::super::timer::TICK * step);
+            left.push(idle(&pool));
+        }
+        assert!(
+            left[0] > 0 && left[2] == 0,
+            "some of 600 in each step: {left:?}"
+        );
     }
 }
