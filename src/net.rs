@@ -22,6 +22,8 @@ pub type Bound = std::net::TcpListener;
 pub type Listener = TcpListener;
 /// A connected socket.
 pub type Stream = TcpStream;
+/// A connected socket on its way from one runtime to another.
+pub type Detached = std::net::TcpStream;
 /// The half of a connected socket that is read.
 pub type Reader<'a> = ReadHalf<'a>;
 /// The half of a connected socket that is written.
@@ -63,6 +65,16 @@ pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let stream = Stream::connect(address).await?;
     settle_in(&stream);
     Ok(stream)
+}
+
+/// Takes a connected socket out of the runtime of the calling thread.
+pub fn detach(stream: Stream) -> io::Result<Detached> {
+    stream.into_std()
+}
+
+/// Brings a connected socket into the runtime of the calling thread.
+pub fn attach(stream: Detached) -> io::Result<Stream> {
+    Stream::from_std(stream)
 }
 
 /// Sets what every connected socket wants: small writes are sent at once, dead peers noticed.

@@ -19,6 +19,8 @@ pub(super) struct InForce {
     keys: Keys,
     publisher: Publisher,
     reader: Reader,
+    /// Plans that were in force and that some worker may still hold.
+    retired: Vec<Arc<Plan>>,
 }
 
 impl InForce {
@@ -48,6 +50,7 @@ impl InForce {
             keys,
             publisher,
             reader,
+            retired: Vec::new(),
         }
     }
 
@@ -65,6 +68,15 @@ impl InForce {
         let plan = compile(&inputs, &mut self.keys);
         let is_published = self.publisher.publish(plan);
         debug_assert!(is_published, "generations rise");
+        self.retired.push(previous);
+        self.free_retired();
+    }
+
+    /// Frees plans that nobody else holds any more. It is done here, so that no request waits
+    /// while thousands of routes or endpoints are freed.
+    pub(super) fn free_retired(&mut self) {
+        let _current = self.reader.current();
+        self.retired.retain(|plan| Arc::strong_count(plan) > 1);
     }
 
     /// The number of the plan in force.

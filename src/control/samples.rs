@@ -27,6 +27,7 @@ impl Control {
 
     /// Time has passed.
     pub(super) fn ticked(&mut self, now: Moment, turn: &mut Turn) {
+        self.in_force.free_retired();
         self.meet(now);
         self.look(now, turn);
         self.look_at_shadows(now, turn);

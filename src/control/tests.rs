@@ -222,6 +222,20 @@ fn a_plain_weight_is_in_force_from_the_first_plan_on() {
 }
 
 #[test]
+fn a_plan_is_freed_by_control_and_not_by_the_last_worker_that_held_it() {
+    let mut desk = Desk::of(shop(10), None);
+    let held = Arc::clone(desk.reader.current());
+    let old = Arc::downgrade(&held);
+    desk.save(2, vec![shop(20)]);
+    desk.on(Event::Tick);
+    assert_ne!(desk.reader.current().generation, held.generation);
+    drop(held);
+    assert!(old.upgrade().is_some(), "a worker has let it go");
+    desk.on(Event::Tick);
+    assert!(old.upgrade().is_none());
+}
+
+#[test]
 fn a_canary_that_breaks_is_taken_to_zero_in_the_turn_of_the_verdict() {
     let mut desk = Desk::of(shop(10), None);
     for _ in 0..50 {

@@ -11,7 +11,7 @@ use super::{
     endpoints::Endpoints,
 };
 use crate::model::{
-    EndpointKey, Moment, Outcome, SplitKey, Stage,
+    EndpointKey, Moment, Outcome, Role, SplitKey, Stage,
     number::{long, micros},
 };
 
@@ -19,6 +19,9 @@ use crate::model::{
 const FAILED_IDS_MAX: usize = 8;
 /// How many failed users one cell of one sample names; the rest go uncounted on both sides.
 const FAILED_USERS_MAX: usize = 4_096;
+
+/// How many cells are found without hashing their keys.
+const HINTS: usize = 16;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +71,37 @@ struct Filling {
 }
 
 impl Filling {
+    /// Counts an attempt that has failed or has not; `None`: it says nothing of its version.
+    fn count(&mut self, attempt: &Attempt, failed: Option<bool>) {
+        let cell = &mut self.cell;
+        cell.attempts.add(attempt.label, 1);
+        if let Some(first_byte) = attempt.first_byte {
+            self.first_byte.record(first_byte);
+        }
+        if !attempt.judged {
+            return;
+        }
+        let Some(failed) = failed else {
+            if attempt.label.outcome == Outcome::ClientAbort {
+                self.abandoned.record(attempt.total);
+            }
+            return;
+        };
+        cell.trials += 1;
+        cell.failures += u64::from(failed);
+        self.latency.record(attempt.total);
+        if failed && cell.failed_requests.len() < FAILED_IDS_MAX {
+            cell.failed_requests.push(attempt.request_id);
+        }
+        if let Some(user) = attempt.user {
+            let is_named = cell.failed_users.contains(&user);
+            cell.at_risk += u64::from(!is_named);
+            if failed && !is_named && cell.failed_users.len() < FAILED_USERS_MAX {
+                cell.failed_users.push(user);
+            }
+        }
+    }
+
     fn take(&mut self) -> Cell {
         let mut cell = self.cell.reset();
         for (latencies, delta) in [
@@ -85,7 +119,10 @@ impl Filling {
 /// A worker's counters since its last sample, and its attempts under way.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    cells: FxHashMap<CellKey, Filling>,
+    cells: Slab<(CellKey, Filling)>,
+    places: FxHashMap<CellKey, usize>,
+    /// Where the cells used last are. Few take turns, and comparing a key costs less than hashing it.
+    hints: [usize; HINTS],
     endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
@@ -99,7 +136,7 @@ impl Recorder {
 
     /// A request was assigned to a version.
     pub fn assign(&mut self, key: CellKey) {
-        self.filling(key).cell.assigned += 1;
+        self.fill(key, |filling| filling.cell.assigned += 1);
     }
 
     /// A judged attempt begins.
@@ -114,38 +151,13 @@ impl Recorder {
 
     /// An attempt has ended.
     pub fn attempt(&mut self, attempt: &Attempt) {
-        let filling = self.filling(attempt.key);
-        let cell = &mut filling.cell;
-        cell.attempts.add(attempt.label, 1);
-        if let Some(first_byte) = attempt.first_byte {
-            filling.first_byte.record(first_byte);
-        }
         let failed = match attempt.label.outcome {
-            Outcome::Success | Outcome::Tracked => false,
-            Outcome::Failure => true,
-            Outcome::ClientAbort if attempt.judged => {
-                filling.abandoned.record(attempt.total);
-                return;
-            }
-            Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
+            Outcome::Success | Outcome::Tracked => Some(false),
+            Outcome::Failure => Some(true),
+            Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => None,
         };
-        if !attempt.judged {
-            return;
-        }
-        cell.trials += 1;
-        cell.failures += u64::from(failed);
-        filling.latency.record(attempt.total);
-        if failed && cell.failed_requests.len() < FAILED_IDS_MAX {
-            cell.failed_requests.push(attempt.request_id);
-        }
-        if let Some(user) = attempt.user {
-            let is_named = cell.failed_users.contains(&user);
-            cell.at_risk += u64::from(!is_named);
-            if failed && !is_named && cell.failed_users.len() < FAILED_USERS_MAX {
-                cell.failed_users.push(user);
-            }
-        }
-        if let Some(endpoint) = attempt.endpoint {
+        self.fill(attempt.key, |filling| filling.count(attempt, failed));
+        if let (Some(failed), true, Some(endpoint)) = (failed, attempt.judged, attempt.endpoint) {
             let CellKey { split, role, .. } = attempt.key;
             let label = EndpointLabel {
                 split,
@@ -158,9 +170,10 @@ impl Recorder {
 
     /// A request has ended for the client.
     pub fn request(&mut self, request: &Request) {
-        let filling = self.filling(request.key);
-        filling.cell.requests.add(request.label, 1);
-        filling.duration.record(request.duration);
+        self.fill(request.key, |filling| {
+            filling.cell.requests.add(request.label, 1);
+            filling.duration.record(request.duration);
+        });
     }
 
     /// A request was refused before it reached any split.
@@ -174,7 +187,7 @@ impl Recorder {
             worker,
             ..Sample::default()
         };
-        for (key, filling) in &mut self.cells {
+        for (_, (key, filling)) in &mut self.cells {
             if !filling.cell.is_empty() {
                 sample.cells.insert(*key, filling.take());
             }
@@ -188,7 +201,7 @@ impl Recorder {
     /// Puts back a sample that could not be handed over, so that nothing is lost.
     pub fn put_back(&mut self, sample: &Sample) {
         for (key, cell) in &sample.cells {
-            self.filling(*key).cell.merge(cell);
+            self.fill(*key, |filling| filling.cell.merge(cell));
         }
         self.endpoints.put_back(&sample.endpoints);
         self.refused.merge(&sample.refused);
@@ -196,8 +209,14 @@ impl Recorder {
 
     /// Forgets cells of stages before `oldest` of one split that hold nothing.
     pub fn forget(&mut self, split: SplitKey, oldest: Stage) {
-        self.cells
-            .retain(|key, it| key.split != split || key.stage >= oldest || !it.cell.is_empty());
+        let places = &mut self.places;
+        self.cells.retain(|_, (key, filling)| {
+            let stays = key.split != split || key.stage >= oldest || !filling.cell.is_empty();
+            if !stays {
+                places.remove(key);
+            }
+            stays
+        });
     }
 
     fn gauges(&self, now: Moment) -> Gauges {
@@ -219,7 +238,21 @@ impl Recorder {
         }
     }
 
-    fn filling(&mut self, key: CellKey) -> &mut Filling {
-        self.cells.entry(key).or_default()
+    /// Hands over the cell of a key.
+    fn fill(&mut self, key: CellKey, with: impl FnOnce(&mut Filling)) {
+        let variant = 2 * usize::from(key.role == Role::Canary) + usize::from(key.is_shadow);
+        let hint = (4 * key.route.index() + variant) % HINTS;
+        let mut place = self.hints.get(hint).copied().unwrap_or_default();
+        if self.cells.get(place).is_none_or(|(known, _)| *known != key) {
+            let cells = &mut self.cells;
+            let fresh = || cells.insert((key, Filling::default()));
+            place = *self.places.entry(key).or_insert_with(fresh);
+            if let Some(hint) = self.hints.get_mut(hint) {
+                *hint = place;
+            }
+        }
+        if let Some((_, filling)) = self.cells.get_mut(place) {
+            with(filling);
+        }
     }
 }

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     config::{self, Config},
     model::{
-        Endpoint, Epoch, Generation, Nonce, RouteId, Share, SplitId, SplitName, Stage, UpstreamId,
-        UpstreamName, VersionName,
+        Endpoint, EndpointKey, Epoch, Generation, Nonce, RouteId, Share, SplitId, SplitName, Stage,
+        UpstreamId, UpstreamName, VersionName,
     },
 };
 
@@ -110,7 +110,8 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         let same = old.get(&new.name).copied();
         shared(new, same)
     });
-    let upstreams = upstreams.collect();
+    let upstreams: Box<[_]> = upstreams.collect();
+    let owners = owners(&upstreams, previous);
 
     Plan {
         generation: inputs.generation,
@@ -118,6 +119,7 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         routes,
         splits,
         upstreams,
+        owners,
     }
 }
 
@@ -131,6 +133,26 @@ fn numbers<T>(id: impl Fn(u32) -> T) -> impl Iterator<Item = T> {
 fn shared<T: PartialEq>(new: T, old: Option<&Arc<T>>) -> Arc<T> {
     old.filter(|old| ***old == new)
         .map_or_else(|| Arc::new(new), Arc::clone)
+}
+
+/// Whose each endpoint is: made here, so that workers need not.
+fn owners(
+    upstreams: &[Arc<Upstream>],
+    previous: Option<&Plan>,
+) -> Arc<FxHashMap<EndpointKey, UpstreamId>> {
+    let are_shared = |plan: &&Plan| {
+        let pairs = || plan.upstreams.iter().zip(upstreams);
+        plan.upstreams.len() == upstreams.len() && pairs().all(|(old, new)| Arc::ptr_eq(old, new))
+    };
+    if let Some(plan) = previous.filter(are_shared) {
+        return Arc::clone(&plan.owners);
+    }
+    let count = upstreams.iter().map(|upstream| upstream.endpoints.len());
+    let mut owners = FxHashMap::with_capacity_and_hasher(count.sum(), rustc_hash::FxBuildHasher);
+    for (upstream, id) in upstreams.iter().zip(numbers(UpstreamId)) {
+        owners.extend(upstream.endpoints.iter().map(|target| (target.key, id)));
+    }
+    Arc::new(owners)
 }
 
 fn compile_split(

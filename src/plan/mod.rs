@@ -25,6 +25,8 @@ mod tests;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use rustc_hash::FxHashMap;
+
 pub use self::{
     affinity::{Affinity, Secrets},
     balance::{Target, choose},
@@ -40,8 +42,8 @@ pub use self::{
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{AccessLog, Cidr, Listener, LogPath, OnUnhealthy, UpstreamTimeouts};
 use crate::model::{
-    Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName, Stage,
-    UpstreamId, UpstreamName, VersionName,
+    EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
+    Stage, UpstreamId, UpstreamName, VersionName,
 };
 
 /// The whole snapshot.
@@ -57,6 +59,8 @@ pub struct Plan {
     pub splits: Box<[Arc<Split>]>,
     /// By [`UpstreamId`].
     pub upstreams: Box<[Arc<Upstream>]>,
+    /// Whose each endpoint is; shared with the plan before if nothing changed in it.
+    owners: Arc<FxHashMap<EndpointKey, UpstreamId>>,
 }
 
 impl Plan {
@@ -68,6 +72,7 @@ impl Plan {
             routes: Arc::default(),
             splits: Box::default(),
             upstreams: Box::default(),
+            owners: Arc::default(),
         }
     }
 
@@ -84,6 +89,11 @@ impl Plan {
     /// An upstream of this plan.
     pub fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
         self.upstreams.get(id.index())
+    }
+
+    /// The upstream that an endpoint may be chosen for; `None`: it is gone.
+    pub fn owner(&self, endpoint: EndpointKey) -> Option<&Arc<Upstream>> {
+        self.upstream(*self.owners.get(&endpoint)?)
     }
 }
 

@@ -1,77 +1,27 @@
-//! Where connections come in: a worker's listening sockets, their limits and their end.
+//! Where connections come in: a worker's listening sockets, their limits and their end; and the
+//! connections that other workers hand over (`crew.rs`).
 
 use std::{
     cell::{Cell, RefCell},
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    task::{JoinHandle, spawn_local},
-};
+use tokio::task::{JoinHandle, spawn_local};
 
-use super::{h1::downstream, worker::Worker};
+use super::{
+    crew::{Crew, Handed},
+    h1::downstream,
+    listener::{Listener, Open, Place},
+    worker::Worker,
+};
 use crate::{measure::ListenerGauges, model::ListenerName, net, plan};
 
 /// How long accepting rests when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(50);
-
-/// One listener of one worker.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    /// What the file says; follows reloads.
-    settings: RefCell<Rc<plan::Listener>>,
-    open: Cell<u32>,
-    accepted: Cell<u64>,
-    refused: Cell<u64>,
-    share: u32,
-    has_room: Notify,
-}
-
-impl Listener {
-    /// What the file says now.
-    pub(crate) fn settings(&self) -> Rc<plan::Listener> {
-        Rc::clone(&self.settings.borrow())
-    }
-
-    fn is_full(&self) -> bool {
-        let max = self.settings.borrow().limits.max_connections;
-        self.open.get() >= max.div_ceil(self.share).max(1)
-    }
-
-    async fn room(&self) {
-        while self.is_full() {
-            self.has_room.notified().await;
-        }
-    }
-}
-
-/// Counts a connection as open for as long as it lives.
-#[derive(Debug)]
-pub(crate) struct Open(Rc<Listener>);
-
-impl Open {
-    fn new(listener: &Rc<Listener>) -> Self {
-        listener.open.set(listener.open.get() + 1);
-        listener.accepted.set(listener.accepted.get() + 1);
-        Self(Rc::clone(listener))
-    }
-
-    /// The listener that the connection came by.
-    pub(crate) fn listener(&self) -> &Listener {
-        &self.0
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.has_room.notify_one();
-    }
-}
 
 #[derive(Debug)]
 struct Accepting {
@@ -83,6 +33,7 @@ struct Accepting {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     share: u32,
+    crew: Rc<Crew>,
     followed: RefCell<Option<Arc<[plan::Listener]>>>,
     accepting: RefCell<Vec<Accepting>>,
     /// Listeners that are gone and still have connections.
@@ -94,9 +45,10 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     /// The listeners of one of `workers` workers.
-    pub(crate) fn new(workers: u16) -> Rc<Self> {
+    pub(crate) fn new(workers: u16, crew: Crew) -> Rc<Self> {
         Rc::new(Self {
             share: u32::from(workers.max(1)),
+            crew: Rc::new(crew),
             followed: RefCell::default(),
             accepting: RefCell::default(),
             leaving: RefCell::default(),
@@ -138,14 +90,11 @@ impl Listeners {
         });
         for settings in wanted.iter() {
             let known = self.accepting.borrow().iter().find_map(|accepting| {
-                let is_it = accepting.listener.settings.borrow().name == settings.name;
+                let is_it = accepting.listener.settings().name == settings.name;
                 is_it.then(|| Rc::clone(&accepting.listener))
             });
             match known {
-                Some(listener) => {
-                    *listener.settings.borrow_mut() = Rc::new(settings.clone());
-                    listener.has_room.notify_one();
-                }
+                Some(listener) => listener.set(settings.clone()),
                 None => self.bind_and_accept(worker, settings),
             }
         }
@@ -159,6 +108,30 @@ impl Listeners {
         }
     }
 
+    /// Serves a connection that another worker has accepted.
+    pub(crate) fn take_over(&self, worker: &Rc<Worker>, handed: Handed) {
+        let Ok(stream) = net::attach(handed.stream) else {
+            return;
+        };
+        let listener = self.like(*handed.settings);
+        let open = Open::new(&listener, handed.place, handed.load);
+        serve(worker, open, stream, handed.peer);
+    }
+
+    /// The listener that the settings are of; one that leaves already if it is not here.
+    fn like(&self, settings: plan::Listener) -> Rc<Listener> {
+        let accepting = self.accepting.borrow();
+        let mut leaving = self.leaving.borrow_mut();
+        let all = accepting.iter().map(|accepting| &accepting.listener);
+        let mut all = all.chain(leaving.iter());
+        if let Some(known) = all.find(|known| known.settings().name == settings.name) {
+            return Rc::clone(known);
+        }
+        let listener = Listener::new(settings, self.share);
+        leaving.push(Rc::clone(&listener));
+        listener
+    }
+
     /// Accepts no more.
     pub(crate) fn close(&self) {
         self.is_closed.set(true);
@@ -167,12 +140,12 @@ impl Listeners {
 
     /// Open connections.
     pub(crate) fn open_connections(&self) -> u32 {
-        let leaving: u32 = self.leaving.borrow().iter().map(|l| l.open.get()).sum();
+        let leaving: u32 = self.leaving.borrow().iter().map(|l| l.open()).sum();
         let open: u32 = self
             .accepting
             .borrow()
             .iter()
-            .map(|a| a.listener.open.get())
+            .map(|a| a.listener.open())
             .sum();
         leaving + open
     }
@@ -181,16 +154,12 @@ impl Listeners {
     pub(crate) fn gauges(&self) -> Vec<ListenerGauges> {
         self.leaving
             .borrow_mut()
-            .retain(|listener| listener.open.get() > 0);
+            .retain(|listener| listener.open() > 0);
         let accepting = self.accepting.borrow();
-        let all = accepting.iter().map(|accepting| &accepting.listener);
-        all.map(|listener| ListenerGauges {
-            name: listener.settings.borrow().name.clone(),
-            open: u64::from(listener.open.get()),
-            accepted: listener.accepted.get(),
-            refused: listener.refused.get(),
-        })
-        .collect()
+        let gauges = accepting
+            .iter()
+            .map(|accepting| accepting.listener.gauges());
+        gauges.collect()
     }
 
     fn close_those(&self, is_leaving: impl Fn(&plan::Listener) -> bool) {
@@ -199,7 +168,7 @@ impl Listeners {
         while place < accepting.len() {
             let leaves = accepting
                 .get(place)
-                .is_some_and(|a| is_leaving(&a.listener.settings.borrow()));
+                .is_some_and(|a| is_leaving(&a.listener.settings()));
             if leaves {
                 let gone = accepting.swap_remove(place);
                 gone.task.abort();
@@ -231,42 +200,28 @@ impl Listeners {
                 return;
             }
         };
-        let listener = Rc::new(Listener {
-            settings: RefCell::new(Rc::new(settings.clone())),
-            open: Cell::new(0),
-            accepted: Cell::new(0),
-            refused: Cell::new(0),
-            share: self.share,
-            has_room: Notify::new(),
-        });
-        let task = spawn_local(accept(
-            Rc::clone(worker),
-            Rc::clone(&listener),
-            Socket(socket),
-        ));
+        let listener = Listener::new(settings.clone(), self.share);
+        let door = LastCall {
+            worker: Rc::clone(worker),
+            listener: Rc::clone(&listener),
+            crew: Rc::clone(&self.crew),
+            socket,
+        };
+        let task = spawn_local(accept(door));
         self.accepting
             .borrow_mut()
             .push(Accepting { listener, task });
     }
 }
 
-/// A listening socket that, when it is given up, first takes what the kernel has queued for it:
-/// those clients have a connection already and would see a reset.
-#[derive(Debug)]
-struct Socket(net::Listener);
-
-async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: Socket) {
-    let mut last = LastCall {
-        worker,
-        listener,
-        socket,
-    };
+async fn accept(door: LastCall) {
+    let listener = &door.listener;
     loop {
-        last.listener.room().await;
-        match last.socket.0.accept().await {
-            Ok((stream, peer)) => last.serve(stream, peer),
+        listener.room().await;
+        match door.socket.accept().await {
+            Ok((stream, peer)) => door.place(stream, peer),
             Err(error) => {
-                last.listener.refused.set(last.listener.refused.get() + 1);
+                listener.refuse();
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(REST).await;
             }
@@ -274,33 +229,58 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: Socket) {
     }
 }
 
+/// A listening socket that, when it is given up, first takes what the kernel has queued for it:
+/// those clients have a connection already and would see a reset.
 #[derive(Debug)]
 struct LastCall {
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    socket: Socket,
+    crew: Rc<Crew>,
+    socket: net::Listener,
 }
 
 impl LastCall {
-    fn serve(&mut self, stream: net::Stream, peer: std::net::SocketAddr) {
+    /// Serves a connection, or hands it over to a worker that has less to do.
+    fn place(&self, stream: net::Stream, peer: SocketAddr) {
+        let Some((way, load)) = self.crew.freer() else {
+            return self.keep(stream, peer);
+        };
         net::settle_in(&stream);
-        let open = Open::new(&self.listener);
-        spawn_local(downstream::serve(
-            Rc::clone(&self.worker),
-            open,
+        let Ok(stream) = net::detach(stream) else {
+            return;
+        };
+        way.send(Handed {
             stream,
-            peer.ip(),
-        ));
+            peer,
+            settings: Box::new(plan::Listener::clone(&self.listener.settings())),
+            place: Place::take(&self.listener),
+            load,
+        });
     }
+
+    fn keep(&self, stream: net::Stream, peer: SocketAddr) {
+        net::settle_in(&stream);
+        let open = Open::new(
+            &self.listener,
+            Place::take(&self.listener),
+            self.crew.keep(),
+        );
+        serve(&self.worker, open, stream, peer);
+    }
+}
+
+fn serve(worker: &Rc<Worker>, open: Open, stream: net::Stream, peer: SocketAddr) {
+    let worker = Rc::clone(worker);
+    spawn_local(downstream::serve(worker, open, stream, peer.ip()));
 }
 
 impl Drop for LastCall {
     fn drop(&mut self) {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let max = self.listener.settings.borrow().limits.max_connections;
+        let max = self.listener.settings().limits.max_connections;
         for _ in 0..max {
-            match self.socket.0.poll_accept(&mut context) {
-                Poll::Ready(Ok((stream, peer))) => self.serve(stream, peer),
+            match self.socket.poll_accept(&mut context) {
+                Poll::Ready(Ok((stream, peer))) => self.keep(stream, peer),
                 Poll::Ready(Err(_)) | Poll::Pending => return,
             }
         }

@@ -10,12 +10,14 @@ mod accept;
 mod access_log;
 mod budget;
 mod buffer;
+mod crew;
 mod decide;
 mod fault;
 mod forward;
 pub mod h1;
 mod handle;
 mod headers;
+mod listener;
 mod pool;
 mod settle;
 mod timer;
@@ -31,7 +33,12 @@ use tokio::{
 };
 
 pub use self::access_log::Sink as AccessLog;
-use self::{accept::Listeners, access_log::Log, worker::Worker};
+use self::{
+    accept::Listeners,
+    access_log::Log,
+    crew::{Crew, Door},
+    worker::Worker,
+};
 use crate::{measure::Sample, model::ListenerName, net, plan::Reader};
 
 /// How long connections without a request are kept after a drain has begun.
@@ -105,7 +112,8 @@ impl Workers {
         }
         let (orders, _) = watch::channel(Order::Work);
         let mut threads = Vec::new();
-        for (number, bound) in (0..setup.workers).zip(sockets) {
+        let crew = Crew::seats(setup.workers);
+        for ((number, bound), (crew, door)) in (0..setup.workers).zip(sockets).zip(crew) {
             let seat = Seat {
                 number,
                 workers: setup.workers,
@@ -114,6 +122,8 @@ impl Workers {
                 access_log: setup.access_log.clone(),
                 orders: orders.subscribe(),
                 bound,
+                crew,
+                door,
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             threads.push(
@@ -181,6 +191,8 @@ struct Seat {
     access_log: Option<AccessLog>,
     orders: watch::Receiver<Order>,
     bound: Vec<(ListenerName, net::Bound)>,
+    crew: Crew,
+    door: Door,
 }
 
 impl Seat {
@@ -197,7 +209,7 @@ impl Seat {
     async fn work(mut self) {
         let log = Log::new(self.access_log);
         let worker = Worker::new(self.number, self.reader, self.samples, log);
-        let listeners = Listeners::new(self.workers);
+        let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);
         drop(plan);
@@ -207,14 +219,22 @@ impl Seat {
                 Order::Drain(until) => break until,
                 Order::Work => {}
             }
-            if self.orders.changed().await.is_err() {
-                break Instant::now();
+            tokio::select! {
+                changed = self.orders.changed() => if changed.is_err() {
+                    break Instant::now();
+                },
+                Some(handed) = self.door.recv() => listeners.take_over(&worker, handed),
             }
         };
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
         worker.drain();
         listeners.close();
+        // What others have handed over until now is served like what the kernel has queued.
+        self.door.close();
+        while let Some(handed) = self.door.recv().await {
+            listeners.take_over(&worker, handed);
+        }
         let grace = until.min(Instant::now() + GRACE);
         let _silent_ones_left =
             tokio::time::timeout_at(grace, accept::all_closed(&listeners)).await;

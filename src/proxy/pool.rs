@@ -21,9 +21,8 @@ struct Idle {
 }
 
 /// What a worker holds of one endpoint.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Endpoint {
-    key: EndpointKey,
     in_flight: u32,
     has_long_answers: bool,
     idle: Vec<Idle>,
@@ -48,6 +47,20 @@ const AGE_MAX: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+/// How often connections that waited too long are looked for.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// How many endpoints are looked at in one step of a round...
+const LOOKED_AT_MAX: usize = 256;
+/// ...and how many connections closed: some ten microseconds each, which requests wait for.
+const CLOSED_MAX: usize = 16;
+
+/// One walk over all endpoints. There may be thousands, so a step looks at some of them.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    began: Option<Instant>,
+    left: Vec<EndpointKey>,
+}
+
 /// The endpoints of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
@@ -65,14 +78,9 @@ impl Pool {
 
     /// A request begins; the place is good until it ends.
     pub(crate) fn begin(&mut self, key: EndpointKey) -> Place {
-        let place = *self.places.entry(key).or_insert_with(|| {
-            Place(self.endpoints.insert(Endpoint {
-                key,
-                in_flight: 0,
-                has_long_answers: false,
-                idle: Vec::new(),
-            }))
-        });
+        let endpoints = &mut self.endpoints;
+        let fresh = || Place(endpoints.insert(Endpoint::default()));
+        let place = *self.places.entry(key).or_insert_with(fresh);
         if let Some(endpoint) = self.endpoints.get_mut(place.0) {
             endpoint.in_flight += 1;
         }
@@ -131,26 +139,46 @@ impl Pool {
         }
     }
 
-    /// Closes connections that waited too long or whose endpoint the plan no longer has.
-    pub(crate) fn sweep(&mut self, plan: &Plan, now: Instant) {
-        let mut limits = FxHashMap::default();
-        for upstream in &plan.upstreams {
-            for target in &upstream.endpoints {
-                limits.insert(target.key, upstream.timeouts.idle);
+    /// Closes connections that waited too long or whose endpoint the plan no longer has: goes on
+    /// with a round, or begins the next one when its time has come.
+    pub(crate) fn sweep(&mut self, round: &mut Round, plan: &Plan, now: Instant) {
+        if round.left.is_empty() {
+            let began = round.began.get_or_insert(now);
+            if now.duration_since(*began) < ROUND_EVERY {
+                return;
+            }
+            *began = now;
+            round.left.extend(self.places.keys());
+        }
+        let mut may_close = CLOSED_MAX;
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(key) = round.left.pop() else { return };
+            self.close_old(key, plan, now, &mut may_close);
+            if may_close == 0 {
+                round.left.push(key);
+                return;
             }
         }
-        let places = &mut self.places;
-        self.endpoints.retain(|_, endpoint| {
-            let limit = limits.get(&endpoint.key).copied();
-            let is_young =
-                |idle: &Idle| limit.is_some_and(|limit| now.duration_since(idle.since) < limit);
-            endpoint.idle.retain(is_young);
-            let stays = limit.is_some() || endpoint.in_flight > 0;
-            if !stays {
-                places.remove(&endpoint.key);
-            }
+    }
+
+    fn close_old(&mut self, key: EndpointKey, plan: &Plan, now: Instant, may_close: &mut usize) {
+        let limit = plan.owner(key).map(|upstream| upstream.timeouts.idle);
+        let place = self.places.get(&key).copied();
+        let Some((place, endpoint)) =
+            place.and_then(|place| Some((place, self.endpoints.get_mut(place.0)?)))
+        else {
+            return;
+        };
+        endpoint.idle.retain(|idle| {
+            let is_young = limit.is_some_and(|limit| now.duration_since(idle.since) < limit);
+            let stays = is_young || *may_close == 0;
+            *may_close -= usize::from(!stays);
             stays
         });
+        if limit.is_none() && endpoint.in_flight == 0 && endpoint.idle.is_empty() {
+            self.endpoints.remove(place.0);
+            self.places.remove(&key);
+        }
     }
 
     /// Idle connections and busy ones.
@@ -174,7 +202,14 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
     use super::*;
+    use crate::{
+        config,
+        model::{Endpoint, Generation, UpstreamName},
+        plan::{Inputs, Keys, Secrets, compile},
+    };
 
     #[test]
     fn how_long_answers_are_is_known_by_endpoint() {
@@ -187,17 +222,96 @@ mod tests {
         assert!(!pool.has_long_answers(one));
     }
 
-    #[test]
-    fn an_endpoint_keeps_its_place_while_requests_are_under_way() {
-        let mut pool = Pool::default();
-        let place = pool.begin(EndpointKey(7));
-        assert_eq!(pool.begin(EndpointKey(7)), place);
-        let plan = Plan::empty();
-        pool.sweep(&plan, Instant::now());
-        assert_eq!(pool.load(EndpointKey(7)), 2);
+    /// A plan of one upstream with these endpoints, whose keys count from 0.
+    fn plan(keys: &mut Keys, endpoints: &[SocketAddr]) -> Plan {
+        let file = "listen: \"127.0.0.1:0\"\nupstreams: { v1: { static: [\"127.0.0.1:1\"] } }\n\
+                    splits: { shop: { stable: v1 } }\n";
+        let (config, _) = config::load(file, "test.yaml").unwrap();
+        let endpoints: Arc<[_]> = endpoints.iter().copied().map(Endpoint::new).collect();
+        let inputs = Inputs {
+            config: &config,
+            endpoints: &HashMap::from([(UpstreamName::new("v1").unwrap(), endpoints)]),
+            shifts: &HashMap::new(),
+            secrets: &Secrets::default(),
+            previous: None,
+            generation: Generation(1),
+        };
+        compile(&inputs, keys)
+    }
+
+    async fn fill(pool: &mut Pool, key: EndpointKey, address: SocketAddr, count: usize) {
+        let place = pool.begin(key);
+        for _ in 0..count {
+            let lent = Lent {
+                stream: net::connect(address).await.unwrap(),
+                is_reused: false,
+                made: Instant::now(),
+            };
+            pool.give(place, lent, Instant::now(), usize::MAX);
+        }
         pool.end(place);
+    }
+
+    fn idle(pool: &Pool) -> u64 {
+        pool.connections().0
+    }
+
+    #[tokio::test]
+    async fn connections_of_gone_endpoints_are_closed_a_few_at_a_time() {
+        let bound = net::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = bound.local_addr().unwrap();
+        let (mut pool, mut round, mut keys) = (Pool::default(), Round::default(), Keys::default());
+        let before = plan(&mut keys, &[address, ([127, 0, 0, 2], 1).into()]);
+        fill(&mut pool, EndpointKey(0), address, 3).await;
+        fill(&mut pool, EndpointKey(1), address, 40).await;
+        let place = pool.begin(EndpointKey(1));
+        assert_eq!(pool.begin(EndpointKey(1)), place);
         pool.end(place);
-        pool.sweep(&plan, Instant::now());
-        assert!(pool.endpoints.is_empty() && pool.places.is_empty());
+        let mut now = Instant::now();
+        let mut step = |pool: &mut Pool, plan: &Plan, millis: u64| {
+            now += Duration::from_millis(millis);
+            pool.sweep(&mut round, plan, now);
+            idle(pool)
+        };
+        assert_eq!(step(&mut pool, &before, 0), 43);
+        assert_eq!(step(&mut pool, &before, 1_000), 43, "all are young");
+        let after = plan(&mut keys, &[address]);
+        assert_eq!(
+            step(&mut pool, &after, 20),
+            43,
+            "the next round has not begun"
+        );
+        let steps = [1_000, 20, 20, 20].map(|millis| step(&mut pool, &after, millis));
+        assert_eq!(steps, [27, 11, 3, 3]);
+        assert_eq!(pool.endpoints.len(), 2, "a request is under way");
+        pool.end(place);
+        step(&mut pool, &after, 1_000);
+        assert_eq!(pool.endpoints.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waited_too_long_is_closed_wherever_it_is_among_many() {
+        let bound = net::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = bound.local_addr().unwrap();
+        let all: Vec<SocketAddr> = (1..=600).map(|port| ([10, 0, 0, 1], port).into()).collect();
+        let plan = plan(&mut Keys::default(), &all);
+        let (mut pool, mut round) = (Pool::default(), Round::default());
+        for key in 0..600 {
+            pool.begin(EndpointKey(key));
+        }
+        for key in [0, 300, 599] {
+            fill(&mut pool, EndpointKey(key), address, 1).await;
+        }
+        let late = Instant::now() + Duration::from_hours(1);
+        pool.sweep(&mut round, &plan, Instant::now());
+        let mut left = Vec::new();
+        for step in 0..3 {
+            pool.sweep(&mut round, &plan, late + super::super::timer::TICK * step);
+            left.push(idle(&pool));
+        }
+        assert!(
+            left[0] > 0 && left[2] == 0,
+            "some of 600 in each step: {left:?}"
+        );
     }
 }

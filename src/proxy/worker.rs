@@ -21,7 +21,7 @@ use super::{
     buffer::Buffers,
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
-    pool::Pool,
+    pool::{Pool, Round},
     timer::{TICK, Wheel},
 };
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
 
 /// How often a worker hands its sample over.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
-/// How often a worker looks for connections that waited too long.
+/// How often a worker looks for stages that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything a worker owns.
@@ -187,19 +187,22 @@ impl Worker {
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut sampled, mut swept) = (self.started, self.started);
         let mut stages = FxHashMap::default();
+        let mut round = Round::default();
         loop {
             let now = interval.tick().await;
             self.wheel
                 .advance(millis(now.duration_since(self.started)) / millis(TICK));
+            let plan = self.plan();
+            self.pool.borrow_mut().sweep(&mut round, &plan, now);
             if now.duration_since(sampled) >= SAMPLE_EVERY {
                 sampled = now;
                 self.hand_over(&listeners, now);
-                listeners.follow(&self, &self.plan().listeners);
+                listeners.follow(&self, &plan.listeners);
             }
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
-                self.sweep(&mut stages, now);
-                listeners.retry(&self, &self.plan().listeners);
+                self.forget(&mut stages, &plan);
+                listeners.retry(&self, &plan.listeners);
             }
         }
     }
@@ -228,10 +231,8 @@ impl Worker {
         (real(micros(total.saturating_sub(before))) / real(wall)).min(1.0)
     }
 
-    /// Forgets what belongs to stages and endpoints that are over.
-    fn sweep(&self, stages: &mut FxHashMap<SplitKey, Stage>, now: Instant) {
-        let plan = self.plan();
-        self.pool.borrow_mut().sweep(&plan, now);
+    /// Forgets what belongs to stages that are over.
+    fn forget(&self, stages: &mut FxHashMap<SplitKey, Stage>, plan: &Plan) {
         let mut recorder = self.recorder.borrow_mut();
         for split in &plan.splits {
             if stages.insert(split.key, split.stage) != Some(split.stage) {

@@ -9,6 +9,7 @@
 mod support;
 
 mod conformance;
+mod crew;
 mod drain;
 mod faults;
 mod forwarding;

@@ -41,6 +41,9 @@ pub struct Proxy {
     pub refused: u64,
     /// Judged requests of stable's shadow part.
     pub shadow: u64,
+    /// Open connections by worker, and how many were accepted in all.
+    open: HashMap<u16, u64>,
+    accepted: HashMap<u16, u64>,
     /// Judged requests by endpoint.
     pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
 }
@@ -75,6 +78,16 @@ impl Proxy {
         canary: &[SocketAddr],
         percent: u16,
     ) -> Self {
+        Self::with_workers(2, config, stable, canary, percent)
+    }
+
+    pub fn with_workers(
+        workers: u16,
+        config: Config,
+        stable: &[SocketAddr],
+        canary: &[SocketAddr],
+        percent: u16,
+    ) -> Self {
         let list = |addresses: &[SocketAddr]| -> Arc<[Endpoint]> {
             addresses
                 .iter()
@@ -99,7 +112,7 @@ impl Proxy {
         let (publisher, reader) = plan::channel(world.plan(None));
         let (tell, samples) = mpsc::channel(64);
         let setup = Setup {
-            workers: 2,
+            workers,
             reader: reader.clone(),
             samples: tell,
             access_log: None,
@@ -116,6 +129,8 @@ impl Proxy {
             totals: HashMap::new(),
             refused: 0,
             shadow: 0,
+            open: HashMap::new(),
+            accepted: HashMap::new(),
             endpoints: HashMap::new(),
         }
     }
@@ -150,7 +165,39 @@ impl Proxy {
         }
     }
 
+    /// Waits until so many connections are open; how many each worker has, the fewest first.
+    pub async fn open(&mut self, count: u64) -> Vec<u64> {
+        while self.open.values().sum::<u64>() != count {
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+        let mut open: Vec<_> = self.open.values().copied().collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// The most connections that are open at once while workers tell so many times.
+    pub async fn most_open(&mut self, times: usize) -> u64 {
+        let mut most = 0;
+        for _ in 0..times {
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+            most = most.max(self.open.values().sum());
+        }
+        most
+    }
+
+    /// Connections accepted so far, as the workers have told.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.values().sum()
+    }
+
     fn take(&mut self, sample: &Sample) {
+        let listeners = &sample.gauges.listeners;
+        let open = listeners.iter().map(|listener| listener.open).sum();
+        self.open.insert(sample.worker, open);
+        let accepted = listeners.iter().map(|listener| listener.accepted).sum();
+        self.accepted.insert(sample.worker, accepted);
         for (key, cell) in &sample.cells {
             self.totals.entry(key.role).or_default().merge(cell);
             self.shadow += if key.is_shadow { cell.trials } else { 0 };

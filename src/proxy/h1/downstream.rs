@@ -8,9 +8,9 @@ use super::{HeadLimits, Parsed, io};
 use crate::{
     net, plan,
     proxy::{
-        accept::Open,
         fault::{FaultKind, write_answer},
         handle::{self, Next},
+        listener::Open,
         timer::Slot,
         worker::{Heads, Worker},
     },
@@ -56,9 +56,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, p
     };
     let mut limit = client.settings.timeouts.request_header;
     while let Waited::Bytes(buffer) = client.wait(limit).await {
+        open.load().works();
         let Some(rest) = Box::pin(client.work(&open, buffer)).await else {
             return;
         };
+        open.load().rests();
         limit = rest;
     }
 }
