@@ -1,32 +1,47 @@
-//! How far a run of bytes of one kind goes, told eight bytes at a time.
+//! How far a run of bytes of one kind goes, told many bytes at a time: every byte of every head is
+//! looked at here.
+
+use wide::u8x16;
 
 use super::fields::is_token_byte;
 use crate::model::number::index;
 
-/// The highest bit of each byte of a word.
-const HIGH: u64 = each(0x80);
-
-/// A word of eight such bytes.
-const fn each(b: u8) -> u64 {
-    u64::from_le_bytes([b; 8])
-}
-
-/// How many bytes come before the first that `marks`, which answers with the highest bit of each
-/// such byte; only the first needs to be right. `None`: there is none in whole words; the answer is
-/// how many bytes those have.
+/// How many bytes come before the first that `marks`, which answers with 255 for each such byte.
+/// If there is none in whole blocks: how many bytes those have, and `false`.
 #[inline]
-fn skip(bytes: &[u8], marks: impl Fn(u64) -> u64) -> (usize, bool) {
+fn skip(bytes: &[u8], marks: impl Fn(u8x16) -> u8x16) -> (usize, bool) {
     let mut at = 0;
     let mut rest = bytes;
-    while let Some((word, tail)) = rest.split_first_chunk() {
-        let found = marks(u64::from_le_bytes(*word));
+    while let Some((block, tail)) = rest.split_first_chunk() {
+        let found = marks(u8x16::new(*block)).to_bitmask();
         if found != 0 {
-            return (at + index(found.trailing_zeros() / 8), true);
+            return (at + index(found.trailing_zeros()), true);
         }
-        at += 8;
+        at += block.len();
         rest = tail;
     }
     (at, false)
+}
+
+/// Marks the bytes from one to another, both included.
+#[inline]
+fn within(block: u8x16, first: u8, last: u8) -> u8x16 {
+    let offset = block - u8x16::splat(first);
+    offset.min(u8x16::splat(last - first)).simd_eq(offset)
+}
+
+/// Marks the bytes that are not [`is_plain`].
+#[inline]
+fn unplain(block: u8x16) -> u8x16 {
+    let letter = within(block | u8x16::splat(0x20), b'a', b'z');
+    let digit = within(block, b'0', b'9');
+    !(letter | digit | block.simd_eq(u8x16::splat(b'-')))
+}
+
+/// Marks control characters.
+#[inline]
+fn controls(block: u8x16) -> u8x16 {
+    within(block, 0, 0x1f) | block.simd_eq(u8x16::splat(0x7f))
 }
 
 /// The name that a field line begins with.
@@ -70,18 +85,6 @@ fn is_plain(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'-'
 }
 
-/// Marks the bytes that are not [`is_plain`].
-fn unplain(word: u64) -> u64 {
-    // Seven bits a byte: what is added below carries into the eighth and no further.
-    let low = word & !HIGH;
-    let from = |bytes: u64, least: u8| bytes + each(0x80 - least);
-    let lower = low | each(0x20);
-    let letter = from(lower, b'a') & !from(lower, b'z' + 1);
-    let digit = from(low, b'0') & !from(low, b'9' + 1);
-    let hyphen = !((low ^ each(b'-')) + each(0x7f));
-    (word | !(letter | digit | hyphen)) & HIGH
-}
-
 /// How many bytes come before the first control character, tabs aside; all if there is none.
 #[inline]
 pub(super) fn text_len(bytes: &[u8]) -> usize {
@@ -107,13 +110,6 @@ pub(super) fn is_control(b: u8) -> bool {
     b.is_ascii_control() && b != b'\t'
 }
 
-/// Marks the first control character of a word, and perhaps others behind it.
-fn controls(word: u64) -> u64 {
-    // The borrow of a byte that is less goes to later bytes only.
-    let del = word ^ each(0x7f);
-    (word.wrapping_sub(each(0x20)) & !word | del.wrapping_sub(each(1)) & !del) & HIGH
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,8 +117,8 @@ mod tests {
     #[test]
     fn every_byte_is_told_at_every_place() {
         for byte in 0..=u8::MAX {
-            for place in 0..20 {
-                let mut bytes = *b"aZ09-zA-bcdefghijklmnop";
+            for place in 0..40 {
+                let mut bytes = *b"aZ09-zA-bcdefghijklmnop-rstuvwxyz0123456";
                 bytes[place] = byte;
                 let token = bytes.iter().position(|b| !is_token_byte(*b));
                 let name = Name::read(&bytes);
