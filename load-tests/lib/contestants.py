@@ -6,8 +6,9 @@ import guests
 import peers
 import serin
 
-KNOWN = {it.name: it for it in (peers.Haproxy, peers.Nginx, guests.Envoy, guests.Traefik,
-                                guests.Pingora, serin.Serin, serin.SerinLog, serin.SerinBare)}
+KNOWN = {it.name: it for it in (
+    peers.Haproxy, peers.HaproxyReload, peers.Nginx, guests.Envoy, guests.Traefik, guests.Pingora,
+    serin.Serin, serin.SerinLog, serin.SerinBare)}
 
 
 def missing(names):

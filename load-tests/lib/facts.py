@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import measure
+
 SETUP_LIMIT = 8000  # characters of a configuration; one with 5,000 endpoints is cut
 
 
@@ -15,7 +17,7 @@ def machine():
                   if line.startswith("model name")), platform.processor())
     memory = next(int(line.split()[1]) for line in Path("/proc/meminfo").open()
                   if line.startswith("MemTotal"))
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "memory_mib": memory // 1024,
+    return {"cpu": model, "cores": len(measure.USABLE), "memory_mib": memory // 1024,
             "kernel": platform.release(), "load_at_end": os.getloadavg()}
 
 

@@ -80,7 +80,8 @@ HttpConnectionManager
     def cluster(self, name, ports):
         endpoints = "".join(f"""
         - load_balancing_weight: {weight}
-          endpoint: {{ address: {{ socket_address: {{ address: {HOST}, port_value: {port} }} }} }}"""
+          endpoint:
+            address: {{ socket_address: {{ address: {HOST}, port_value: {port} }} }}"""
                             for port, weight in ports)
         most = 1000000000
         return f"""\

@@ -103,7 +103,9 @@ def open_loop(scenario, proxy, options):
     seen = load.open_loop(scenario, proxy.folder, proxy.port, options.rate, options)
     used = measure.cpu_seconds(proxy.process.pid) - before
     direct = load.open_loop(scenario, proxy.folder, proxy.backends.stable, options.rate, options)
-    if seen["requests"] == 0:
+    if direct["failed"] or not direct["counted"]:
+        raise measure.Failed(f"without a proxy, {options.rate:.0f} requests/s are too many here")
+    if not seen["counted"]:
         raise measure.Failed("no request was answered")
     added = {f"added_{key}": seen[key] - direct[key] for key in ("p50_us", "p99_us", "p999_us")}
     return {"cpu_us": used * 1e6 / seen["requests"], "rps": options.rate,

@@ -105,8 +105,11 @@ class Haproxy(Peer):
         return super().refuses(scenario) if scenario.name != "s11" else None
 
     def command(self, scenario):
-        config = self.folder / "haproxy.cfg"
         self.taken = 0
+        return ["haproxy", "-db", "-f", str(self.write(scenario, 10))]
+
+    def write(self, scenario, canary):
+        config = self.folder / "haproxy.cfg"
         bufsize = "    tune.bufsize 65536\n" if scenario.big_buffers else ""
         cookie = "    cookie shop_ver insert indirect nocache\n" if scenario.sticky else ""
         key = (lambda name: f" cookie {name}") if scenario.sticky else (lambda name: "")
@@ -129,19 +132,19 @@ frontend edge
     default_backend shop
 backend shop
     balance roundrobin
-{cookie}    server stable {HOST}:{self.backends.stable} weight 90{key("stable")}
-    server canary {HOST}:{self.backends.canary} weight 10{key("canary")}
+{cookie}    server stable {HOST}:{self.backends.stable} weight {100 - canary}{key("stable")}
+    server canary {HOST}:{self.backends.canary} weight {canary}{key("canary")}
 """)
-        return ["haproxy", "-db", "-f", str(config)]
+        return config
 
     def change(self, scenario, number):
-        """By the runtime socket, as its users change weights; a reload is a new process there."""
+        """By the runtime socket, as its users change weights."""
         canary = share_of_change(number)
+        command = f"set weight shop/stable {100 - canary}; set weight shop/canary {canary};"
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
             client.connect(f"{self.folder}/socket")
-            client.sendall(f"set weight shop/stable {100 - canary}; set weight shop/canary {canary};"
-                           f" get weight shop/canary\n".encode())
+            client.sendall(f"{command} get weight shop/canary\n".encode())
             answer = b"".join(iter(lambda: client.recv(4096), b"")).decode()
         self.taken += answer.strip().startswith(f"{canary} ")
 
@@ -150,6 +153,26 @@ backend shop
 
     def version(self):
         return measure.run(["haproxy", "-v"]).splitlines()[0]
+
+
+class HaproxyReload(Haproxy):
+    """The same where the runtime socket cannot help: each change is a reload, a new process."""
+
+    name = "haproxy+reload"
+
+    def refuses(self, scenario):
+        return None if scenario.name in ("s2", "s11") else "it differs only in s11"
+
+    def command(self, scenario):
+        self.log.unlink(missing_ok=True)
+        return ["haproxy", "-W", "-db", "-f", str(self.write(scenario, 10))]
+
+    def change(self, scenario, number):
+        self.write(scenario, share_of_change(number))
+        self.process.send_signal(signal.SIGUSR2)
+
+    def changes_in_force(self):
+        return self.log.read_text(errors="replace").count("Loading success")
 
 
 class Nginx(Peer):

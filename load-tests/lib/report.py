@@ -103,7 +103,7 @@ def relations(it):
 
 def row(it):
     value = it.get("cpu_us", it.get("kib"))
-    line = (f"  {it['proxy']:<12} {value:8.2f} [{it['cost_min']:.2f}-{it['cost_max']:.2f}]"
+    line = (f"  {it['proxy']:<14} {value:8.2f} [{it['cost_min']:.2f}-{it['cost_max']:.2f}]"
             f"  {relations(it)}")
     if "rps" in it:
         line += (f"  {it['rps']:.0f} req/s  p50 {it['p50_us']:.0f}  p99 {it['p99_us']:.0f}"

@@ -162,8 +162,9 @@ class SerinBare(Serin):
     split = False
 
     def refuses(self, scenario):
-        is_plain = not (scenario.changes or scenario.sticky)
-        return None if is_plain and scenario.splits == scenario.endpoints == 1 else "it has no canary"
+        needs_canary = scenario.changes or scenario.sticky
+        is_one = scenario.splits == scenario.endpoints == 1
+        return None if is_one and not needs_canary else "it has no canary"
 
     def upstreams(self, scenario):
         listed = "".join(f'\n      - {{ address: "{HOST}:{port}", weight: {weight} }}'
