@@ -2,9 +2,9 @@
 //! latency counts from the moment it was to leave. So a proxy that stalls is charged for all that
 //! had to wait, which a closed loop such as wrk's never sees.
 //!
-//! `open-loop ADDRESS RATE SECONDS CONNECTIONS REQUEST-FILE` prints one line of JSON. The file holds
-//! the request as it goes over the wire; answers must have a `Content-Length`. The first second is
-//! warm-up and is not counted.
+//! `open-loop ADDRESS RATE SECONDS CONNECTIONS REQUEST-FILE` prints one line of JSON. The file
+//! holds the request as it goes over the wire; answers must have a `Content-Length`. The first
+//! second is warm-up and is not counted.
 
 mod line;
 mod load;
