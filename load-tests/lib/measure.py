@@ -79,8 +79,9 @@ def file_limit():
 
 
 def free_port():
+    """A port that is free on every address."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
 
 

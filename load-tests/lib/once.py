@@ -152,8 +152,10 @@ class Idle:
 
     def __enter__(self):
         try:
-            for _ in range(self.wanted):
-                client = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+            for number in range(self.wanted):
+                # Spread over addresses: one address has only so many ports, and wrk needs some.
+                source = (f"127.0.1.{1 + number // 4000}", 0)
+                client = socket.create_connection(("127.0.0.1", self.port), 5, source)
                 self.clients.append(client)
                 client.sendall(self.REQUEST)
                 answer = http.client.HTTPResponse(client)
