@@ -1,7 +1,6 @@
-"""Processes, their CPU time and memory, and the load generator."""
+"""Processes, their CPU time and memory, and single requests."""
 
 import http.client
-import json
 import os
 import resource
 import signal
@@ -10,6 +9,7 @@ import subprocess
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
+USABLE = sorted(os.sched_getaffinity(0))
 STARTED = []
 
 
@@ -17,10 +17,11 @@ class Failed(Exception):
     """A measurement that cannot be made, in words."""
 
 
-def cores():
-    """The proxy's core, and the core of load and backends."""
-    usable = sorted(os.sched_getaffinity(0))
-    return {usable[0]}, {usable[1 if len(usable) > 1 else 0]}
+def cores(workers=1):
+    """The proxy's cores, and those of load and backends; shared where there are too few."""
+    if len(USABLE) >= 2 * workers:
+        return set(USABLE[:workers]), set(USABLE[workers:2 * workers])
+    return set(USABLE), set(USABLE)
 
 
 def start(command, core, log):
@@ -64,13 +65,23 @@ def run(command, **more):
 
 
 def raise_file_limit():
+    """As far as this user may; all that is started here inherits it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, 65536), max(hard, 65536)))
+    except (OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def file_limit():
+    """Open files that a process may have, no more than anybody here needs."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 65536)
 
 
 def free_port():
+    """A port that is free on every address."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
 
 
@@ -90,7 +101,7 @@ def tree(pid):
 
 
 def cpu_seconds(pid):
-    """utime + stime of a process tree."""
+    """utime + stime of a process tree, with those of its processes that have ended."""
     total = 0
     for member in tree(pid):
         try:
@@ -98,7 +109,7 @@ def cpu_seconds(pid):
                 fields = stat.read().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
+        total += sum(map(int, fields[11:15]))
     return total / TICK
 
 
@@ -139,16 +150,3 @@ def wait_ready(port, process, log):
         tail = text.read()[-600:]
     raise Failed(f"no answer on port {port} ({seen}); its log ends with:\n{tail}")
 
-
-def wrk(script, port, path, connections, seconds):
-    """Runs wrk with a script that prints JSON in the end; that JSON."""
-    _, core = cores()
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script),
-               f"http://127.0.0.1:{port}{path}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, timeout=seconds + 20,
-                          preexec_fn=lambda: os.sched_setaffinity(0, core))
-    line = next((it for it in done.stdout.splitlines() if it.startswith("{")), None)
-    if line is None:
-        raise Failed(f"wrk said: {done.stdout[-400:]}")
-    return json.loads(line)

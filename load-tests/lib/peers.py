@@ -1,100 +1,46 @@
 """The contestants: a fair, tuned configuration for each, all for the same 90/10 split.
 
-All: one worker or thread, keep-alive on both sides, X-Forwarded-For added, no access log.
+All: as many workers or threads as the scenario gives, keep-alive on both sides, X-Forwarded-For
+added, no access log. Here are the two from Debian, and any other by its command line.
 """
 
 import re
 import shlex
+import shutil
+import signal
+import socket
 import subprocess
+from pathlib import Path
 
 import measure
-
-HOST = "127.0.0.1"
-
-
-class Backends:
-    """One nginx worker with two addresses: the stable and the canary version."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.stable, self.canary = measure.free_port(), measure.free_port()
-        self.process = None
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True)
-        (self.folder / "large").write_bytes(b"x" * 65536)
-        config = self.folder / "nginx.conf"
-        config.write_text(self.config())
-        _, core = measure.cores()
-        log = self.folder / "log"
-        self.process = measure.start(nginx_command(config, self.folder), core, log)
-        for port in (self.stable, self.canary):
-            measure.wait_ready(port, self.process, log)
-        return self
-
-    def __exit__(self, *_):
-        measure.end(self.process)
-
-    def config(self):
-        small, body = "s" * 100, "b" * 1000
-        fields = """
-            add_header Cache-Control "private, max-age=0, must-revalidate";
-            add_header ETag 'W/"5f0c3e1a9b7d4c2e8f6a"';
-            add_header Vary "Accept-Encoding, Cookie";
-            add_header X-Frame-Options SAMEORIGIN;"""
-        servers = "".join(f"""
-    server {{
-        listen {HOST}:{port} reuseport backlog=4096;
-        default_type text/plain;
-        add_header X-Version {name};
-        location = /small {{ return 200 "{small}"; }}
-        location = /head {{ add_header X-Version {name};{fields}
-            return 200 "{body}"; }}
-        location = /large {{ root {self.folder}; }}
-        location = /post {{ return 200 "{small}"; }}
-    }}""" for name, port in (("stable", self.stable), ("canary", self.canary)))
-        return nginx_frame(self.folder, servers)
-
-
-def nginx_frame(folder, inner):
-    return f"""
-worker_processes 1;
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error warn;
-events {{ worker_connections 18000; multi_accept on; }}
-http {{
-    access_log off;
-    server_tokens off;
-    sendfile on;
-    tcp_nodelay on;
-    keepalive_timeout 300s;
-    keepalive_requests 1000000000;
-    client_body_buffer_size 64k;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-{inner}
-}}
-"""
-
-
-def nginx_command(config, folder):
-    return ["nginx", "-p", str(folder), "-e", str(folder / "error"), "-c", str(config)]
+from backends import HOST, nginx_command, nginx_frame
 
 
 class Peer:
-    """A proxy: how it is configured and started."""
+    """A proxy: how it is configured, started and changed."""
 
     name = ""
+    tool = None  # the program on the search path
+    install = ""  # what brings it
+    split = True  # whether it sends 10 % to the canary
 
-    def __init__(self, binary, folder, backends):
-        self.binary, self.folder, self.backends = binary, folder, backends
+    def __init__(self, options, folder, backends):
+        self.options, self.folder, self.backends = options, folder, backends
         self.log = folder / "log"
         self.port = self.process = None
+        self.setups = {}
         folder.mkdir(parents=True)
+
+    @classmethod
+    def missing(cls):
+        """The command that installs it, if it is not here."""
+        return cls.install if shutil.which(cls.tool) is None else None
+
+    def refuses(self, scenario):
+        """Why it does not take part in a scenario; None: it does."""
+        if scenario.changes or scenario.splits > 1 or scenario.endpoints > 1:
+            return "it is not made for this comparison"
+        return None
 
     def command(self, scenario):
         raise NotImplementedError
@@ -105,8 +51,10 @@ class Peer:
     def start(self, scenario):
         """Starts it anew for one measurement."""
         self.port = measure.free_port()
-        core, _ = measure.cores()
-        self.process = measure.start(self.command(scenario), core, self.log)
+        cores, _ = measure.cores(scenario.workers)
+        command = self.command(scenario)
+        self.setups.setdefault(scenario.name, self.setup(command))
+        self.process = measure.start(command, cores, self.log)
         measure.wait_ready(self.port, self.process, self.log)
 
     def stop(self):
@@ -114,19 +62,69 @@ class Peer:
             measure.end(self.process)
             self.process = None
 
+    def setup(self, command):
+        """Its command line and configuration, without what differs between two starts."""
+        words = [command[0].rsplit("/", 1)[-1], *command[1:]]
+        files = [Path(word) for word in words if word.startswith(str(self.folder))]
+        texts = [file.read_text() for file in files if file.suffix]
+        return {"command": self.named(" ".join(words)), "config": self.named("\n".join(texts))}
+
+    def named(self, text):
+        """A text with names for the folder and the ports."""
+        for name, port in self.ports().items():
+            text = re.sub(rf"\b{port}\b", f"{{{name}}}", text)
+        return text.replace(str(self.folder), "{folder}")
+
+    def ports(self):
+        return {"port": self.port, "stable": self.backends.stable, "canary": self.backends.canary}
+
+    def change(self, scenario, number):
+        """Makes the n-th change while requests are running."""
+        raise NotImplementedError
+
+    def changes_in_force(self):
+        """How many changes it has taken, as it says itself; None: it does not say."""
+        return None
+
+    def inspect(self, scenario):
+        """Looks after the load whether it did what it was to do; what is worth to be told."""
+        return {}
+
+
+def share_of_change(number):
+    """Per cent of the canary after the n-th change."""
+    return 12 if number % 2 else 10
+
 
 class Haproxy(Peer):
-    name = "haproxy"
+    name = tool = "haproxy"
+    install = "sudo apt-get install haproxy"
+    taken = 0
+
+    def refuses(self, scenario):
+        return super().refuses(scenario) if scenario.name != "s11" else None
 
     def command(self, scenario):
+        self.taken = 0
+        return ["haproxy", "-db", "-f", str(self.write(scenario, 10))]
+
+    def write(self, scenario, canary):
         config = self.folder / "haproxy.cfg"
+        limit = measure.file_limit()
+        most = limit // 2 - 100
+        if scenario.idle:
+            # Idle connections have no server side: more fit into the limit than HAProxy reckons
+            # with, and near it HAProxy would stop keeping those to servers.
+            most = (f"{limit}\n    no strict-limits\n    tune.pool-low-fd-ratio 98\n"
+                    "    tune.pool-high-fd-ratio 99")
         bufsize = "    tune.bufsize 65536\n" if scenario.big_buffers else ""
         cookie = "    cookie shop_ver insert indirect nocache\n" if scenario.sticky else ""
         key = (lambda name: f" cookie {name}") if scenario.sticky else (lambda name: "")
         config.write_text(f"""
 global
-    nbthread 1
-    maxconn 9000
+    nbthread {scenario.workers}
+    maxconn {most}
+    stats socket {self.folder}/socket level admin
 {bufsize}
 defaults
     mode http
@@ -141,44 +139,86 @@ frontend edge
     default_backend shop
 backend shop
     balance roundrobin
-{cookie}    server stable {HOST}:{self.backends.stable} weight 90{key("stable")}
-    server canary {HOST}:{self.backends.canary} weight 10{key("canary")}
+{cookie}    server stable {HOST}:{self.backends.stable} weight {100 - canary}{key("stable")}
+    server canary {HOST}:{self.backends.canary} weight {canary}{key("canary")}
 """)
-        return [self.binary, "-db", "-f", str(config)]
+        return config
+
+    def change(self, scenario, number):
+        """By the runtime socket, as its users change weights."""
+        canary = share_of_change(number)
+        command = f"set weight shop/stable {100 - canary}; set weight shop/canary {canary};"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(f"{self.folder}/socket")
+            client.sendall(f"{command} get weight shop/canary\n".encode())
+            answer = b"".join(iter(lambda: client.recv(4096), b"")).decode()
+        self.taken += answer.strip().startswith(f"{canary} ")
+
+    def changes_in_force(self):
+        return self.taken
 
     def version(self):
-        return measure.run([self.binary, "-v"]).splitlines()[0]
+        return measure.run(["haproxy", "-v"]).splitlines()[0]
+
+
+class HaproxyReload(Haproxy):
+    """The same where the runtime socket cannot help: each change is a reload, a new process."""
+
+    name = "haproxy+reload"
+
+    def refuses(self, scenario):
+        return None if scenario.name in ("s2", "s11") else "it differs only in s11"
+
+    def command(self, scenario):
+        self.log.unlink(missing_ok=True)
+        return ["haproxy", "-W", "-db", "-f", str(self.write(scenario, 10))]
+
+    def change(self, scenario, number):
+        self.write(scenario, share_of_change(number))
+        self.process.send_signal(signal.SIGUSR2)
+
+    def changes_in_force(self):
+        return self.log.read_text(errors="replace").count("Loading success")
 
 
 class Nginx(Peer):
-    name = "nginx"
+    name = tool = "nginx"
+    install = "sudo apt-get install nginx"
+
+    def refuses(self, scenario):
+        return super().refuses(scenario) if scenario.name != "s11" else None
 
     def command(self, scenario):
-        config = self.folder / "nginx.conf"
-        config.write_text(nginx_frame(self.folder, self.inner(scenario)))
-        return nginx_command(config, self.folder)
+        return nginx_command(self.write(scenario, 10), self.folder)
 
-    def inner(self, scenario):
-        stable, canary = self.backends.stable, self.backends.canary
-        target, extra, upstreams = "shop", "", f"""
-    upstream shop {{
-        server {HOST}:{stable} weight=9 max_fails=0;
-        server {HOST}:{canary} weight=1 max_fails=0;
-        keepalive 512;
-        keepalive_requests 1000000000;
-    }}"""
+    def write(self, scenario, canary):
+        config = self.folder / "nginx.conf"
+        log = "notice" if scenario.changes else "warn"
+        inner = self.inner(scenario, canary)
+        config.write_text(nginx_frame(self.folder, inner, scenario.workers, log))
+        return config
+
+    def inner(self, scenario, canary):
+        kept = f"keepalive {scenario.pool};\n        keepalive_requests 1000000000;"
+        ports = (("stable", self.backends.stable), ("canary", self.backends.canary))
+        weights = {"stable": 100 - canary, "canary": canary}
+        target, extra = "shop", ""
         if scenario.sticky:
             target = "$version"
             extra = "add_header Set-Cookie $remember;"
             upstreams = "".join(f"""
     upstream {name} {{
         server {HOST}:{port} max_fails=0;
-        keepalive 512;
-        keepalive_requests 1000000000;
-    }}""" for name, port in (("stable", stable), ("canary", canary))) + """
+        {kept}
+    }}""" for name, port in ports) + """
     split_clients $request_id $fresh { 10% canary; * stable; }
     map $cookie_shop_ver $version { stable stable; canary canary; default $fresh; }
     map $cookie_shop_ver $remember { stable ""; canary ""; default "shop_ver=$fresh; Path=/"; }"""
+        else:
+            servers = "".join(f"\n        server {HOST}:{port} weight={weights[name]} max_fails=0;"
+                              for name, port in ports)
+            upstreams = f"\n    upstream shop {{{servers}\n        {kept}\n    }}"
         return f"""{upstreams}
     server {{
         listen {HOST}:{self.port} reuseport backlog=4096;
@@ -195,46 +235,24 @@ class Nginx(Peer):
         }}
     }}"""
 
+    def change(self, scenario, number):
+        """By a new file and a reload; there is no other way in this nginx."""
+        self.write(scenario, share_of_change(number))
+        self.process.send_signal(signal.SIGHUP)
+
+    def changes_in_force(self):
+        return (self.folder / "error").read_text(errors="replace").count(", reconfiguring")
+
     def version(self):
-        done = subprocess.run([self.binary, "-v"], capture_output=True, text=True, check=False)
+        done = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False)
         return done.stderr.strip()
-
-
-class Serin(Peer):
-    name = "serin"
-
-    def command(self, scenario):
-        config = self.folder / "serin.yaml"
-        sticky = "    sticky: { cookie: shop_ver }\n" if scenario.sticky else ""
-        config.write_text(f"""version: 1
-listeners:
-  - name: edge
-    address: "{HOST}:{self.port}"
-    timeouts: {{ idle: 300s }}
-    limits: {{ max_connections: 9000 }}
-admin: "{HOST}:{measure.free_port()}"
-workers: 1
-state_dir: "{self.folder}/state"
-upstreams:
-  stable: {{ static: ["{HOST}:{self.backends.stable}"] }}
-  canary: {{ static: ["{HOST}:{self.backends.canary}"] }}
-splits:
-  shop:
-    stable: stable
-    canary: canary
-    weight: 10%
-{sticky}""")
-        return [self.binary, "run", "-c", str(config)]
-
-    def version(self):
-        return measure.run([self.binary, "--version"]).strip()
 
 
 class Other(Peer):
     """Any other proxy, by its command line."""
 
-    def __init__(self, name, command, folder, backends):
-        super().__init__(None, folder, backends)
+    def __init__(self, name, command, options, folder, backends):
+        super().__init__(options, folder, backends)
         self.name, self.template = name, command
 
     def command(self, scenario):
@@ -247,6 +265,3 @@ class Other(Peer):
 
     def version(self):
         return self.template
-
-
-KNOWN = {"haproxy": Haproxy, "nginx": Nginx, "serin": Serin}

@@ -1,11 +1,6 @@
-"""What is measured: the traffic of each scenario, and one measurement of it."""
+"""What is measured: the traffic of each scenario, and what it is compared with."""
 
 import dataclasses
-import http.client
-import socket
-import time
-
-import measure
 
 # Twelve fields as a browser sends them, about 600 bytes with the request line.
 BROWSER = {
@@ -37,7 +32,28 @@ class Scenario:
     body: int = 0
     sticky: bool = False
     big_buffers: bool = False
-    idle: bool = False
+    # What is measured: closed loop (load), PSS (memory), open loop, closed loop under changes.
+    kind: str = "load"
+    workers: int = 1
+    # Busy connections (None: as the run says), and idle ones beside them.
+    connections: int | None = None
+    idle: int = 0
+    splits: int = 1
+    endpoints: int = 1
+    # Seconds between two changes of the configuration under load.
+    changes: float | None = None
+    # The scenario of the same proxy in the same round that it is compared with.
+    against: str | None = None
+
+    @property
+    def pool(self):
+        """Unused connections that a proxy may keep to an endpoint."""
+        return max(512, self.connections or 0)
+
+
+def real(name, what, **more):
+    """s2 with one thing changed, compared with s2."""
+    return Scenario(name, what, path="/head", fields=BROWSER, against="s2", **more)
 
 
 ALL = [
@@ -48,120 +64,34 @@ ALL = [
              fields={"Host": "shop.example", "Connection": "close"}),
     Scenario("s8", "POST 16 KiB (HAProxy with 64 KiB buffers)", path="/post", method="POST",
              body=16384, big_buffers=True),
-    Scenario("s9", "memory of idle connections", idle=True),
-    Scenario("s12", "s2 with sticky cookies of 64 users", path="/head", fields=BROWSER,
-             sticky=True),
+    Scenario("s9", "memory of idle connections", kind="memory"),
+    Scenario("s10", "s2 at a fixed rate, open loop, against the direct path", path="/head",
+             fields=BROWSER, kind="open"),
+    real("s11", "s2 while the split changes each 100 ms", kind="changes", changes=0.1),
+    real("s12", "s2 with sticky cookies of 64 users", sticky=True),
+    real("s2x2", "s2 on two cores that the load shares", workers=2),
 ]
+SCALE = [
+    real("s2-splits", "s2, the last of 1,000 splits", splits=1000),
+    real("s2-endpoints", "s2 over 5,000 endpoints", endpoints=5000),
+    real("s2-c10", "s2 with 10 connections", connections=10),
+    real("s2-c1000", "s2 with 1,000 connections", connections=1000),
+    real("s2-c20000", "s2 with 1,000 busy and 19,000 idle connections", connections=1000,
+         idle=19000),
+    dataclasses.replace(
+        real("s2-plan", "s2 over 5,000 endpoints while the split changes each second",
+             kind="changes", endpoints=5000, changes=1.0), against="s2-endpoints"),
+]
+BY_NAME = {it.name: it for it in ALL + SCALE}
+GROUPS = {"main": [it.name for it in ALL], "scale": [it.name for it in SCALE]}
 PLAIN = ALL[0]
 
-DONE = """
-function done(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format(
-    '{"requests":%d,"seconds":%.6f,"errors":%d,"p50_us":%.0f,"p99_us":%.0f}\\n',
-    summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
-    latency:percentile(50), latency:percentile(99)))
-end
-"""
 
-
-def lua(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def script(scenario, cookies):
-    """The wrk script of a scenario; with cookies, one request for each, in turn."""
-    lines = [f"wrk.method = {lua(scenario.method)}"]
-    lines += [f"wrk.headers[{lua(name)}] = {lua(value)}" for name, value in scenario.fields.items()]
-    if scenario.body:
-        lines.append(f"wrk.body = string.rep('p', {scenario.body})")
-    if cookies:
-        base = scenario.fields["Cookie"]
-        values = ", ".join(lua(f"{base}; {cookie}") for cookie in cookies)
-        lines.append(f"""
-local cookies, requests, at = {{ {values} }}, {{}}, 0
-function init(args)
-  for i, cookie in ipairs(cookies) do
-    wrk.headers["Cookie"] = cookie
-    requests[i] = wrk.format()
-  end
-end
-function request()
-  at = at % #requests + 1
-  return requests[at]
-end""")
-    return "\n".join(lines) + DONE
-
-
-def check_split(proxy):
-    """Starts a proxy once and counts its split: nobody is measured doing something else."""
-    proxy.start(PLAIN)
-    try:
-        seen = [measure.get(proxy.port)[1].get("X-Version") for _ in range(300)]
-    finally:
-        proxy.stop()
-    proxy.share = seen.count("canary") / len(seen)
-    if not 0.04 <= proxy.share <= 0.18 or None in seen:
-        raise measure.Failed(f"{proxy.name} sends {proxy.share:.1%} to the canary, not 10 %")
-
-
-def user_cookies(proxy, users=64):
-    """What the proxy makes clients remember: one cookie a user."""
-    found = []
-    for _ in range(users):
-        _, fields = measure.get(proxy.port, "/head", BROWSER)
-        cookie = fields.get("Set-Cookie")
-        if cookie is None:
-            raise measure.Failed(f"{proxy.name} sets no cookie")
-        found.append(cookie.split(";")[0])
-    return found
-
-
-def measure_once(scenario, proxy, options):
-    """One measurement on a proxy that was started for it."""
-    proxy.start(scenario)
-    try:
-        if scenario.idle:
-            return idle_memory(proxy, options.idle)
-        status, _ = measure.get(proxy.port, scenario.path)
-        if status != 200:
-            raise measure.Failed(f"{scenario.path} is answered with {status}")
-        cookies = user_cookies(proxy) if scenario.sticky else []
-        text = proxy.folder / "load.lua"
-        text.write_text(script(scenario, cookies))
-        measure.wrk(text, proxy.port, scenario.path, options.connections, 1)
-        before = measure.cpu_seconds(proxy.process.pid)
-        load = measure.wrk(text, proxy.port, scenario.path, options.connections, options.seconds)
-        used = measure.cpu_seconds(proxy.process.pid) - before
-    finally:
-        proxy.stop()
-    if load["requests"] == 0:
-        raise measure.Failed("no request was answered")
-    return {"cpu_us": used * 1e6 / load["requests"], "rps": load["requests"] / load["seconds"],
-            "p50_us": load["p50_us"], "p99_us": load["p99_us"], "errors": load["errors"],
-            "requests": load["requests"], "core": used / load["seconds"]}
-
-
-def idle_memory(proxy, wanted):
-    """KiB (PSS) that one idle keep-alive connection costs after its first request."""
-    for _ in range(50):
-        measure.get(proxy.port)
-    before = measure.pss_kib(proxy.process.pid)
-    request = b"GET /small HTTP/1.1\r\nHost: shop.example\r\n\r\n"
-    clients = []
-    try:
-        for _ in range(wanted):
-            client = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
-            clients.append(client)
-            client.sendall(request)
-            answer = http.client.HTTPResponse(client)
-            answer.begin()
-            answer.read()
-        time.sleep(0.5)
-        after = measure.pss_kib(proxy.process.pid)
-    except OSError as error:
-        raise measure.Failed(f"after {len(clients)} connections: {error}") from error
-    finally:
-        for client in clients:
-            client.close()
-    return {"kib": (after - before) / wanted, "connections": wanted, "errors": 0}
+def chosen(text):
+    """Scenarios by name or group; with each, what it is compared with. KeyError: no such."""
+    names = [name for word in text.split(",") for name in GROUPS.get(word, [word])]
+    for name in names:
+        against = BY_NAME[name].against
+        if against and against not in names:
+            names.append(against)
+    return [it for it in ALL + SCALE if it.name in names]
