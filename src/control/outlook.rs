@@ -1,4 +1,4 @@
-//! How long verdicts will take at the present traffic, once a second for a split on trial; and who
+//! How long verdicts will take at the present traffic, every two seconds for a split on trial; and who
 //! plans a step that cannot decide in its time is told so, once.
 
 use std::{
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a split's forecast is made.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(2);
 /// How often all of its steps are looked through.
 const WALK_EVERY: Duration = Duration::from_secs(10);
 /// For how long traffic must have been seen before its rate is believed.

@@ -11,8 +11,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::time::Instant;
-
 use super::{
     decide::Decision,
     fault::{Fault, FaultKind},
@@ -26,7 +24,7 @@ use super::{
     worker::{Heads, Worker},
 };
 use crate::{
-    model::{EndpointKey, Reason, Role},
+    model::{EndpointKey, Moment, Reason, Role},
     net,
     plan::{self, OnUnhealthy, Split, Target, Upstream},
 };
@@ -53,7 +51,7 @@ struct Course {
     wants_fresh: bool,
     attempts: u8,
     /// When the next attempt begins, where that is known already.
-    begins: Option<Instant>,
+    begins: Option<Moment>,
 }
 
 /// What to do after an attempt.
@@ -69,7 +67,7 @@ pub(crate) async fn forward(
     heads: &mut Heads,
     decision: &Decision,
     outgoing: &mut Outgoing,
-    (began, deadline): (Instant, Option<Instant>),
+    (began, deadline): (Moment, Option<Moment>),
 ) -> Forwarded {
     let mut course = Course {
         role: decision.assignment.role,
@@ -116,10 +114,10 @@ async fn attempt(
     heads: &mut Heads,
     (decision, split): (&Decision, &Arc<Split>),
     outgoing: &mut Outgoing,
-    (course, deadline): (&mut Course, Option<Instant>),
+    (course, deadline): (&mut Course, Option<Moment>),
 ) -> Then {
     let worker = Rc::clone(&client.worker);
-    let began = course.begins.take().unwrap_or_else(Instant::now);
+    let began = course.begins.take().unwrap_or_else(|| worker.now());
     let account = decision.account_of(course.role);
     let mut guard = AttemptGuard::open(&worker, account, course.why, began);
     course.attempts = course.attempts.saturating_add(1);
@@ -271,7 +269,7 @@ async fn connect(client: &Client, upstream: &Upstream, target: &Target) -> Resul
         Ok(Ok(stream)) => Ok(Lent {
             stream,
             is_reused: false,
-            made: Instant::now(),
+            made: client.worker.now(),
         }),
         Ok(Err(_)) => Err(FaultKind::ConnectRefused),
         Err(_expired) => Err(FaultKind::ConnectTimeout),

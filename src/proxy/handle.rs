@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use tokio::time::Instant;
-
 use super::{
     access_log::{Line, Routed},
     decide::{Decision, View, decide},
@@ -23,7 +21,8 @@ use super::{
 };
 use crate::{
     measure::RequestLabel,
-    model::{CodeClass, Outcome},
+    model::{CodeClass, Moment, Outcome},
+    net,
 };
 
 /// What becomes of a client's connection after a request.
@@ -45,7 +44,7 @@ struct Story {
     bytes: Vec<u8>,
     method: usize,
     host: usize,
-    began: Instant,
+    began: Moment,
     request_id: u64,
 }
 
@@ -56,8 +55,8 @@ pub(crate) async fn handle(
     buffer: Vec<u8>,
     head_len: usize,
 ) -> Next {
-    let began = Instant::now();
     let worker = Rc::clone(&client.worker);
+    let began = worker.now();
     let request_id = worker.next_id();
     let story = Story::copy(&worker, heads, &buffer, (began, request_id));
     let is_head = heads.0.is_head();
@@ -96,7 +95,7 @@ pub(crate) async fn handle(
     };
     let mut outgoing = Outgoing::new(client, heads, reply);
     if let Err(kind) = outgoing.prepare(client, heads, received, &decision) {
-        let duration = request.settle(kind.status(), kind.outcome(), Instant::now());
+        let duration = request.settle(kind.status(), kind.outcome(), worker.now());
         tell(
             &worker,
             story,
@@ -111,16 +110,26 @@ pub(crate) async fn handle(
     let deadline = total.map(|total| began + total);
     let forwarded =
         forward::forward(client, heads, &decision, &mut outgoing, (began, deadline)).await;
-    finish(client, (request, decision, outgoing), forwarded, story).await
+    let exchange = (&mut request, &decision, &outgoing);
+    let (next, tunnel) = finish(client, exchange, forwarded, story).await;
+    outgoing.recycle(&worker.buffers);
+    if let Some(upstream) = tunnel {
+        // The plan is let go: a tunnel may live for days.
+        drop((request, decision));
+        upgrade::relay(client, upstream).await;
+        return Next::Gone;
+    }
+    next
 }
 
-/// The last phase: what the client still gets, the record, and what becomes of its connection.
+/// The last phase: what the client still gets, the record, and what becomes of its connection; with
+/// the endpoint's if the protocol was switched.
 async fn finish(
     client: &mut Client,
-    (mut request, decision, outgoing): (RequestGuard, Decision, Outgoing),
+    (request, decision, outgoing): (&mut RequestGuard, &Decision, &Outgoing),
     forwarded: Forwarded,
     story: Option<Story>,
-) -> Next {
+) -> (Next, Option<net::Stream>) {
     let worker = Rc::clone(&client.worker);
     let Forwarded { result, attempts } = forwarded;
     let mut ended = Ended {
@@ -161,16 +170,9 @@ async fn finish(
             }
         }
     };
-    ended.duration = request.settle(ended.status, ended.outcome, Instant::now());
-    tell(&worker, story, client, &ended, Some(&decision));
-    outgoing.recycle(&worker.buffers);
-    if let Some(upstream) = tunnel {
-        // The plan is let go: a tunnel may live for days.
-        drop((request, decision));
-        upgrade::relay(client, upstream).await;
-        return Next::Gone;
-    }
-    next
+    ended.duration = request.settle(ended.status, ended.outcome, worker.now());
+    tell(&worker, story, client, &ended, Some(decision));
+    (next, tunnel)
 }
 
 /// Answers an OPTIONS that was to go no further than here (RFC 9110, section 7.6.2).
@@ -207,10 +209,10 @@ async fn refuse(
 ) -> Next {
     let worker = Rc::clone(&client.worker);
     note_refusal(client, kind);
-    let now = Instant::now();
+    let now = worker.now();
     let duration = story
         .as_ref()
-        .map_or_else(Default::default, |s| now.duration_since(s.began));
+        .map_or_else(Default::default, |s| now.since(s.began));
     tell(
         &worker,
         story,
@@ -276,7 +278,7 @@ impl Story {
         worker: &Worker,
         heads: &Heads,
         buffer: &[u8],
-        (began, request_id): (Instant, u64),
+        (began, request_id): (Moment, u64),
     ) -> Option<Self> {
         if !worker.log.is_on() {
             return None;
@@ -325,7 +327,7 @@ fn tell(
             })
         });
         worker.log.write(&Line {
-            at: worker.wall(story.began),
+            at: story.began,
             request_id: story.request_id,
             client: client.peer,
             method,

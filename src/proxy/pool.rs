@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
-use tokio::time::Instant;
 
 use crate::{
-    model::{EndpointKey, number::long},
+    model::{EndpointKey, Moment, number::long},
     net,
     plan::Plan,
 };
@@ -16,8 +15,8 @@ use crate::{
 #[derive(Debug)]
 struct Idle {
     stream: net::Stream,
-    since: Instant,
-    made: Instant,
+    since: Moment,
+    made: Moment,
 }
 
 /// What a worker holds of one endpoint.
@@ -36,7 +35,7 @@ pub(crate) struct Lent {
     /// Whether it has carried an exchange before.
     pub(crate) is_reused: bool,
     /// When it was made.
-    pub(crate) made: Instant,
+    pub(crate) made: Moment,
 }
 
 /// How long a connection is used at all: so that traffic follows DNS and load is spread anew.
@@ -57,7 +56,7 @@ const CLOSED_MAX: usize = 16;
 /// One walk over all endpoints. There may be thousands, so a step looks at some of them.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
-    began: Option<Instant>,
+    began: Option<Moment>,
     left: Vec<EndpointKey>,
 }
 
@@ -109,10 +108,10 @@ impl Pool {
 
     /// The connection used last that is still quiet and not too old. One that the endpoint has
     /// closed or written to meanwhile is dropped: nothing was sent on it, so nothing is lost.
-    pub(crate) fn take(&mut self, place: Place, now: Instant, idle_max: Duration) -> Option<Lent> {
+    pub(crate) fn take(&mut self, place: Place, now: Moment, idle_max: Duration) -> Option<Lent> {
         let idle = &mut self.endpoints.get_mut(place.0)?.idle;
         while let Some(connection) = idle.pop() {
-            let waited = now.duration_since(connection.since);
+            let waited = now.since(connection.since);
             if waited < idle_max && net::is_quiet(&connection.stream) {
                 let Idle { stream, made, .. } = connection;
                 return Some(Lent {
@@ -126,11 +125,11 @@ impl Pool {
     }
 
     /// Gives a connection back after a whole exchange.
-    pub(crate) fn give(&mut self, place: Place, lent: Lent, now: Instant, kept: usize) {
+    pub(crate) fn give(&mut self, place: Place, lent: Lent, now: Moment, kept: usize) {
         let Some(endpoint) = self.endpoints.get_mut(place.0) else {
             return;
         };
-        if endpoint.idle.len() < kept && now.duration_since(lent.made) < AGE_MAX {
+        if endpoint.idle.len() < kept && now.since(lent.made) < AGE_MAX {
             endpoint.idle.push(Idle {
                 stream: lent.stream,
                 since: now,
@@ -141,10 +140,10 @@ impl Pool {
 
     /// Closes connections that waited too long or whose endpoint the plan no longer has: goes on
     /// with a round, or begins the next one when its time has come.
-    pub(crate) fn sweep(&mut self, round: &mut Round, plan: &Plan, now: Instant) {
+    pub(crate) fn sweep(&mut self, round: &mut Round, plan: &Plan, now: Moment) {
         if round.left.is_empty() {
             let began = round.began.get_or_insert(now);
-            if now.duration_since(*began) < ROUND_EVERY {
+            if now.since(*began) < ROUND_EVERY {
                 return;
             }
             *began = now;
@@ -161,7 +160,7 @@ impl Pool {
         }
     }
 
-    fn close_old(&mut self, key: EndpointKey, plan: &Plan, now: Instant, may_close: &mut usize) {
+    fn close_old(&mut self, key: EndpointKey, plan: &Plan, now: Moment, may_close: &mut usize) {
         let limit = plan.owner(key).map(|upstream| upstream.timeouts.idle);
         let place = self.places.get(&key).copied();
         let Some((place, endpoint)) =
@@ -170,7 +169,7 @@ impl Pool {
             return;
         };
         endpoint.idle.retain(|idle| {
-            let is_young = limit.is_some_and(|limit| now.duration_since(idle.since) < limit);
+            let is_young = limit.is_some_and(|limit| now.since(idle.since) < limit);
             let stays = is_young || *may_close == 0;
             *may_close -= usize::from(!stays);
             stays
@@ -245,9 +244,9 @@ mod tests {
             let lent = Lent {
                 stream: net::connect(address).await.unwrap(),
                 is_reused: false,
-                made: Instant::now(),
+                made: Moment::ZERO,
             };
-            pool.give(place, lent, Instant::now(), usize::MAX);
+            pool.give(place, lent, Moment::ZERO, usize::MAX);
         }
         pool.end(place);
     }
@@ -267,9 +266,9 @@ mod tests {
         let place = pool.begin(EndpointKey(1));
         assert_eq!(pool.begin(EndpointKey(1)), place);
         pool.end(place);
-        let mut now = Instant::now();
+        let mut now = Moment::ZERO;
         let mut step = |pool: &mut Pool, plan: &Plan, millis: u64| {
-            now += Duration::from_millis(millis);
+            now = now + Duration::from_millis(millis);
             pool.sweep(&mut round, plan, now);
             idle(pool)
         };
@@ -302,8 +301,8 @@ mod tests {
         for key in [0, 300, 599] {
             fill(&mut pool, EndpointKey(key), address, 1).await;
         }
-        let late = Instant::now() + Duration::from_hours(1);
-        pool.sweep(&mut round, &plan, Instant::now());
+        let late = Moment::ZERO + Duration::from_hours(1);
+        pool.sweep(&mut round, &plan, Moment::ZERO);
         let mut left = Vec::new();
         for step in 0..3 {
             pool.sweep(&mut round, &plan, late + super::super::timer::TICK * step);

@@ -5,12 +5,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{fault::FaultKind, pool::Place, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
-    model::{CodeClass, EndpointKey, Outcome, Reason, SplitKey},
+    model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
 };
 
 /// What an attempt or a request belongs to.
@@ -34,12 +32,12 @@ pub(crate) struct AttemptGuard {
     why: Reason,
     endpoint: Option<(EndpointKey, Place)>,
     flight: Option<Flight>,
-    began: Instant,
+    began: Moment,
     is_settled: bool,
     /// First byte of the answer.
-    pub(crate) first_byte: Option<Instant>,
+    pub(crate) first_byte: Option<Moment>,
     /// Last byte of the answer.
-    pub(crate) last_byte: Option<Instant>,
+    pub(crate) last_byte: Option<Moment>,
     /// Time in which the answer waited for a slow client: not the version's.
     pub(crate) client_time: Duration,
 }
@@ -47,16 +45,15 @@ pub(crate) struct AttemptGuard {
 impl AttemptGuard {
     /// An attempt begins. `why` is `Reason::None` for a client request's first attempt, the only
     /// one that the judge sees, and says for any other why it is made.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason, began: Instant) -> Self {
+    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason, began: Moment) -> Self {
         let is_judged = account.is_judged && why == Reason::None;
         let account = Account {
             is_judged,
             ..account
         };
-        let moment = worker.moment(began);
         let flight = account
             .is_judged
-            .then(|| worker.recorder.borrow_mut().launch(account.key, moment));
+            .then(|| worker.recorder.borrow_mut().launch(account.key, began));
         Self {
             worker: Rc::clone(worker),
             account,
@@ -134,14 +131,12 @@ impl AttemptGuard {
 
     fn record(&mut self, label: AttemptLabel) {
         self.is_settled = true;
-        let end = self.last_byte.unwrap_or_else(Instant::now);
+        let end = self.last_byte.unwrap_or_else(|| self.worker.now());
         let attempt = Attempt {
             key: self.account.key,
             label,
-            first_byte: self.first_byte.map(|at| at.duration_since(self.began)),
-            total: end
-                .duration_since(self.began)
-                .saturating_sub(self.client_time),
+            first_byte: self.first_byte.map(|at| at.since(self.began)),
+            total: end.since(self.began).saturating_sub(self.client_time),
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
@@ -170,13 +165,13 @@ impl Drop for AttemptGuard {
 pub(crate) struct RequestGuard {
     worker: Rc<Worker>,
     account: Account,
-    began: Instant,
+    began: Moment,
     is_settled: bool,
 }
 
 impl RequestGuard {
     /// A request was assigned.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Instant) -> Self {
+    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Moment) -> Self {
         if account.is_judged {
             worker.recorder.borrow_mut().assign(account.key);
         }
@@ -189,9 +184,9 @@ impl RequestGuard {
     }
 
     /// The request has ended for the client, `at` this time.
-    pub(crate) fn settle(&mut self, status: u16, outcome: Outcome, at: Instant) -> Duration {
+    pub(crate) fn settle(&mut self, status: u16, outcome: Outcome, at: Moment) -> Duration {
         self.is_settled = true;
-        let duration = at.duration_since(self.began);
+        let duration = at.since(self.began);
         self.worker.recorder.borrow_mut().request(&Request {
             key: self.account.key,
             label: RequestLabel {
@@ -207,7 +202,7 @@ impl RequestGuard {
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.settle(0, Outcome::ClientAbort, Instant::now());
+            self.settle(0, Outcome::ClientAbort, self.worker.now());
         }
     }
 }

@@ -144,9 +144,10 @@ impl Worker {
         &self.id_prefix
     }
 
-    /// An instant on the wall clock.
-    pub(crate) fn wall(&self, at: Instant) -> Moment {
-        self.started_at + at.duration_since(self.started)
+    /// What time it is: the wall clock when this worker started, and what a steady clock has counted
+    /// since.
+    pub(crate) fn now(&self) -> Moment {
+        self.moment(Instant::now())
     }
 
     /// Room for the heads of one exchange.
@@ -160,9 +161,8 @@ impl Worker {
         self.heads.borrow_mut().push(heads);
     }
 
-    /// An instant as the recorder counts time: since this worker started.
-    pub(crate) fn moment(&self, at: Instant) -> Moment {
-        Moment::from_micros(micros(at.duration_since(self.started)))
+    fn moment(&self, at: Instant) -> Moment {
+        self.started_at + at.duration_since(self.started)
     }
 
     /// Whether new requests on a connection are no longer wanted.
@@ -193,7 +193,9 @@ impl Worker {
             self.wheel
                 .advance(millis(now.duration_since(self.started)) / millis(TICK));
             let plan = self.plan();
-            self.pool.borrow_mut().sweep(&mut round, &plan, now);
+            self.pool
+                .borrow_mut()
+                .sweep(&mut round, &plan, self.moment(now));
             if now.duration_since(sampled) >= SAMPLE_EVERY {
                 sampled = now;
                 self.hand_over(&listeners, now);

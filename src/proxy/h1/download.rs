@@ -63,7 +63,7 @@ impl Download<'_, '_, '_> {
             let truncated = |_| FaultKind::Truncated;
             let reading = io::read(&mut self.reader, &self.worker.buffers, size);
             let buffer = reading.await.map_err(truncated)?;
-            self.guard.last_byte = Some(Instant::now());
+            self.guard.last_byte = Some(self.worker.now());
             if buffer.is_empty() {
                 relay.end(&mut pending).map_err(|_| FaultKind::Truncated)?;
                 self.flush(&mut pending).await?;
@@ -107,7 +107,7 @@ impl Download<'_, '_, '_> {
         if is_long != was_long {
             self.guard.saw_answer(is_long);
         }
-        let now = Instant::now();
+        let now = self.worker.now();
         self.guard.first_byte = Some(now);
         let asked = Asked {
             head: self.reply.is_head,
@@ -139,7 +139,7 @@ impl Download<'_, '_, '_> {
                 Parsed::Partial => {}
             }
             match io::read_more(&mut self.reader, &mut buffer).await {
-                Ok(1..) => self.guard.last_byte = Some(Instant::now()),
+                Ok(1..) => self.guard.last_byte = Some(self.worker.now()),
                 _ => return Err(FaultKind::BadResponse("the answer's head is cut off")),
             }
         }

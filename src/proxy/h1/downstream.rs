@@ -131,7 +131,7 @@ impl Client {
     /// One request: its head is read whole, then it is handled.
     async fn request(&mut self, heads: &mut Heads, mut buffer: Vec<u8>) -> Next {
         let limits = self.head_limits();
-        self.slot.arm(self.settings.timeouts.request_header);
+        let mut is_armed = false;
         heads.0.clear();
         loop {
             match heads.0.parse(&buffer, &limits) {
@@ -139,7 +139,11 @@ impl Client {
                     self.slot.disarm();
                     return handle::handle(self, heads, buffer, len).await;
                 }
-                Ok(Parsed::Partial) => {}
+                Ok(Parsed::Partial) if is_armed => {}
+                Ok(Parsed::Partial) => {
+                    self.slot.arm(self.settings.timeouts.request_header);
+                    is_armed = true;
+                }
                 Err(reject) => {
                     let kind = FaultKind::Refused(reject.status, reject.reason);
                     return self.refuse_head(kind, heads, buffer).await;

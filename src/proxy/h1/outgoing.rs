@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use tokio::time::Instant;
-
 use super::{
     BodyRelay, Version,
     downstream::Client,
@@ -11,7 +9,7 @@ use super::{
     upstream::COALESCED,
 };
 use crate::{
-    model::Role,
+    model::{Moment, Role},
     proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
 
@@ -102,7 +100,7 @@ pub(crate) struct Received {
     /// Whether the peer's `X-Forwarded-*` is believed.
     pub(crate) is_peer_trusted: bool,
     /// When its head was whole.
-    pub(crate) at: Instant,
+    pub(crate) at: Moment,
 }
 
 impl Outgoing {
@@ -246,7 +244,7 @@ pub(super) fn malformed(error: super::BodyError) -> FaultKind {
 fn write_head(
     client: &Client,
     heads: &Heads,
-    (buffer, trusted, at, upgrade): (&[u8], bool, Instant, bool),
+    (buffer, trusted, at, upgrade): (&[u8], bool, Moment, bool),
     decision: &Decision,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -267,7 +265,7 @@ fn write_head(
         proto: b"http",
         trusted,
         request_id: &id,
-        request_start: client.worker.wall(at).micros(),
+        request_start: at.micros(),
         version_name: name.as_bytes(),
         default_host: b"localhost",
         upgrade,

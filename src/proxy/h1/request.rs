@@ -138,7 +138,7 @@ impl RequestHead {
         let mut notes = Notes::default();
         let mut fields = std::mem::take(&mut self.fields);
         let mut ids = 0_u32;
-        for field in &mut fields {
+        for field in fields.iter_mut().filter(|it| it.kind != FieldKind::Other) {
             let value = field.value.of(buf);
             match field.kind {
                 // Most origins cannot tell `a_b` from `a-b` (CGI), so such a name could stand in

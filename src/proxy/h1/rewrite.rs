@@ -169,15 +169,20 @@ pub fn interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The bytes of `HTTP/1.1` and the blank behind it.
+const VERSION_LEN: usize = 9;
+
 /// The status line in our version, and the fields that pass.
 fn status_and_fields(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
     out.reserve(head.len + 160);
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(head.status()).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.reason(buf));
-    out.extend_from_slice(b"\r\n");
-    let mut run = head.line_end;
+    let mut run = VERSION_LEN;
+    if head.reason(buf).is_empty() {
+        // The blank behind the status is not optional (RFC 9112, section 4).
+        copy(buf, run, run + 3, out);
+        out.extend_from_slice(b" \r\n");
+        run = head.line_end;
+    }
     for field in head.fields.iter().filter(|field| field.dropped) {
         copy(buf, run, field.name.start(), out);
         run = field.end;

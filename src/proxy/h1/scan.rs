@@ -58,7 +58,7 @@ impl Name {
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Self {
         let (len, is_found) = skip(bytes, unplain);
-        if is_found && bytes.get(len) == Some(&b':') {
+        if is_found && bytes.get(len).is_some_and(|b| !is_token_byte(*b)) {
             return Self {
                 len,
                 is_plain: true,

@@ -78,19 +78,48 @@ fn absolute(buf: &[u8], span: Span) -> Result<Span, Reject> {
 /// which is never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
 /// every browser encodes. A query may hold the rest: browsers and people do send `{`, `|`, `"`.
 fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
-    if !rest.is_ascii() || memchr::memchr2(b'#', b'\t', rest).is_some() {
-        return Err(Reject::bad("target holds a character that must be encoded"));
+    let mut path_len = None;
+    for (at, byte) in rest.iter().enumerate() {
+        match TARGET_BYTES.get(usize::from(*byte)) {
+            Some(Place::Anywhere) => {}
+            Some(Place::Query) if path_len.is_some() => {}
+            Some(Place::Query) if *byte == b'?' => path_len = Some(at),
+            Some(Place::Query) => {
+                return Err(Reject::bad("path holds a character that must be encoded"));
+            }
+            Some(Place::Nowhere) | None => {
+                return Err(Reject::bad("target holds a character that must be encoded"));
+            }
+        }
     }
-    let path_len = memchr::memchr(b'?', rest).unwrap_or(rest.len());
-    let path = rest.get(..path_len).unwrap_or_default();
-    if memchr::memchr2(b'<', b'>', path)
-        .or_else(|| memchr::memchr2(b'\\', b'"', path))
-        .is_some()
-    {
-        return Err(Reject::bad("path holds a character that must be encoded"));
-    }
-    Ok(path_len)
+    Ok(path_len.unwrap_or(rest.len()))
 }
+
+/// Where in a target a byte may stand.
+#[derive(Clone, Copy)]
+enum Place {
+    Anywhere,
+    /// In the query only, which `?` begins.
+    Query,
+    Nowhere,
+}
+
+/// For each byte.
+const TARGET_BYTES: [Place; 256] = {
+    let mut bytes = [Place::Anywhere; 256];
+    let mut rest: &mut [Place] = &mut bytes;
+    let mut byte = 0_u8;
+    while let [place, tail @ ..] = rest {
+        *place = match byte {
+            b'?' | b'<' | b'>' | b'\\' | b'"' => Place::Query,
+            b'#' | b'\t' | 0x80.. => Place::Nowhere,
+            _ => Place::Anywhere,
+        };
+        rest = tail;
+        byte = byte.wrapping_add(1);
+    }
+    bytes
+};
 
 /// Checks `host[:port]` (RFC 3986, section 3.2.2), more strictly than the grammar: no `,`, which
 /// joins two Host fields, and no `%`, which two parsers decode differently; a port of 1 to 65535.
@@ -117,20 +146,26 @@ pub(super) fn check_authority(bytes: &[u8]) -> Result<usize, Reject> {
     }
 }
 
-/// Which bytes a host name may hold: a bit for each of ASCII.
-const HOST_BYTES: u128 = {
-    let mut bits = 0;
-    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\
-        -._~!$&'()*+;=";
-    while let [b, tail @ ..] = rest {
-        bits |= 1 << *b;
+/// Whether a host name may hold a byte.
+const HOST_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut rest: &mut [bool] = &mut bytes;
+    let mut byte = 0_u8;
+    while let [may, tail @ ..] = rest {
+        *may = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')'
+            )
+            || matches!(byte, b'*' | b'+' | b';' | b'=');
         rest = tail;
+        byte = byte.wrapping_add(1);
     }
-    bits
+    bytes
 };
 
 fn is_host_byte(b: u8) -> bool {
-    b < 128 && HOST_BYTES >> b & 1 == 1
+    HOST_BYTES.get(usize::from(b)).copied().unwrap_or_default()
 }
 
 fn is_ipv6(address: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::ReadBuf, time::Instant};
+use tokio::io::ReadBuf;
 
 use super::{
     BodyError, BodyRelay,
@@ -22,6 +22,7 @@ use super::{
     outgoing::{self, Outgoing, Request},
 };
 use crate::{
+    model::Moment,
     net,
     proxy::{
         fault::{Fault, FaultKind},
@@ -49,7 +50,7 @@ pub(crate) struct Deadlines {
     /// Between two pieces that the client sends or takes.
     pub(crate) client: Duration,
     /// When everything must be over.
-    pub(crate) total: Option<Instant>,
+    pub(crate) total: Option<Moment>,
 }
 
 /// What one exchange works with.
@@ -100,6 +101,7 @@ pub(super) enum Stage {
 /// How far the exchange has come; shared by its two directions.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
+    worker: &'a Worker,
     slot: &'a Slot,
     deadlines: Deadlines,
     stage: Cell<Stage>,
@@ -112,7 +114,12 @@ impl Progress<'_> {
     /// Begins to wait for someone, with the time limit that goes with it.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.set(stage);
-        let limit = match stage {
+        self.arm();
+    }
+
+    /// Sets the time limit of the stage.
+    fn arm(&self) {
+        let limit = match self.stage.get() {
             Stage::Sending => self.deadlines.send,
             Stage::Waiting => self.deadlines.head,
             Stage::Receiving => self.deadlines.body,
@@ -120,9 +127,7 @@ impl Progress<'_> {
             Stage::Leaving => LEAVING,
         };
         match self.deadlines.total {
-            Some(total) => self
-                .slot
-                .arm(limit.min(total.duration_since(Instant::now()))),
+            Some(total) => self.slot.arm(limit.min(total.since(self.worker.now()))),
             None => self.slot.arm(limit),
         }
     }
@@ -137,7 +142,7 @@ impl Progress<'_> {
         if self
             .deadlines
             .total
-            .is_some_and(|total| total <= Instant::now())
+            .is_some_and(|total| total <= self.worker.now())
         {
             return FaultKind::TotalTimeout;
         }
@@ -181,6 +186,7 @@ pub(crate) async fn converse(
         ..
     } = client;
     let progress = Progress {
+        worker,
         slot,
         deadlines,
         stage: Cell::new(Stage::Sending),
@@ -209,7 +215,6 @@ pub(crate) async fn converse(
         bytes_out: 0,
     };
 
-    progress.enter(Stage::Sending);
     let result = {
         // Made where they stay: each is some hundred bytes.
         let upload = pin!(upload.run(request, upstream_writer));
@@ -239,10 +244,15 @@ where
     U: Future<Output = Result<Option<net::Reader<'a>>, FaultKind>>,
     D: Future<Output = Result<Answered, FaultKind>>,
 {
-    let mut uploading = true;
+    let (mut uploading, mut is_armed) = (true, false);
     let mut watched = None;
     poll_fn(|cx| {
-        if uploading && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
+        let sent = if uploading {
+            upload.as_mut().poll(cx)
+        } else {
+            Poll::Pending
+        };
+        if let Poll::Ready(sent) = sent {
             uploading = false;
             match sent {
                 Ok(reader) => watched = reader,
@@ -253,7 +263,11 @@ where
             if progress.status.get() == 0 {
                 progress.enter(Stage::Waiting);
             }
+        } else if !is_armed {
+            // Most requests are sent at once and need no limit for it.
+            progress.arm();
         }
+        is_armed = true;
         if let Poll::Ready(result) = download.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
