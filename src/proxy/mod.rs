@@ -229,7 +229,7 @@ impl Seat {
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
         worker.drain();
-        listeners.close();
+        listeners.close().await;
         // What others have handed over until now is served like what the kernel has queued.
         self.door.close();
         while let Some(handed) = self.door.recv().await {
