@@ -60,6 +60,15 @@ pub fn listen(bound: Bound) -> io::Result<Listener> {
     Listener::from_std(bound)
 }
 
+/// Accepts a connection that is in the kernel's queue already, whether or not the runtime has heard
+/// of it; an error if there is none.
+pub fn accept_queued(listener: &Listener) -> io::Result<(Stream, SocketAddr)> {
+    let (socket, peer) = SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    Ok((Stream::from_std(socket.into())?, peer))
+}
+
 /// Makes a connection to an endpoint, with small writes sent at once.
 pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let stream = Stream::connect(address).await?;

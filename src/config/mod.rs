@@ -66,6 +66,11 @@ pub fn load(text: &str, name: &str) -> Result<(Config, Problems), Problems> {
     }
 }
 
+/// What tells a file's text from another: [`Config::hash`] of what it says.
+pub fn hash(text: &str) -> u64 {
+    build::hash(text)
+}
+
 /// The JSON Schema of the file, for editors; it comes from the same declarations as [`load`].
 pub fn json_schema() -> serde_json::Value {
     schema::json_schema()

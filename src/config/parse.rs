@@ -79,7 +79,9 @@ struct Key {
 }
 
 struct Builder<'a> {
-    lines: Vec<&'a str>,
+    /// Each with its length in characters, without the space at its end. Counting it for each value
+    /// would cost the square of a long line.
+    lines: Vec<(&'a str, usize)>,
     open: Vec<Open>,
     root: Option<Node>,
     problems: Vec<Problem>,
@@ -88,7 +90,10 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(text: &'a str) -> Self {
         Self {
-            lines: text.lines().collect(),
+            lines: text
+                .lines()
+                .map(|line| (line, line.trim_end().chars().count()))
+                .collect(),
             open: Vec::new(),
             root: None,
             problems: Vec::new(),
@@ -264,10 +269,7 @@ impl<'a> Builder<'a> {
 
     fn place(&self, span: &Span) -> Place {
         let (line, column) = (span.start.line().max(1), span.start.col() + 1);
-        let source = self
-            .lines
-            .get(line - 1)
-            .map_or(0, |line| line.trim_end().chars().count());
+        let source = self.lines.get(line - 1).map_or(0, |(_, length)| *length);
         let end = if span.end.line() == line {
             span.end.col()
         } else {
@@ -286,7 +288,7 @@ impl<'a> Builder<'a> {
         let has_tab = self
             .lines
             .get(place.line.saturating_sub(1))
-            .is_some_and(|line| {
+            .is_some_and(|(line, _)| {
                 line.chars()
                     .take_while(|c| c.is_whitespace())
                     .any(|c| c == '\t')

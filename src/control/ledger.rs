@@ -96,13 +96,16 @@ impl Control {
         entries: &[Entry],
         turn: &mut Turn,
     ) {
-        let mut splits = self.in_force.config.splits.iter();
-        let stable = splits.find(|written| written.name == *split);
-        let (Some(course), Some(stable)) = (self.courses.get_mut(split), stable) else {
+        let Some(course) = self.courses.get_mut(split) else {
             return;
         };
-        let stable = VersionName::from(&stable.stable);
         if !course.ledger.is_of(&course.rollout) {
+            // Looked for only here: of a thousand splits, each has a turn many times a second.
+            let mut splits = self.in_force.config.splits.iter();
+            let Some(written) = splits.find(|written| written.name == *split) else {
+                return;
+            };
+            let stable = VersionName::from(&written.stable);
             // What became of the one before may not have been written then.
             let before = course.ledger.summary.take();
             let ended = before.filter(|summary| summary.ended.is_some());

@@ -27,11 +27,48 @@ pub struct Loaded {
 
 /// Reads a file and the secrets that it names. A missing secret is a problem like any other.
 pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
+    load(read_text(path)?)
+}
+
+/// Reads a file again. `None`: it and its secrets are as they were, which is found without parsing
+/// it, since that takes a while for a long one.
+fn read_again(path: &Path, known: &Result<Loaded, Problems>) -> Option<Result<Loaded, Problems>> {
+    let written = match read_text(path) {
+        Ok(written) => written,
+        Err(problems) => return Some(Err(problems)),
+    };
+    let is_same = |known: &&Loaded| known.config.hash == config::hash(&written.1);
+    let Some(known) = known.as_ref().ok().filter(is_same) else {
+        return Some(load(written));
+    };
+    let (secrets, problems) = read_secrets(&known.config, &written.1);
+    if problems.is_empty() && secrets == known.secrets {
+        return None;
+    }
+    let found = (known.config.clone(), known.warnings.clone());
+    Some(with_secrets(written, found, (secrets, problems)))
+}
+
+/// The name of a file and what is written in it.
+fn read_text(path: &Path) -> Result<(String, String), Problems> {
     let name = path.display().to_string();
     let bytes = read(path).map_err(|error| unreadable(&name, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| not_text(&name))?;
-    let (config, warnings) = config::load(&text, &name)?;
-    let (secrets, list) = read_secrets(&config, &text);
+    Ok((name, text))
+}
+
+fn load(written: (String, String)) -> Result<Loaded, Problems> {
+    let (name, text) = &written;
+    let found = config::load(text, name)?;
+    let secrets = read_secrets(&found.0, text);
+    with_secrets(written, found, secrets)
+}
+
+fn with_secrets(
+    (name, text): (String, String),
+    (config, warnings): (Config, Problems),
+    (secrets, list): (HashMap<PathBuf, Vec<u8>>, Vec<Problem>),
+) -> Result<Loaded, Problems> {
     if list.is_empty() {
         Ok(Loaded {
             config,

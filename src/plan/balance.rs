@@ -73,18 +73,32 @@ fn draw_two(targets: &[Target], random: u64) -> Option<(&Target, &Target)> {
         return Some((only, only));
     }
     let total = targets.last()?.upto;
-    let at = |weight: u64| targets.get(targets.partition_point(|target| target.upto <= weight));
-    let first = at(below(random, total))?;
+    let first = at(targets, below(random, total))?;
     // The second is drawn from the rest: the stretch of the first is cut out.
     let width = u64::from(first.weight);
     let rest = below(mix(random), total.saturating_sub(width));
     let cut = first.upto.saturating_sub(width);
-    let second = at(if rest < cut {
+    let second = if rest < cut {
         rest
     } else {
         rest.saturating_add(width)
-    })?;
-    Some((first, second))
+    };
+    Some((first, at(targets, second)?))
+}
+
+/// The endpoint in whose stretch a number below the sum of all weights falls. Where weights are
+/// equal it is found at once, however many there are; else by a binary search.
+fn at(targets: &[Target], weight: u64) -> Option<&Target> {
+    let total = targets.last()?.upto;
+    let count = u64::try_from(targets.len()).ok()?;
+    let guess = weight.saturating_mul(count) / total.max(1);
+    let guessed = usize::try_from(guess).ok().and_then(|it| targets.get(it));
+    let is_it = |target: &&Target| {
+        weight < target.upto && target.upto.saturating_sub(u64::from(target.weight)) <= weight
+    };
+    guessed
+        .filter(is_it)
+        .or_else(|| targets.get(targets.partition_point(|target| target.upto <= weight)))
 }
 
 /// The same for the few requests that are tried again: they may look at every endpoint.
@@ -192,6 +206,18 @@ mod tests {
             let again = choose(&targets, load, random, &tried);
             prop_assert_eq!(again.is_some(), weights.len() > 1);
             prop_assert!(again.is_none_or(|target| target.key != tried[0]));
+        }
+
+        #[test]
+        fn every_number_falls_where_the_weights_say(
+            weights in prop::collection::vec(prop_oneof![Just(3_u32), 1_u32..9], 1..40),
+            random in any::<u64>(),
+        ) {
+            let targets = targets(&weights);
+            let number = below(random, targets.last().unwrap().upto);
+            let found = at(&targets, number).unwrap();
+            let mut before = targets.iter().take_while(|target| target.key < found.key);
+            prop_assert!(before.all(|target| target.upto <= number) && number < found.upto);
         }
 
         #[test]

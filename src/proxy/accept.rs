@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 
@@ -83,7 +82,7 @@ impl Listeners {
             return;
         }
         *self.followed.borrow_mut() = Some(Arc::clone(wanted));
-        self.close_those(|listener| {
+        let _ending = self.close_those(|listener| {
             !wanted
                 .iter()
                 .any(|w| w.name == listener.name && w.address == listener.address)
@@ -132,10 +131,13 @@ impl Listeners {
         listener
     }
 
-    /// Accepts no more.
-    pub(crate) fn close(&self) {
+    /// Accepts no more. When it is done, all that the kernel had queued is being served.
+    pub(crate) async fn close(&self) {
         self.is_closed.set(true);
-        self.close_those(|_| true);
+        for task in self.close_those(|_| true) {
+            // It was broken off, which is what it says.
+            let _broken_off = task.await;
+        }
     }
 
     /// Open connections.
@@ -162,7 +164,9 @@ impl Listeners {
         gauges.collect()
     }
 
-    fn close_those(&self, is_leaving: impl Fn(&plan::Listener) -> bool) {
+    /// Ends accepting; the tasks end a moment later.
+    fn close_those(&self, is_leaving: impl Fn(&plan::Listener) -> bool) -> Vec<JoinHandle<()>> {
+        let mut ending = Vec::new();
         let mut accepting = self.accepting.borrow_mut();
         let mut place = 0;
         while place < accepting.len() {
@@ -172,11 +176,13 @@ impl Listeners {
             if leaves {
                 let gone = accepting.swap_remove(place);
                 gone.task.abort();
+                ending.push(gone.task);
                 self.leaving.borrow_mut().push(gone.listener);
             } else {
                 place += 1;
             }
         }
+        ending
     }
 
     fn bind_and_accept(&self, worker: &Rc<Worker>, settings: &plan::Listener) {
@@ -276,12 +282,11 @@ fn serve(worker: &Rc<Worker>, open: Open, stream: net::Stream, peer: SocketAddr)
 
 impl Drop for LastCall {
     fn drop(&mut self) {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let max = self.listener.settings().limits.max_connections;
         for _ in 0..max {
-            match self.socket.poll_accept(&mut context) {
-                Poll::Ready(Ok((stream, peer))) => self.keep(stream, peer),
-                Poll::Ready(Err(_)) | Poll::Pending => return,
+            match net::accept_queued(&self.socket) {
+                Ok((stream, peer)) => self.keep(stream, peer),
+                Err(_) => return,
             }
         }
     }

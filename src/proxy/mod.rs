@@ -4,7 +4,7 @@
 //! *Does not know:* rollouts, judges, operators, files. It obeys a plan and writes a recorder.
 //! *Invariants:* I3; I5 (a request reads one plan); I6 (no lock, no wait for another thread, no
 //! shared written cache line per request); I11 (the side of a fault decides what is counted).
-//! *Read next:* `worker.rs`, `accept.rs`, `h1/downstream.rs`, `handle.rs`, `forward.rs`.
+//! *Read next:* `worker.rs`, `accept.rs`, `crew.rs`, `h1/downstream.rs`, `handle.rs`, `forward.rs`.
 
 mod accept;
 mod access_log;
@@ -229,7 +229,7 @@ impl Seat {
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
         worker.drain();
-        listeners.close();
+        listeners.close().await;
         // What others have handed over until now is served like what the kernel has queued.
         self.door.close();
         while let Some(handed) = self.door.recv().await {

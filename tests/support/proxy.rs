@@ -187,9 +187,16 @@ impl Proxy {
         most
     }
 
-    /// Connections accepted so far, as the workers have told.
-    pub fn accepted(&self) -> u64 {
-        self.accepted.values().sum()
+    /// Waits until so many connections were accepted, or more; how many.
+    pub async fn accepted(&mut self, count: u64) -> u64 {
+        loop {
+            let accepted = self.accepted.values().sum();
+            if accepted >= count {
+                return accepted;
+            }
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
     }
 
     fn take(&mut self, sample: &Sample) {

@@ -167,8 +167,8 @@ impl Files {
         let mut total = 0_u64;
         for (place, record) in found.iter().enumerate() {
             total = total.saturating_add(record.length);
-            let is_under_way = self.open.values().any(|open| open.name == record.name);
-            if (place < limits.records && total <= limits.total) || is_under_way {
+            let is_under_way = || self.open.values().any(|open| open.name == record.name);
+            if (place < limits.records && total <= limits.total) || is_under_way() {
                 continue;
             }
             let path = self.directory.join(record.name.to_string());

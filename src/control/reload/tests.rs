@@ -216,3 +216,32 @@ fn a_secret_that_is_missing_or_short_is_a_problem() {
     let loaded = read_config(&path).unwrap();
     assert_eq!(loaded.secrets.get(&secret).unwrap(), b"0123456789abcdef");
 }
+
+#[test]
+fn a_file_that_is_as_it_was_is_not_parsed_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, secret) = (plain(directory.path()), directory.path().join("secret"));
+    let sticky = format!("    sticky: {{ secret_file: {} }}\n", secret.display());
+    write(&secret, "sixteen bytes or more");
+    write(&path, &(text(1) + &sticky));
+    let known = read_config(&path);
+    assert!(known.is_ok(), "{known:?}");
+    assert_eq!(read_again(&path, &known), None);
+    // What is kept of another file tells whether this one was parsed.
+    let mut other = known.clone().unwrap();
+    other.config.splits.clear();
+    other.secrets.clear();
+    assert_eq!(read_again(&path, &Ok(other)), None);
+    write(&secret, "sixteen other bytes");
+    let found = read_again(&path, &known).unwrap().unwrap();
+    assert_eq!(found.config, known.as_ref().unwrap().config);
+    assert_ne!(found.secrets, known.as_ref().unwrap().secrets);
+    write(&path, &text(2));
+    assert!(
+        read_again(&path, &known)
+            .unwrap()
+            .unwrap()
+            .secrets
+            .is_empty()
+    );
+}

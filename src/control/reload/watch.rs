@@ -8,6 +8,7 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use super::{Loaded, read_config};
+use super::{Loaded, read_again, read_config};
 use crate::{config::Problems, control::Event};
 
 /// How long the directory must be quiet before the file is read...
@@ -53,7 +54,7 @@ pub(in crate::control) async fn watch(
     let mut watched = Watched::new(path.clone(), told);
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = Ok(last);
+    let mut last = Arc::new(Ok(last));
     loop {
         let cause = tokio::select! {
             Some(()) = changes.recv() => Cause::Changed,
@@ -66,16 +67,16 @@ pub(in crate::control) async fn watch(
         if cause == Cause::Changed {
             settle(&mut changes).await;
         }
-        let found = read_patiently(&path, cause).await;
+        let found = read_patiently(&path, cause, &last).await;
         watched.follow();
-        if cause != Cause::Asked && found == last {
+        let Some(found) = found.filter(|found| cause == Cause::Asked || *found != *last) else {
             continue;
-        }
+        };
         let event = match found.clone() {
             Ok(loaded) => Event::Configured(Box::new(loaded)),
             Err(problems) => Event::Rejected(problems),
         };
-        last = found;
+        last = Arc::new(found);
         if events.send(event).await.is_err() {
             return;
         }
@@ -92,26 +93,33 @@ async fn settle(changes: &mut mpsc::Receiver<()>) {
     }
 }
 
-/// Reads; what does not parse right after a change is read again before it is called bad.
-async fn read_patiently(path: &Path, cause: Cause) -> Result<Loaded, Problems> {
+type Found = Result<Loaded, Problems>;
+
+/// Reads; what does not parse right after a change is read again before it is called bad. `None`:
+/// nobody has asked, and nothing has changed.
+async fn read_patiently(path: &Path, cause: Cause, last: &Arc<Found>) -> Option<Found> {
     let began = Instant::now();
     loop {
-        let found = read(path).await;
+        let known = (cause != Cause::Asked).then(|| Arc::clone(last));
+        let found = read(path, known).await?;
         let is_over = cause == Cause::Poll || began.elapsed() >= HALF_WRITTEN;
         if found.is_ok() || is_over {
-            return found;
+            return Some(found);
         }
         sleep(AGAIN_EVERY).await;
     }
 }
 
 /// Reading may block: the file may lie on a network.
-async fn read(path: &Path) -> Result<Loaded, Problems> {
+async fn read(path: &Path, known: Option<Arc<Found>>) -> Option<Found> {
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_config(&path)).await;
-    read.unwrap_or_else(|error| {
+    let read = tokio::task::spawn_blocking(move || match known {
+        Some(known) => read_again(&path, &known),
+        None => Some(read_config(&path)),
+    });
+    read.await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading the file was broken off");
-        Err(Problems::default())
+        Some(Err(Problems::default()))
     })
 }
 
