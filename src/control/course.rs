@@ -29,6 +29,8 @@ use crate::{
 const STRETCHES_MAX: usize = 64;
 /// The shortest time between two looks of the judge.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The same for a split that is quiet.
+const QUIET_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A stretch of a split's life in which nothing about it changed: what a [`Stage`] means.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +84,8 @@ pub(super) struct Course {
     stage: Stage,
     stretches: VecDeque<(Stage, Stretch)>,
     looked: Moment,
+    /// Whether anything was counted since then.
+    has_news: bool,
 }
 
 impl Course {
@@ -104,6 +108,7 @@ impl Course {
             stage: Stage::default(),
             stretches: VecDeque::new(),
             looked: now,
+            has_news: false,
         }
     }
 
@@ -219,6 +224,7 @@ impl Course {
 
     /// Counts what a worker hands over for one version, assigned in one stage, on one route.
     pub(super) fn count(&mut self, key: CellKey, cell: &Cell, now: Moment) {
+        self.has_news = true;
         let CellKey {
             stage, role, route, ..
         } = key;
@@ -262,9 +268,14 @@ impl Course {
         }
     }
 
-    /// Whether there is something to judge, and the judge may look again.
-    pub(super) fn is_due(&self, now: Moment) -> bool {
-        self.rollout.is_judged() && now.since(self.looked) >= LOOK_EVERY
+    /// Whether there is something to judge, and the judge may look again. Where nothing is under way
+    /// and nothing was counted only time passes: of a thousand splits most are quiet.
+    pub(super) fn is_due(&self, is_under_way: impl FnOnce(SplitKey) -> bool, now: Moment) -> bool {
+        let waited = now.since(self.looked);
+        if !self.rollout.is_judged() || waited < LOOK_EVERY {
+            return false;
+        }
+        waited >= QUIET_LOOK_EVERY || self.has_news || is_under_way(self.key)
     }
 
     /// Takes the endpoints of the plan in force. Many new ones make the judge's slow tests rest.
@@ -298,6 +309,7 @@ impl Course {
     /// Lets the judge look, and the rollout hear what the judge says.
     pub(super) fn look(&mut self, in_flight: &InFlight, now: Moment) -> Decisions {
         self.looked = now;
+        self.has_news = false;
         if let Some(analysis) = &mut self.analysis {
             let stages = self.stretches.iter().map(|(stage, stretch)| Known {
                 stage: *stage,

@@ -86,6 +86,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         is_listening: false,
         is_draining: false,
         is_closed: false,
+        met: None,
         reported: now,
         kept_again: now,
         failures_seen: 0,

@@ -87,6 +87,9 @@ impl Control {
     /// Each split learns which endpoints its versions have, whenever the plan has changed.
     fn meet(&mut self, now: Moment) {
         let plan = self.in_force.plan();
+        if self.met.replace(plan.generation) == Some(plan.generation) {
+            return;
+        }
         for split in &plan.splits {
             if let Some(course) = self.courses.get_mut(&split.name) {
                 course.meet(&plan, split, now);
@@ -116,7 +119,10 @@ impl Control {
         if self.is_draining {
             return;
         }
-        let due = self.courses.iter().filter(|(_, course)| course.is_due(now));
+        let under_way = self.book.under_way();
+        let is_under_way = |split| under_way.contains(&split);
+        let courses = self.courses.iter();
+        let due = courses.filter(|(_, course)| course.is_due(is_under_way, now));
         let due: Vec<SplitName> = due.map(|(name, _)| name.clone()).collect();
         for name in due {
             let Some(course) = self.courses.get_mut(&name) else {

@@ -1,6 +1,6 @@
 //! The book: everything counted since the start, and what each worker holds right now.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{SeriesKey, Totals, analysis::InFlight};
 use crate::{
@@ -47,6 +47,12 @@ impl Book {
     pub(super) fn hold(&mut self, sample: Sample) {
         self.refused.merge(&sample.refused);
         self.workers.insert(sample.worker, sample.gauges);
+    }
+
+    /// The splits that have attempts under way.
+    pub(super) fn under_way(&self) -> BTreeSet<SplitKey> {
+        let keys = self.workers.values().flat_map(|held| held.in_flight.keys());
+        keys.map(|key| key.split).collect()
     }
 
     /// Ages of one split's attempts under way, over all workers.

@@ -72,13 +72,24 @@ impl Files {
 
     /// Writes what has come together at once: at most a moment later all of it is in the file.
     pub(super) fn write_all(mut self, queue: &Receiver<Write>) {
-        self.prune(self.shared.limits);
+        let _before = self.prune(self.shared.limits);
         while let Ok(first) = queue.recv() {
             let mut waiting = Vec::new();
-            for write in std::iter::once(first).chain(queue.try_iter()) {
+            let writes: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).collect();
+            let begins = writes.iter().filter(|it| matches!(it, Write::Begin(..)));
+            // Of a thousand splits all may begin at once: the directory is listed once for them.
+            let mut parts = self.make_room(begins.count());
+            for write in writes {
                 match write {
                     Write::Begin(number, split, epoch, bytes) => {
-                        self.begin(number, split, epoch, bytes);
+                        let part = parts.entry((split.clone(), epoch)).or_insert(0);
+                        *part += 1;
+                        let name = Name {
+                            split,
+                            epoch,
+                            part: *part,
+                        };
+                        self.begin(number, name, bytes);
                     }
                     Write::More(number, bytes) => self.take(number, bytes, false),
                     Write::End(number, bytes) => self.take(number, bytes, true),
@@ -93,19 +104,32 @@ impl Files {
         }
     }
 
-    fn begin(&mut self, number: u64, split: SplitName, epoch: Epoch, bytes: Vec<u8>) {
+    /// Removes old records so that there is room for more; answers the last part of each.
+    fn make_room(&self, begins: usize) -> HashMap<(SplitName, Epoch), u32> {
+        let mut parts = HashMap::new();
+        if begins == 0 {
+            return parts;
+        }
         let Limits {
             record,
             records,
             total,
         } = self.shared.limits;
-        self.prune(Limits {
+        let found = self.prune(Limits {
             record,
-            records: records.saturating_sub(1),
-            total: total.saturating_sub(long(record)),
+            records: records.saturating_sub(begins),
+            total: total.saturating_sub(long(record.saturating_mul(begins))),
         });
-        match self.create(split, epoch) {
-            Ok((name, file)) => {
+        for Name { split, epoch, part } in found {
+            let last = parts.entry((split, epoch)).or_insert(0);
+            *last = part.max(*last);
+        }
+        parts
+    }
+
+    fn begin(&mut self, number: u64, name: Name, bytes: Vec<u8>) {
+        match self.create(&name) {
+            Ok(file) => {
                 let open = Open {
                     name,
                     file,
@@ -119,25 +143,14 @@ impl Files {
         }
     }
 
-    fn create(&self, split: SplitName, epoch: Epoch) -> io::Result<(Name, File)> {
+    fn create(&self, name: &Name) -> io::Result<File> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.directory)?;
-        let found = self.found();
-        let parts = found
-            .iter()
-            .filter(|it| it.name.split == split && it.name.epoch == epoch);
-        let last = parts.map(|it| it.name.part).max().unwrap_or(0);
-        let name = Name {
-            split,
-            epoch,
-            part: last.saturating_add(1),
-        };
-        let path = self.directory.join(name.to_string());
         let mut options = OpenOptions::new();
         let options = options.write(true).create_new(true).mode(0o600);
-        Ok((name, options.open(path)?))
+        options.open(self.directory.join(name.to_string()))
     }
 
     fn take(&mut self, number: u64, mut bytes: Vec<u8>, is_last: bool) {
@@ -160,9 +173,9 @@ impl Files {
         });
     }
 
-    /// Removes the oldest records beyond these limits, none that is under way.
-    fn prune(&self, limits: Limits) {
-        let mut found = self.found();
+    /// Removes the oldest records beyond these limits, none that is under way; answers what there was.
+    fn prune(&self, limits: Limits) -> Vec<Name> {
+        let mut found = found(&self.directory);
         found.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
         let mut total = 0_u64;
         for (place, record) in found.iter().enumerate() {
@@ -176,10 +189,7 @@ impl Files {
                 tracing::warn!(path = %path.display(), %error, "cannot remove an old record");
             }
         }
-    }
-
-    fn found(&self) -> Vec<Found> {
-        found(&self.directory)
+        found.into_iter().map(|found| found.name).collect()
     }
 }
 
