@@ -62,10 +62,18 @@ pub fn file(more: &str) -> String {
 
 /// A data plane with two versions, each with the endpoints given.
 pub fn proxy(stable: &[SocketAddr], canary: &[SocketAddr], percent: u16, more: &str) -> Proxy {
-    let text = file(more);
-    let loaded = serin::config::load(&text, "test.yaml");
+    Proxy::start(config(more), stable, canary, percent)
+}
+
+/// The same with one worker only, so that it sees every request.
+pub fn one_worker(stable: &[SocketAddr], canary: &[SocketAddr], percent: u16, more: &str) -> Proxy {
+    Proxy::with(1, config(more), (stable, canary), percent)
+}
+
+fn config(more: &str) -> Config {
+    let loaded = serin::config::load(&file(more), "test.yaml");
     let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
-    Proxy::start(config, stable, canary, percent)
+    config
 }
 
 impl Proxy {
@@ -73,6 +81,15 @@ impl Proxy {
         config: Config,
         stable: &[SocketAddr],
         canary: &[SocketAddr],
+        percent: u16,
+    ) -> Self {
+        Self::with(2, config, (stable, canary), percent)
+    }
+
+    fn with(
+        workers: u16,
+        config: Config,
+        (stable, canary): (&[SocketAddr], &[SocketAddr]),
         percent: u16,
     ) -> Self {
         let list = |addresses: &[SocketAddr]| -> Arc<[Endpoint]> {
@@ -99,7 +116,7 @@ impl Proxy {
         let (publisher, reader) = plan::channel(world.plan(None));
         let (tell, samples) = mpsc::channel(64);
         let setup = Setup {
-            workers: 2,
+            workers,
             reader: reader.clone(),
             samples: tell,
             access_log: None,
@@ -148,6 +165,16 @@ impl Proxy {
             let sample = self.samples.recv().await.expect("workers run");
             self.take(&sample);
         }
+    }
+
+    /// How many samples were handed over since they were last taken; they are counted.
+    pub fn samples_waiting(&mut self) -> usize {
+        let mut waiting = 0;
+        while let Ok(sample) = self.samples.try_recv() {
+            self.take(&sample);
+            waiting += 1;
+        }
+        waiting
     }
 
     fn take(&mut self, sample: &Sample) {
