@@ -268,8 +268,8 @@ impl Course {
         }
     }
 
-    /// Whether there is something to judge, and the judge may look again. Where nothing is under way
-    /// and nothing was counted only time passes: of a thousand splits most are quiet.
+    /// Whether there is something to judge, and the judge may look again. Where nothing is under
+    /// way and nothing was counted only time passes: of a thousand splits most are quiet.
     pub(super) fn is_due(&self, is_under_way: impl FnOnce(SplitKey) -> bool, now: Moment) -> bool {
         let waited = now.since(self.looked);
         if !self.rollout.is_judged() || waited < LOOK_EVERY {

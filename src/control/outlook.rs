@@ -1,5 +1,5 @@
-//! How long verdicts will take at the present traffic, every two seconds for a split on trial; and who
-//! plans a step that cannot decide in its time is told so, once.
+//! How long verdicts will take at the present traffic, every two seconds for a split on trial; and
+//! who plans a step that cannot decide in its time is told so, once.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -2,7 +2,8 @@
 //!
 //! Two digits (0.8 % error) cost 24 KiB; three would cost 144 KiB and the judge's margins start at
 //! 5 %. What a worker hands over twenty times a second has a few buckets only: it is a list of
-//! them, and becomes a histogram when it has grown long. Nothing is allocated until the first value.
+//! them, and becomes a histogram when it has grown long. Nothing is allocated until the first
+//! value.
 
 use std::{cmp::Ordering, fmt, time::Duration};
 

@@ -121,7 +121,8 @@ impl Filling {
 pub struct Recorder {
     cells: Slab<(CellKey, Filling)>,
     places: FxHashMap<CellKey, usize>,
-    /// Where the cells used last are. Few take turns, and comparing a key costs less than hashing it.
+    /// Where the cells used last are. Few take turns, and comparing a key costs less than hashing
+    /// it.
     hints: [usize; HINTS],
     endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,

@@ -147,21 +147,12 @@ async fn attempt(
             return try_elsewhere(split, upstream, course, outgoing, kind);
         }
     };
-    let deadlines = Deadlines {
-        send: upstream.timeouts.body_idle,
-        head: split
-            .response_header
-            .unwrap_or(upstream.timeouts.response_header),
-        body: upstream.timeouts.body_idle,
-        client: client.settings.timeouts.body_idle,
-        total: deadline,
-    };
     let conversation = Conversation {
+        deadlines: deadlines(client, split, upstream, deadline),
         client,
         heads,
         outgoing,
         guard: &mut guard,
-        deadlines,
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
@@ -179,13 +170,27 @@ async fn attempt(
             }
             Then::Done(Ok(answered))
         }
-        Err(fault) => after_fault(
-            &worker,
-            (guard, fault),
-            (target.key, lent),
-            course,
-            outgoing,
-        ),
+        Err(fault) => {
+            let at = (target.key, lent);
+            after_fault(&worker, (guard, fault), at, course, outgoing)
+        }
+    }
+}
+
+/// The limits in time of an attempt.
+fn deadlines(
+    client: &Client,
+    split: &Split,
+    upstream: &Upstream,
+    total: Option<Moment>,
+) -> Deadlines {
+    let timeouts = &upstream.timeouts;
+    Deadlines {
+        send: timeouts.body_idle,
+        head: split.response_header.unwrap_or(timeouts.response_header),
+        body: timeouts.body_idle,
+        client: client.settings.timeouts.body_idle,
+        total,
     }
 }
 

@@ -144,8 +144,8 @@ impl Worker {
         &self.id_prefix
     }
 
-    /// What time it is: the wall clock when this worker started, and what a steady clock has counted
-    /// since.
+    /// What time it is: the wall clock when this worker started, and what a steady clock has
+    /// counted since.
     pub(crate) fn now(&self) -> Moment {
         self.moment(Instant::now())
     }

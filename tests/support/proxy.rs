@@ -65,10 +65,18 @@ pub fn file(more: &str) -> String {
 
 /// A data plane with two versions, each with the endpoints given.
 pub fn proxy(stable: &[SocketAddr], canary: &[SocketAddr], percent: u16, more: &str) -> Proxy {
-    let text = file(more);
-    let loaded = serin::config::load(&text, "test.yaml");
+    Proxy::start(config(more), stable, canary, percent)
+}
+
+/// The same with one worker only, so that it sees every request.
+pub fn one_worker(stable: &[SocketAddr], canary: &[SocketAddr], percent: u16, more: &str) -> Proxy {
+    Proxy::with_workers(1, config(more), stable, canary, percent)
+}
+
+fn config(more: &str) -> Config {
+    let loaded = serin::config::load(&file(more), "test.yaml");
     let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
-    Proxy::start(config, stable, canary, percent)
+    config
 }
 
 impl Proxy {
@@ -197,6 +205,16 @@ impl Proxy {
             let sample = self.samples.recv().await.expect("workers run");
             self.take(&sample);
         }
+    }
+
+    /// How many samples were handed over since they were last taken; they are counted.
+    pub fn samples_waiting(&mut self) -> usize {
+        let mut waiting = 0;
+        while let Ok(sample) = self.samples.try_recv() {
+            self.take(&sample);
+            waiting += 1;
+        }
+        waiting
     }
 
     fn take(&mut self, sample: &Sample) {

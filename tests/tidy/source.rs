@@ -284,7 +284,8 @@ fn children_folder(path: &str) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let is_root = matches!(&*name, "mod" | "lib" | "main") || folder == "tests";
+    let is_root =
+        matches!(&*name, "mod" | "lib" | "main") || ["tests", "benches"].contains(&&*folder);
     if is_root {
         folder
     } else {

@@ -173,7 +173,8 @@ impl Files {
         });
     }
 
-    /// Removes the oldest records beyond these limits, none that is under way; answers what there was.
+    /// Removes the oldest records beyond these limits, none that is under way; answers what there
+    /// was.
     fn prune(&self, limits: Limits) -> Vec<Name> {
         let mut found = found(&self.directory);
         found.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));

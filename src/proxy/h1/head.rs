@@ -1,5 +1,5 @@
-//! What the heads of requests and responses have in common: limits, versions, and field lines, found
-//! and judged in one pass.
+//! What the heads of requests and responses have in common: limits, versions, and field lines,
+//! found and judged in one pass.
 
 use super::{
     fields::{Field, FieldKind, classify, trim},

@@ -99,11 +99,9 @@ impl ResponseHead {
 
     fn read_fields(&mut self, buf: &[u8], asked: Asked) -> Result<(), Malformed> {
         let mut notes = Notes::default();
-        for field in &self.fields {
-            if field.kind != FieldKind::Other {
-                let noted = notes.note(field.kind, field.value.of(buf));
-                noted.map_err(malformed)?;
-            }
+        for field in self.fields.iter().filter(|it| it.kind != FieldKind::Other) {
+            let read = notes.note(field.kind, field.value.of(buf));
+            read.map_err(malformed)?;
         }
         notes.close_head(self.version).map_err(malformed)?;
         notes.drop_nominated(buf, &mut self.fields);

@@ -58,7 +58,8 @@ impl Name {
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Self {
         let (len, is_found) = skip(bytes, unplain);
-        if is_found && bytes.get(len).is_some_and(|b| !is_token_byte(*b)) {
+        // What ends names and methods; no token holds either.
+        if is_found && matches!(bytes.get(len), Some(b':' | b' ')) {
             return Self {
                 len,
                 is_plain: true,

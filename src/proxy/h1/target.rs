@@ -74,9 +74,10 @@ fn absolute(buf: &[u8], span: Span) -> Result<Span, Reject> {
 
 /// Checks path and query; returns the path's length.
 ///
-/// The head holds no control character but tabs. Refused here: those; what is not ASCII; a fragment,
-/// which is never sent; in the path, characters that some parsers turn into others (`\` into `/`) or that
-/// every browser encodes. A query may hold the rest: browsers and people do send `{`, `|`, `"`.
+/// The head holds no control character but tabs. Refused here: those; what is not ASCII; a
+/// fragment, which is never sent; in the path, characters that some parsers turn into others (`\`
+/// into `/`) or that every browser encodes. A query may hold the rest: browsers and people do send
+/// `{`, `|`, `"`.
 fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
     let mut path_len = None;
     for (at, byte) in rest.iter().enumerate() {
