@@ -143,6 +143,21 @@ impl Head for Asked {
     }
 }
 
+/// The reading of a long file, which a thread of its own does before control hears of it.
+fn reading(criterion: &mut Criterion) {
+    let address = |number: usize| format!("\"10.1.{}.{}:80\"", number / 250, number % 250 + 1);
+    let addresses: Vec<_> = (0..MANY).map(address).collect();
+    let text = format!(
+        "listen: \"127.0.0.1:0\"\n\
+         upstreams: {{ v1: {{ static: [{}] }} }}\n\
+         splits: {{ shop: {{ stable: v1 }} }}\n",
+        addresses.join(", ")
+    );
+    criterion.bench_function("a file with 5,000 endpoints is read", |bench| {
+        bench.iter(|| config::load(black_box(&text), "bench.yaml").unwrap());
+    });
+}
+
 /// The compiler's part of a change.
 fn compiling(criterion: &mut Criterion) {
     criterion.bench_function("a share changes beside 2 x 5,000 endpoints", |bench| {
@@ -257,6 +272,6 @@ fn deciding(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().measurement_time(Duration::from_secs(3));
-    targets = deciding, compiling, controlling
+    targets = deciding, reading, compiling, controlling
 }
 criterion_main!(benches);

@@ -130,6 +130,8 @@ pub struct Control {
     reported: Moment,
     kept_again: Moment,
     failures_seen: u64,
+    /// The place of the split whose shadow is looked at next.
+    next_shadow: usize,
 }
 
 /// Where events come from.

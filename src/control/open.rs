@@ -90,6 +90,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         reported: now,
         kept_again: now,
         failures_seen: 0,
+        next_shadow: 0,
     };
     let mut turn = Turn {
         is_status_stale: true,

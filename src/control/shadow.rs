@@ -19,6 +19,9 @@ use crate::{
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How many splits are looked at in one turn. Of a thousand, all at once would hold a verdict up
+/// and take a core from the workers for milliseconds.
+const LOOKS_A_TURN: usize = 32;
 /// How often all numbers of the judgement are worked out for those who read them.
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 /// How often thresholds are taken anew from stable's recent past.
@@ -169,15 +172,26 @@ impl Trial {
 }
 
 impl Control {
-    /// Tries stable against itself on each split that has one.
+    /// Tries stable against itself on each split that has one, some of many splits in each turn.
     pub(super) fn look_at_shadows(&mut self, now: Moment, turn: &mut Turn) {
-        for split in &self.in_force.config.splits {
+        let splits = &self.in_force.config.splits;
+        let mut looks = 0;
+        for _ in splits {
+            if looks == LOOKS_A_TURN {
+                return;
+            }
+            let at = self.next_shadow % splits.len();
+            self.next_shadow = at + 1;
+            let Some(split) = splits.get(at) else {
+                continue;
+            };
             let Some(course) = self.courses.get_mut(&split.name) else {
                 continue;
             };
             if !course.shadow.is_due(now) {
                 continue;
             }
+            looks += 1;
             if course.rollout.share() == Share::FULL {
                 course.shadow.rest(now);
                 continue;

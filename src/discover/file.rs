@@ -43,7 +43,10 @@ pub(super) async fn run(path: PathBuf, names: Names, outlet: Outlet) {
     loop {
         let content = read(path.clone()).await;
         if seen.as_ref() != Some(&content) {
-            let parsed = content.clone().and_then(|text| parse(&path, &text));
+            let parsed = match &content {
+                Ok(text) => understand(path.clone(), text.clone()).await,
+                Err(error) => Err(error.clone()),
+            };
             seen = Some(content);
             match parsed {
                 Ok(read) => (list, due, problem) = (read, Some(Instant::now()), None),
@@ -127,6 +130,13 @@ fn read_blocking(path: &Path) -> std::io::Result<String> {
         )));
     }
     std::fs::read_to_string(path)
+}
+
+/// A list of thousands takes milliseconds, in which control must be free to roll back: it is parsed
+/// where reading blocks.
+async fn understand(path: PathBuf, text: String) -> Result<List, DiscoverError> {
+    let parsed = tokio::task::spawn_blocking(move || parse(&path, &text)).await;
+    parsed.unwrap_or_else(|error| Err(DiscoverError::Unreachable(error.to_string())))
 }
 
 fn parse(path: &Path, text: &str) -> Result<List, DiscoverError> {

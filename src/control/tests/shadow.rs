@@ -74,3 +74,31 @@ fn without_stable_there_is_no_shadow() {
     let shadow = desk.shadow();
     assert_eq!((shadow.alarms, shadow.requests), (0, 0));
 }
+
+#[test]
+fn of_many_splits_some_are_looked_at_in_each_turn_and_none_is_left_out() {
+    let mut desk = Desk::of(shop(0), None);
+    let split = |number| fixture::split(&format!("shop-{number}"), "v1", None);
+    desk.save(2, (0..100).map(split).collect());
+    let mut sample = Sample::default();
+    for split in &desk.reader.current().splits {
+        for is_shadow in [false, true] {
+            let key = CellKey {
+                is_shadow,
+                ..cell_key(split.key, split.stage, Role::Stable)
+            };
+            sample.cells.insert(key, cell(10, 0));
+        }
+    }
+    desk.now += 1_000;
+    desk.on(Event::Sampled(Box::new(sample)));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        desk.now += 50;
+        desk.on(Event::Tick);
+        let courses = desk.control.courses.values();
+        let shadows = courses.filter_map(|course| course.shadow.status());
+        seen.push(shadows.filter(|shadow| shadow.requests > 0).count());
+    }
+    assert_eq!(seen, [32, 64, 96, 100]);
+}
