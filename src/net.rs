@@ -30,6 +30,8 @@ pub type Reader<'a> = ReadHalf<'a>;
 pub type Writer<'a> = WriteHalf<'a>;
 
 /// Binds one of several sockets that share an address: the kernel spreads connections over them.
+/// Linux gives what is set here to every socket that is accepted, so that none costs calls of its
+/// own.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -39,6 +41,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    settle_in(SockRef::from(&socket));
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -72,7 +75,7 @@ pub fn accept_queued(listener: &Listener) -> io::Result<(Stream, SocketAddr)> {
 /// Makes a connection to an endpoint, with small writes sent at once.
 pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let stream = Stream::connect(address).await?;
-    settle_in(&stream);
+    settle_in(SockRef::from(&stream));
     Ok(stream)
 }
 
@@ -87,8 +90,7 @@ pub fn attach(stream: Detached) -> io::Result<Stream> {
 }
 
 /// Sets what every connected socket wants: small writes are sent at once, dead peers noticed.
-pub fn settle_in(stream: &Stream) {
-    let socket = SockRef::from(stream);
+fn settle_in(socket: SockRef<'_>) {
     // Neither is needed for correctness; a socket that died meanwhile fails at its first use.
     let _without_delay = socket.set_tcp_nodelay(true);
     let _with_keepalive = socket.set_tcp_keepalive(
@@ -103,4 +105,22 @@ pub fn settle_in(stream: &Stream) {
 pub fn is_quiet(stream: &Stream) -> bool {
     let mut byte = [0];
     matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_socket_sends_at_once_and_notices_dead_peers() {
+        let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = bound.local_addr().unwrap();
+        let listener = listen(bound).unwrap();
+        let (client, accepted) = tokio::join!(connect(address), listener.accept());
+        for stream in [client.unwrap(), accepted.unwrap().0] {
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        }
+    }
 }

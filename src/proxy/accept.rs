@@ -251,7 +251,6 @@ impl LastCall {
         let Some((way, load)) = self.crew.freer() else {
             return self.keep(stream, peer);
         };
-        net::settle_in(&stream);
         let Ok(stream) = net::detach(stream) else {
             return;
         };
@@ -265,7 +264,6 @@ impl LastCall {
     }
 
     fn keep(&self, stream: net::Stream, peer: SocketAddr) {
-        net::settle_in(&stream);
         let open = Open::new(
             &self.listener,
             Place::take(&self.listener),

@@ -83,15 +83,11 @@ impl Client {
             self.worker.give_heads(heads);
             match next {
                 Next::Request => {}
-                Next::Close => {
-                    self.close().await;
-                    return None;
-                }
                 Next::Linger => {
                     self.linger().await;
                     return None;
                 }
-                Next::Gone => return None,
+                Next::Close | Next::Gone => return None,
             }
             let idle = self.settings.timeouts.idle;
             buffer = match self.next_bytes(idle.min(AT_WORK)).await {
@@ -217,12 +213,6 @@ impl Client {
         } else {
             self.worker.buffers.give(buffer);
         }
-    }
-
-    /// Ends a connection on which everything was read.
-    async fn close(&mut self) {
-        // The client may be gone already; then there is nobody to tell.
-        let _told = self.stream.shutdown().await;
     }
 
     /// Ends a connection on which more may be coming.
