@@ -885,3 +885,36 @@ async fn an_end_that_could_not_be_written_is_written_before_another_rollout_begi
     let results: Vec<String> = results.map(Result::unwrap).collect();
     assert_eq!(results, ["aborted", "running"]);
 }
+
+#[test]
+fn a_quiet_split_is_looked_at_twice_a_second_and_one_with_a_request_under_way_always() {
+    let mut desk = Desk::of(ramp(), None);
+    let looks = |desk: &mut Desk, times: u64| {
+        let name = SplitName::new("shop").unwrap();
+        let due = |desk: &Desk| {
+            let under_way = desk.control.book.under_way();
+            let course = desk.control.courses.get(&name).unwrap();
+            course.is_due(|split| under_way.contains(&split), at(desk.now))
+        };
+        (0..times)
+            .filter(|_| {
+                desk.now += 100;
+                let was_due = due(desk);
+                desk.on(Event::Tick);
+                was_due
+            })
+            .count()
+    };
+    desk.traffic(90, 10, 0);
+    assert_eq!(looks(&mut desk, 20), 4, "twice a second");
+    let (key, stage) = desk.in_force();
+    let mut sample = Sample::default();
+    let mut ages = crate::measure::Latencies::new();
+    ages.record(Duration::from_secs(1));
+    let in_flight = &mut sample.gauges.in_flight;
+    in_flight.insert(cell_key(key, stage, Role::Canary), ages);
+    desk.on(Event::Sampled(Box::new(sample)));
+    assert_eq!(looks(&mut desk, 20), 20, "a request is under way");
+    desk.on(Event::Sampled(Box::default()));
+    assert_eq!(looks(&mut desk, 20), 4);
+}

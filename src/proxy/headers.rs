@@ -1,5 +1,42 @@
 //! Small pieces of field values (pure).
 
+use std::{io::Write, net::IpAddr};
+
+/// The longest address: an IPv4 one in IPv6, written out.
+const ADDRESS: usize = 45;
+
+/// An address as text, kept in place: every connection has one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddressText {
+    bytes: [u8; ADDRESS],
+    len: usize,
+}
+
+impl AddressText {
+    /// Of this address; an IPv4 one in IPv6 is written as the IPv4 one that it is.
+    pub(crate) fn new(address: IpAddr) -> Self {
+        let mut bytes = [0; ADDRESS];
+        let mut rest = bytes.as_mut_slice();
+        // There is room for every address, so that writing cannot fail.
+        let _written = match address.to_canonical() {
+            // Without the machinery of formatting: it would be a part of what a connection costs.
+            IpAddr::V4(address) => address.octets().iter().enumerate().try_for_each(|(at, n)| {
+                let dot: &[u8] = if at == 0 { b"" } else { b"." };
+                rest.write_all(dot)?;
+                rest.write_all(itoa::Buffer::new().format(*n).as_bytes())
+            }),
+            IpAddr::V6(address) => write!(rest, "{address}"),
+        };
+        let len = ADDRESS - rest.len();
+        Self { bytes, len }
+    }
+
+    /// The text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// Appends a number as 16 hexadecimal digits.
 pub(crate) fn hex(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&hex_digits(value));
@@ -27,10 +64,27 @@ pub(crate) fn hex_digits(value: u64) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in [
+            "0.0.0.0",
+            "192.0.2.255",
+            "::1",
+            "2001:db8:1111:2222:3333:4444:5555:6666",
+        ] {
+            let address = AddressText::new(text.parse().unwrap());
+            assert_eq!(address.as_bytes(), text.as_bytes());
+        }
+        let mapped = AddressText::new("::ffff:192.0.2.1".parse().unwrap());
+        assert_eq!(mapped.as_bytes(), b"192.0.2.1");
+    }
+
     #[test]
     fn a_number_has_sixteen_digits() {
         let mut out = Vec::new();
-        super::hex(0x0123_4567_89ab_cdef, &mut out);
+        hex(0x0123_4567_89ab_cdef, &mut out);
         assert_eq!(out, b"0123456789abcdef");
         for value in [
             0,
@@ -41,7 +95,7 @@ mod tests {
             0xfedc_ba98_7654_3210,
             0x90a0_0000_0000_000a,
         ] {
-            let digits = super::hex_digits(value);
+            let digits = hex_digits(value);
             assert_eq!(digits.as_slice(), format!("{value:016x}").as_bytes());
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     proxy::{
         fault::{FaultKind, write_answer},
         handle::{self, Next},
+        headers::AddressText,
         listener::Open,
         timer::Slot,
         worker::{Heads, Worker},
@@ -33,7 +34,7 @@ pub(crate) struct Client {
     pub(crate) stream: net::Stream,
     pub(crate) slot: Slot,
     pub(crate) peer: IpAddr,
-    pub(crate) peer_text: String,
+    pub(crate) peer_text: AddressText,
     /// The listener's settings as they were when the request began.
     pub(crate) settings: Rc<plan::Listener>,
     /// Bytes that came behind the last request: the next one's.
@@ -50,7 +51,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, p
         worker,
         stream,
         peer,
-        peer_text: peer.to_canonical().to_string(),
+        peer_text: AddressText::new(peer),
         settings: open.listener().settings(),
         unread: None,
     };
