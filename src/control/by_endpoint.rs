@@ -226,14 +226,18 @@ impl Arm {
         for known in self.0.values_mut() {
             known.is_gone = true;
         }
+        let mut fresh = Vec::new();
         for target in targets {
-            if let Some(known) = self.0.get_mut(&target.key) {
-                known.is_gone = false;
-                continue;
+            match self.0.get_mut(&target.key) {
+                Some(known) => known.is_gone = false,
+                None => fresh.push(target),
             }
-            if self.0.len() >= ENDPOINTS_MAX {
-                self.0.retain(|_, known| !known.is_gone);
-            }
+        }
+        // Once, however many are over the bound: it looks at all of them.
+        if self.0.len() + fresh.len() > ENDPOINTS_MAX {
+            self.0.retain(|_, known| !known.is_gone);
+        }
+        for target in fresh {
             if self.0.len() < ENDPOINTS_MAX {
                 self.0.insert(target.key, Known::new(target.address, came));
             }

@@ -103,12 +103,17 @@ impl List {
 
     /// Asks for every name, and tells the endpoints then known, and then what failed.
     pub(super) async fn refresh(&mut self, names: &Names, outlet: &Outlet) -> Option<Asked> {
-        let mut asking = JoinSet::new();
+        let (mut asking, mut answers) = (JoinSet::new(), Vec::new());
         for (place, mut item) in std::mem::take(&mut self.0).into_iter().enumerate() {
+            // There may be thousands of addresses: only names need a task.
+            if item.host.is_literal() {
+                answers.push((place, Ok(Duration::MAX), item));
+                continue;
+            }
             let names = names.clone();
             asking.spawn(async move { (place, item.host.ask(&names).await, item) });
         }
-        let mut answers = asking.join_all().await;
+        answers.extend(asking.join_all().await);
         answers.sort_by_key(|(place, _, _)| *place);
         let mut asked = Asked {
             holds: Duration::MAX,
