@@ -46,7 +46,7 @@ fn measured(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-#[library_benchmark(config = measured(30_989))]
+#[library_benchmark(config = measured(22_190))]
 #[bench::of_one_split(args = (1), setup = Question::among)]
 fn route(question: Question) -> Question {
     for _ in 0..TIMES {
@@ -55,7 +55,7 @@ fn route(question: Question) -> Question {
     question
 }
 
-#[library_benchmark(config = measured(86_389))]
+#[library_benchmark(config = measured(63_490))]
 #[bench::of_a_thousand_splits(args = (1_000), setup = Question::among)]
 fn route_among_many(question: Question) -> Question {
     for _ in 0..TIMES {
@@ -103,7 +103,7 @@ fn ten() -> Plan {
     Written::new(&traffic::text(1, 10, "")).plan(None)
 }
 
-#[library_benchmark(config = measured(17_496))]
+#[library_benchmark(config = measured(11_296))]
 #[bench::of_ten(setup = ten)]
 fn endpoint(plan: Plan) -> Plan {
     for at in 0..TIMES {
@@ -114,7 +114,7 @@ fn endpoint(plan: Plan) -> Plan {
     plan
 }
 
-#[library_benchmark(config = measured(600_788))]
+#[library_benchmark(config = measured(317_785))]
 #[bench::of_twelve_fields(setup = RequestHead::new)]
 fn request_head_parsed(mut head: RequestHead) -> RequestHead {
     for _ in 0..TIMES {
@@ -129,7 +129,7 @@ fn request() -> (RequestHead, Vec<u8>) {
     (head, Vec::with_capacity(4_096))
 }
 
-#[library_benchmark(config = measured(89_197))]
+#[library_benchmark(config = measured(53_495))]
 #[bench::of_twelve_fields(setup = request)]
 fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHead, Vec<u8>) {
     for _ in 0..TIMES {
@@ -139,7 +139,7 @@ fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHe
     (head, out)
 }
 
-#[library_benchmark(config = measured(416_465))]
+#[library_benchmark(config = measured(246_632))]
 #[bench::of_ten_fields(setup = ResponseHead::new)]
 fn answer_head_parsed(mut head: ResponseHead) -> ResponseHead {
     for _ in 0..TIMES {
@@ -154,7 +154,7 @@ fn answer() -> (ResponseHead, Vec<u8>) {
     (head, Vec::with_capacity(4_096))
 }
 
-#[library_benchmark(config = measured(47_154))]
+#[library_benchmark(config = measured(38_054))]
 #[bench::of_ten_fields(setup = answer)]
 fn answer_head_rewritten((head, mut out): (ResponseHead, Vec<u8>)) -> (ResponseHead, Vec<u8>) {
     for _ in 0..TIMES {
@@ -164,7 +164,7 @@ fn answer_head_rewritten((head, mut out): (ResponseHead, Vec<u8>)) -> (ResponseH
     (head, out)
 }
 
-#[library_benchmark(config = measured(80_444))]
+#[library_benchmark(config = measured(63_361))]
 #[bench::of_an_attempt_and_a_request(setup = Counted::new)]
 fn record(mut counted: Counted) -> Counted {
     for _ in 0..TIMES {
@@ -179,7 +179,7 @@ fn some() -> Counted {
     counted
 }
 
-#[library_benchmark(config = measured(1_769))]
+#[library_benchmark(config = measured(5_208))]
 #[bench::of_a_hundred_requests(setup = some)]
 fn sample_taken(mut counted: Counted) -> (Counted, serin::measure::Sample) {
     let sample = counted.hand_over();
@@ -207,7 +207,7 @@ fn judged() -> (Evidence, Ticks) {
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(3_652_344))]
+#[library_benchmark(config = measured(3_653_604))]
 #[bench::a_quarter_of_a_second(setup = judged)]
 fn judge_tick((mut evidence, mut ticks): (Evidence, Ticks)) -> (Evidence, Ticks) {
     for _ in 0..TIMES {
@@ -216,14 +216,14 @@ fn judge_tick((mut evidence, mut ticks): (Evidence, Ticks)) -> (Evidence, Ticks)
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(95_887))]
+#[library_benchmark(config = measured(95_894))]
 #[bench::with_its_numbers(setup = judged)]
 fn judgement((evidence, ticks): (Evidence, Ticks)) -> (Evidence, Ticks) {
     black_box(judge(black_box(&evidence), &Criteria::default()));
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(2_496_379))]
+#[library_benchmark(config = measured(2_453_846))]
 #[bench::of_the_reference()]
 fn config_compiled() -> (Written, Plan) {
     let mut written = Written::new(black_box(REFERENCE));
@@ -237,7 +237,7 @@ fn large() -> (Written, Plan) {
     (written, plan)
 }
 
-#[library_benchmark(config = measured(850_282))]
+#[library_benchmark(config = measured(850_588))]
 #[bench::of_five_thousand_endpoints(setup = large)]
 fn plan_changed((mut written, before): (Written, Plan)) -> (Written, Plan, Plan) {
     let after = written.plan(Some(black_box(&before)));

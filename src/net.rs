@@ -41,7 +41,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    settle_in(SockRef::from(&socket));
+    settle_in(&SockRef::from(&socket));
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -75,7 +75,7 @@ pub fn accept_queued(listener: &Listener) -> io::Result<(Stream, SocketAddr)> {
 /// Makes a connection to an endpoint, with small writes sent at once.
 pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
     let stream = Stream::connect(address).await?;
-    settle_in(SockRef::from(&stream));
+    settle_in(&SockRef::from(&stream));
     Ok(stream)
 }
 
@@ -90,7 +90,7 @@ pub fn attach(stream: Detached) -> io::Result<Stream> {
 }
 
 /// Sets what every connected socket wants: small writes are sent at once, dead peers noticed.
-fn settle_in(socket: SockRef<'_>) {
+fn settle_in(socket: &SockRef<'_>) {
     // Neither is needed for correctness; a socket that died meanwhile fails at its first use.
     let _without_delay = socket.set_tcp_nodelay(true);
     let _with_keepalive = socket.set_tcp_keepalive(

@@ -1,6 +1,7 @@
 //! A worker's latencies since its last sample, in the buckets of [`Latencies`].
 //!
-//! Recording is an addition to one of 3,072 counts; taking looks only at those that were touched.
+//! Recording is an addition to one of 3,072 counts, of which there are as many as latencies have
+//! needed; taking looks only at those that were touched.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::model::number::{index, micros};
 /// Up to here each microsecond has a bucket of its own; further up, half as many for each doubling.
 const SINGLE: u32 = 256;
 const HALF: u32 = SINGLE / 2;
-/// How many buckets reach to [`HIGHEST`], which has 30 binary digits.
-const BUCKETS: usize = 3_072;
+/// Counts come in such pieces.
+const PIECE: usize = 256;
 
 /// Latencies on their way into a sample.
 #[derive(Debug, Default)]
@@ -23,10 +24,11 @@ pub(super) struct Delta {
 impl Delta {
     /// Counts one latency.
     pub(super) fn record(&mut self, latency: Duration) {
-        if self.counts.is_empty() {
-            self.counts.resize(BUCKETS, 0);
-        }
         let bucket = bucket_of(micros(latency).clamp(LOWEST, HIGHEST));
+        if index(bucket) >= self.counts.len() {
+            let needed = index(bucket) + 1;
+            self.counts.resize(needed.next_multiple_of(PIECE), 0);
+        }
         if let Some(count) = self.counts.get_mut(index(bucket)) {
             if *count == 0 {
                 self.touched.push(bucket);
@@ -79,7 +81,7 @@ mod tests {
             for near in [value.saturating_sub(1), value, (value + 1).min(HIGHEST)] {
                 let edge = u64::from(edge_of(near));
                 assert_eq!(edge, histogram.highest_equivalent(near), "{near}");
-                assert!(index(bucket_of(near)) < BUCKETS);
+                assert!(bucket_of(near) < 3_072);
             }
             value += 1 + value / 97;
         }
