@@ -64,6 +64,8 @@ ALL = [
              fields={"Host": "shop.example", "Connection": "close"}),
     Scenario("s8", "POST 16 KiB (HAProxy with 64 KiB buffers)", path="/post", method="POST",
              body=16384, big_buffers=True),
+    Scenario("s8-default", "POST 16 KiB (HAProxy with its default buffers)", path="/post",
+             method="POST", body=16384),
     Scenario("s9", "memory of idle connections", kind="memory"),
     Scenario("s10", "s2 at a fixed rate, open loop, against the direct path", path="/head",
              fields=BROWSER, kind="open"),
