@@ -164,7 +164,7 @@ fn answer_head_rewritten((head, mut out): (ResponseHead, Vec<u8>)) -> (ResponseH
     (head, out)
 }
 
-#[library_benchmark(config = measured(63_361))]
+#[library_benchmark(config = measured(65_445))]
 #[bench::of_an_attempt_and_a_request(setup = Counted::new)]
 fn record(mut counted: Counted) -> Counted {
     for _ in 0..TIMES {
@@ -179,7 +179,7 @@ fn some() -> Counted {
     counted
 }
 
-#[library_benchmark(config = measured(5_208))]
+#[library_benchmark(config = measured(5_539))]
 #[bench::of_a_hundred_requests(setup = some)]
 fn sample_taken(mut counted: Counted) -> (Counted, serin::measure::Sample) {
     let sample = counted.hand_over();
