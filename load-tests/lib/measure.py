@@ -78,11 +78,14 @@ def file_limit():
     return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 65536)
 
 
-def free_port():
-    """A port that is free on every address."""
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
+def free_port(but=None):
+    """A port that is free on every address, and not this one, which somebody is about to take."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("0.0.0.0", 0))
+            port = probe.getsockname()[1]
+        if port != but:
+            return port
 
 
 def tree(pid):

@@ -35,7 +35,7 @@ class Serin(Peer):
         super().start(scenario)
 
     def command(self, scenario):
-        self.admin = measure.free_port()
+        self.admin = measure.free_port(but=self.port)
         self.write(scenario, 10)
         return [program(self.options), "run", "-c", str(self.folder / "serin.yaml")]
 
