@@ -103,6 +103,12 @@ impl ByEndpoint {
         false
     }
 
+    /// The plan whose endpoints are known.
+    #[cfg(test)]
+    pub(super) const fn met(&self) -> Option<Generation> {
+        self.met
+    }
+
     /// Counts what a worker hands over.
     pub(super) fn count(&mut self, role: Role, endpoint: EndpointKey, counts: &EndpointCounts) {
         let arm = match role {

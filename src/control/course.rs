@@ -278,8 +278,9 @@ impl Course {
         waited >= QUIET_LOOK_EVERY || self.has_news || is_under_way(self.key)
     }
 
-    /// Takes the endpoints of the plan in force. Many new ones make the judge's slow tests rest.
-    pub(super) fn meet(&mut self, plan: &Plan, split: &plan::Split, now: Moment) {
+    /// Takes the endpoints of the plan in force; answers how many there are. Many new ones make the
+    /// judge's slow tests rest.
+    pub(super) fn meet(&mut self, plan: &Plan, split: &plan::Split, now: Moment) -> usize {
         let targets = |role| -> &[Target] {
             let version = split.version(role);
             let is_there = role == Role::Stable || split.canary.is_some();
@@ -295,6 +296,7 @@ impl Course {
         if let Some(analysis) = self.analysis.as_mut().filter(|_| is_renewed) {
             analysis.new_endpoints(now);
         }
+        targets.iter().map(|targets| targets.len()).sum()
     }
 
     /// Tells the judge how many endpoints share each version's requests.

@@ -70,7 +70,7 @@ use crate::{
     config::Config,
     discover::{self, Discovered},
     measure::Sample,
-    model::{Generation, Moment, SplitKey, SplitName},
+    model::{Moment, SplitKey, SplitName},
     plan,
     rollout::Record,
 };
@@ -125,8 +125,7 @@ pub struct Control {
     is_listening: bool,
     is_draining: bool,
     is_closed: bool,
-    /// The plan whose endpoints the courses know.
-    met: Option<Generation>,
+    meeting: samples::Meeting,
     reported: Moment,
     kept_again: Moment,
     failures_seen: u64,

@@ -13,6 +13,7 @@ use super::{
     outlook::Outlooks,
     publish::InForce,
     recording::Recordings,
+    samples::Meeting,
     secret,
     turn::Before,
 };
@@ -86,7 +87,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         is_listening: false,
         is_draining: false,
         is_closed: false,
-        met: None,
+        meeting: Meeting::default(),
         reported: now,
         kept_again: now,
         failures_seen: 0,

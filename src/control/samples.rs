@@ -10,11 +10,24 @@ use super::{
 };
 use crate::{
     measure::Sample,
-    model::{Moment, Role, SplitName},
+    model::{Generation, Moment, Role, SplitName},
 };
 
 /// How long after a failed write all state is written again.
 const KEEP_AGAIN: Duration = Duration::from_secs(5);
+
+/// How many endpoints are looked through in one turn, about: a millisecond or two.
+const MET_MAX: usize = 10_000;
+
+/// How far the splits have come to know the endpoints of the plan in force.
+#[derive(Debug, Default)]
+pub(super) struct Meeting {
+    plan: Option<Generation>,
+    /// The split that was the last; plans that follow each other go on behind it.
+    next: usize,
+    /// How many splits do not know them yet.
+    pub(super) left: usize,
+}
 
 impl Control {
     /// A worker hands over what it counted. The judge looks at once if it may.
@@ -84,15 +97,23 @@ impl Control {
         }
     }
 
-    /// Each split learns which endpoints its versions have, whenever the plan has changed.
+    /// Each split learns which endpoints its versions have, whenever the plan has changed: where
+    /// many have thousands, some in each turn.
     fn meet(&mut self, now: Moment) {
         let plan = self.in_force.plan();
-        if self.met.replace(plan.generation) == Some(plan.generation) {
-            return;
+        let (meeting, count) = (&mut self.meeting, plan.splits.len());
+        if meeting.plan.replace(plan.generation) != Some(plan.generation) {
+            meeting.left = count;
         }
-        for split in &plan.splits {
-            if let Some(course) = self.courses.get_mut(&split.name) {
-                course.meet(&plan, split, now);
+        let mut may_meet = MET_MAX;
+        while meeting.left > 0 && may_meet > 0 {
+            meeting.left -= 1;
+            meeting.next = (meeting.next + 1) % count;
+            let split = plan.splits.get(meeting.next);
+            let course = split.and_then(|split| self.courses.get_mut(&split.name));
+            if let (Some(split), Some(course)) = (split, course) {
+                let met = course.meet(&plan, split, now);
+                may_meet = may_meet.saturating_sub(met);
             }
         }
     }

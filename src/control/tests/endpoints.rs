@@ -248,3 +248,38 @@ fn slow_tests_leave_a_batch_of_new_endpoints_alone() {
     assert!(known < 100, "{known} tenths of a second");
     assert!((300..400).contains(&new), "{new} tenths of a second");
 }
+
+#[test]
+fn where_splits_have_thousands_of_endpoints_they_are_met_one_after_the_other() {
+    let mut desk = Desk::of(shop(10), None);
+    let names = ["shop", "search", "cart"];
+    let splits = names.map(|name| fixture::split(name, "v1", Some("v2")));
+    desk.save(2, splits.into());
+    let discover = |desk: &mut Desk, count: u16| {
+        let all = (1..=count).map(|port| Endpoint::new(([10, 0, 0, 1], port).into()));
+        desk.on(Event::Discovered(Discovered {
+            upstream: fixture::upstream_name("v1"),
+            as_of: at(desk.now),
+            result: Ok(all.collect::<Vec<_>>().into()),
+        }));
+    };
+    let left = |desk: &mut Desk| {
+        desk.now += 100;
+        desk.on(Event::Tick);
+        desk.control.meeting.left
+    };
+    discover(&mut desk, 6_000);
+    let turns = [left(&mut desk), left(&mut desk), left(&mut desk)];
+    assert_eq!(turns, [1, 0, 0], "two in a turn");
+    for count in [5_999, 5_998, 5_997] {
+        discover(&mut desk, count);
+        let _some = left(&mut desk);
+    }
+    let generation = desk.reader.current().generation;
+    let met = names.map(|name| {
+        let name = SplitName::new(name).unwrap();
+        desk.control.courses[&name].by_endpoint.met().unwrap()
+    });
+    let oldest = met.iter().min().unwrap();
+    assert!(generation.0 - oldest.0 <= 1, "none is left behind: {met:?}");
+}
