@@ -144,6 +144,8 @@ impl Outgoing {
         self.version = name_end.saturating_sub(name_len)..name_end;
         self.is_idempotent = heads.0.is_idempotent(&buffer);
         self.take_body(client, buffer, head_len)?;
+        // Who sends the body already waits for no leave (RFC 9110, section 10.1.1).
+        self.reply.expects_continue &= self.relay.received() == 0;
         let max_body = client.settings.limits.max_body.unwrap_or(u64::MAX);
         if self.relay.received() > max_body {
             return Err(FaultKind::BodyTooLarge);

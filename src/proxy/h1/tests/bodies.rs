@@ -89,6 +89,14 @@ fn extensions_stay_behind() {
         chunked(&[b"1\r\na\r\n1;a\r\nb\r\n0;c=\"d\"\r\n\r\n"]),
         Ok(sent("1\r\na\r\n1\r\nb\r\n0\r\n\r\n"))
     );
+    for extensions in ["a;b", "a=b;c=\"d \\\" ;\";e", "a = b ; c\t=\"\"", "a=!~"] {
+        let wire = format!("1;{extensions}\r\na\r\n0\r\n\r\n");
+        assert_eq!(
+            chunked(&[wire.as_bytes()]),
+            Ok(sent("1\r\na\r\n0\r\n\r\n")),
+            "{extensions}"
+        );
+    }
     let long = format!("1;a{}\r\na\r\n0\r\n\r\n", "b".repeat(300));
     assert!(chunked(&[long.as_bytes()]).is_err());
 }
@@ -144,6 +152,16 @@ fn what_is_no_chunk_is_refused() {
         "1;\r\na\r\n",
         "1; a\r\na\r\n",
         "1;a\0\r\na\r\n",
+        "1;a[=b\r\na\r\n",
+        "1;a b\r\na\r\n",
+        "1;a=\r\na\r\n",
+        "1;=a\r\na\r\n",
+        "1;a;\r\na\r\n",
+        "1;a=b=c\r\na\r\n",
+        "1;a=\"b\r\na\r\n",
+        "1;a=\"b\"c\r\na\r\n",
+        "1;a=\"b\\\r\na\r\n",
+        "1;a=\"\u{e9}\"\r\na\r\n",
         "1;a\rb\r\na\r\n",
         "1;a\nb\r\na\r\n",
         "1\na\r\n",
