@@ -254,9 +254,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Size and length of a size line without an extension, if all of it is there.
+/// Size and length of a size line without an extension or needless zeros, if all of it is there.
 fn plain_size(rest: &[u8]) -> Option<(u64, usize)> {
     let (size, digits) = parse_digits(rest)?;
+    if digits > 1 && rest.first() == Some(&b'0') {
+        return None;
+    }
     (rest.get(digits..digits + 2) == Some(b"\r\n")).then_some((size, digits + 2))
 }
 
