@@ -226,6 +226,7 @@ impl Written {
             endpoints: &self.endpoints,
             shifts: &names.map(|name| (name, shift)).collect(),
             secrets: &self.secrets,
+            tls: &plan::Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
         };

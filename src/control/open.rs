@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Opened, Outlets, Setup, Status,
-    Turn,
+    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, Opened, Outlets, Setup,
+    Status, Turn,
     announce::NEWS_MAX,
     endpoints::Endpoints,
     journal::{Archive, Journal, Kept},
@@ -51,7 +51,12 @@ struct Channels {
 
 pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     let state_dir = setup.state_dir.as_deref();
-    let (config, files) = (setup.loaded.config, setup.loaded.secrets);
+    let Loaded {
+        config,
+        secrets: files,
+        tls,
+        warnings: _told,
+    } = setup.loaded;
     let (journal, mut kept) = Journal::open(state_dir, setup.path.as_deref());
     let default = secret::cookie_secret(state_dir);
     let secrets = Secrets { default, files };
@@ -59,7 +64,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
     know_at_once(&mut endpoints, &config, now);
     let recordings = Recordings::open(state_dir);
     let first = begin(&config, &mut kept, &recordings, now);
-    let in_force = InForce::begin(config, secrets, endpoints, first.shifts, first.keys);
+    let in_force = InForce::begin(config, (secrets, tls), endpoints, first.shifts, first.keys);
     let file = ConfigStatus {
         hash: in_force.config.hash,
         loaded_at: now,

@@ -9,7 +9,10 @@ use std::{
 };
 
 pub(super) use self::watch::watch;
-use crate::config::{self, Config, Problem, Problems};
+use crate::{
+    config::{self, Config, Problem, Problems},
+    plan::Tls,
+};
 
 /// The fewest bytes of a secret that can sign.
 const SECRET_LENGTH_MIN: usize = 16;
@@ -21,6 +24,8 @@ pub struct Loaded {
     pub config: Config,
     /// The secrets that it names, by the path as written.
     pub secrets: HashMap<PathBuf, Vec<u8>>,
+    /// What its `tls` keys name.
+    pub tls: Tls,
     /// What is odd but no error.
     pub warnings: Problems,
 }
@@ -73,6 +78,7 @@ fn with_secrets(
         Ok(Loaded {
             config,
             secrets,
+            tls: Tls::default(),
             warnings,
         })
     } else {

@@ -207,7 +207,7 @@ mod tests {
     use crate::{
         config,
         model::{Endpoint, Generation, UpstreamName},
-        plan::{Inputs, Keys, Secrets, compile},
+        plan::{Inputs, Keys, Secrets, Tls, compile},
     };
 
     #[test]
@@ -232,6 +232,7 @@ mod tests {
             endpoints: &HashMap::from([(UpstreamName::new("v1").unwrap(), endpoints)]),
             shifts: &HashMap::new(),
             secrets: &Secrets::default(),
+            tls: &Tls::default(),
             previous: None,
             generation: Generation(1),
         };

@@ -181,6 +181,7 @@ fn config() -> Config {
         drain: Drain {
             timeout: Duration::from_secs(1),
             lag: Duration::ZERO,
+            long_lived: None,
         },
         access_log: None,
         metrics: Metrics {
