@@ -119,6 +119,7 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         routes,
         splits,
         upstreams,
+        long_lived: config.drain.long_lived,
         owners,
     }
 }
