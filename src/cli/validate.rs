@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::config::{self, Problems};
+use crate::{
+    config::{self, Problems},
+    control,
+};
 
 /// Every file is fine; warnings may have been shown.
 const FINE: u8 = 0;
@@ -59,6 +62,11 @@ fn check(file: &Path) -> Report {
         file.display().to_string()
     };
     let outcome = read(file, is_stdin).map(|text| match config::load(&text, &name) {
+        // What the file names is looked at, too, if it is known from where.
+        Ok(_) if !is_stdin => match control::read_config(file) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => problems,
+        },
         Ok((_, problems)) | Err(problems) => problems,
     });
     Report { name, outcome }
