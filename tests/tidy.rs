@@ -115,21 +115,27 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["src/discover/dns"]),
     ("hdrhistogram", &["src/measure/"]),
     ("httparse", &["src/proxy/h1/tests/"]),
-    ("x509_parser", &["src/plan/tls"]),
+    ("x509_parser", &["src/plan/tls", "src/net/subject.rs"]),
     ("rustls_native_certs", &["src/control/reload/tls.rs"]),
     ("rustls", &["src/plan/tls", "src/net", "src/proxy/"]),
-    ("rcgen", &["src/plan/tls/tests", "src/control/"]),
+    (
+        "rcgen",
+        &["src/plan/tls/tests", "src/control/", "src/net/subject.rs"],
+    ),
+    ("tokio_rustls", &["src/net/tls.rs"]),
+    ("h2::server", &["src/proxy/h2/"]),
+    ("h2::client", &["src/proxy/h2/"]),
     ("wide::u8x16", &["src/proxy/h1/scan.rs"]),
     ("clap", &["src/cli", "src/main.rs"]),
     ("anyhow", &["src/cli", "src/app", "src/main.rs"]),
     ("mimalloc", &["src/main.rs"]),
-    ("socket2", &["src/net.rs"]),
+    ("socket2", &["src/net/mod.rs"]),
     (
         "tokio::net",
-        &["src/net.rs", "src/discover/", "src/admin/", "src/cli"],
+        &["src/net/", "src/discover/", "src/admin/", "src/cli"],
     ),
-    ("std::net::TcpListener", &["src/net.rs"]),
-    ("std::net::TcpStream", &["src/net.rs"]),
+    ("std::net::TcpListener", &["src/net/mod.rs"]),
+    ("std::net::TcpStream", &["src/net/mod.rs"]),
 ];
 
 const FILE_LINES: usize = 400;

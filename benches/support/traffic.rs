@@ -89,6 +89,7 @@ pub(crate) fn rewrite_request(head: &RequestHead, bytes: &[u8], out: &mut Vec<u8
     let edits = RequestEdits {
         client: b"192.0.2.1",
         proto: b"http",
+        subject: None,
         trusted: false,
         request_id: b"0123456789abcdef0123456789abcdef",
         request_start: 1_800_000_000_000_000,

@@ -40,7 +40,7 @@ pub use self::{
     split::{SHADOW, Why},
     tls::{
         ClientTls, Dated, Listener, ReadError, ServerTls, Tickets, Tls, TlsProblem,
-        needs_system_roots, subject, tls_files, tls_keys,
+        needs_system_roots, tls_files, tls_keys,
     },
     version_override::Override,
 };

@@ -8,13 +8,17 @@
 
 mod accept;
 mod access_log;
+mod arrival;
 mod budget;
 mod buffer;
+mod connect;
 mod crew;
 mod decide;
 mod fault;
 mod forward;
+mod grpc;
 pub mod h1;
+mod h2;
 mod handle;
 mod headers;
 mod listener;
@@ -22,6 +26,7 @@ mod pool;
 mod settle;
 mod timer;
 mod upgrade;
+mod wire;
 mod worker;
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};

@@ -8,12 +8,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-use super::{h1::downstream::Client, timer::Slot};
-use crate::net;
+use super::{h1::downstream::Client, timer::Slot, wire::Wire};
 
 /// Relays until one side has ended and the other took all of it, or nothing came for
 /// `stream_idle`.
-pub(crate) async fn relay(client: &mut Client, mut upstream: net::Stream) {
+pub(crate) async fn relay(client: &mut Client, mut upstream: Wire) {
     let limit = client.settings.timeouts.stream_idle;
     let Client { stream, slot, .. } = client;
     slot.arm(limit);
@@ -30,7 +29,7 @@ pub(crate) async fn relay(client: &mut Client, mut upstream: net::Stream) {
 /// A stream whose every byte proves that the tunnel is alive.
 #[derive(Debug)]
 struct Watched<'a> {
-    stream: &'a mut net::Stream,
+    stream: &'a mut Wire,
     slot: &'a Slot,
     limit: std::time::Duration,
 }

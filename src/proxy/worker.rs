@@ -10,7 +10,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -51,6 +51,7 @@ pub(crate) struct Worker {
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
     is_draining: Cell<bool>,
+    drains: Notify,
     busy: Cell<(Instant, Duration)>,
     heads: RefCell<Vec<Heads>>,
     /// Read and write buffers.
@@ -107,6 +108,7 @@ impl Worker {
             samples,
             next_id: Cell::new(random.u64(..)),
             is_draining: Cell::new(false),
+            drains: Notify::new(),
             busy: Cell::new((started, Duration::ZERO)),
             heads: RefCell::default(),
             buffers: Buffers::default(),
@@ -170,9 +172,17 @@ impl Worker {
         self.is_draining.get()
     }
 
+    /// Waits until new requests on a connection are no longer wanted.
+    pub(crate) async fn draining(&self) {
+        if !self.is_draining() {
+            self.drains.notified().await;
+        }
+    }
+
     /// From now on connections end after their next answer.
     pub(crate) fn drain(&self) {
         self.is_draining.set(true);
+        self.drains.notify_waiters();
     }
 
     /// Ends connections that wait for a request.

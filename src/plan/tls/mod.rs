@@ -12,7 +12,6 @@ mod names;
 mod pem;
 mod problem;
 mod read;
-mod subject;
 mod tickets;
 
 #[cfg(test)]
@@ -33,7 +32,6 @@ use self::names::Names;
 pub use self::{
     problem::{ReadError, TlsProblem},
     read::{needs_system_roots, tls_files, tls_keys},
-    subject::subject,
     tickets::Tickets,
 };
 use crate::{

@@ -57,6 +57,11 @@ impl Chunked {
         }
     }
 
+    /// The trailers that pass, as lines.
+    pub(super) fn trailers(&self) -> &[u8] {
+        &self.trailers
+    }
+
     /// One step, and how many bytes of payload it took.
     pub(super) fn step(
         &mut self,
@@ -309,6 +314,21 @@ fn keeps_trailer(line: &[u8]) -> Result<bool, BodyError> {
     } else {
         Err(BodyError::Trailer)
     }
+}
+
+/// Writes the last chunk, and of these trailer lines the ones that pass.
+pub(super) fn push_last(lines: &[u8], out: &mut Vec<u8>) -> Result<(), BodyError> {
+    if lines.len() > MAX_TRAILER_BYTES {
+        return Err(BodyError::TrailersTooLarge);
+    }
+    out.extend_from_slice(b"0\r\n");
+    for line in lines.split_inclusive(|b| *b == b'\n') {
+        if keeps_trailer(line)? {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 /// Writes the line that stands before a chunk.

@@ -9,12 +9,18 @@ use super::{
     io::{self, Size},
     outgoing::Reply,
     rewrite::{self, ResponseEdits},
-    upstream::{Answered, COALESCED, Progress, Stage},
+    upstream::{Answered, COALESCED, Progress, Stage, broken},
 };
 use crate::{
     model::number::long,
-    net,
-    proxy::{fault::FaultKind, handle::Next, settle::AttemptGuard, worker::Worker},
+    proxy::{
+        fault::FaultKind,
+        grpc,
+        handle::Next,
+        settle::AttemptGuard,
+        wire::{Reader, Writer},
+        worker::Worker,
+    },
 };
 
 /// Interim answers that are relayed before the final one.
@@ -28,8 +34,8 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) guard: &'a mut AttemptGuard,
     pub(super) response: &'a mut ResponseHead,
     pub(super) reply: &'a Reply,
-    pub(super) reader: net::Reader<'u>,
-    pub(super) writer: net::Writer<'c>,
+    pub(super) reader: Reader<'u>,
+    pub(super) writer: Writer<'c>,
     pub(super) bytes_out: u64,
 }
 
@@ -48,13 +54,14 @@ impl Download<'_, '_, '_> {
         };
         let mut pending = self.worker.buffers.head();
         rewrite::response(self.response, &buffer, &edits, &mut pending);
-        let mut relay = BodyRelay::new(incoming, leaving.framing);
+        let mut relay = BodyRelay::new(self.inbound(incoming), leaving.framing);
         let at = self
             .piece(&buffer, head_len, (&mut relay, &mut pending))
             .await?;
         if status == 101 {
             return self.switch(buffer, head_len, pending).await;
         }
+        let mut grpc_status = self.grpc_status(&buffer);
         let mut has_excess = at < buffer.len();
         let mut size = Size::after(buffer.len());
         self.worker.buffers.give(buffer);
@@ -65,7 +72,10 @@ impl Download<'_, '_, '_> {
             let buffer = reading.await.map_err(truncated)?;
             self.guard.last_byte = Some(self.worker.now());
             if buffer.is_empty() {
-                relay.end(&mut pending).map_err(|_| FaultKind::Truncated)?;
+                let trailers = self.reader.trailers();
+                let ended = relay.end(&trailers, &mut pending);
+                ended.map_err(|_| FaultKind::Truncated)?;
+                grpc_status = grpc::status_in(&trailers).or(grpc_status);
                 self.flush(&mut pending).await?;
                 break;
             }
@@ -75,8 +85,10 @@ impl Download<'_, '_, '_> {
             self.worker.buffers.give(buffer);
         }
         self.worker.buffers.give(pending);
+        grpc_status = grpc::status_in(relay.trailers()).or(grpc_status);
         Ok(Answered {
             status,
+            grpc_status: grpc_status.filter(|_| self.reply.is_grpc),
             // Bytes that nobody asked for would be taken for the next answer.
             is_reusable: self.response.keep_alive()
                 && incoming != Framing::UntilClose
@@ -92,14 +104,32 @@ impl Download<'_, '_, '_> {
         })
     }
 
+    /// The status of a call that is answered with a head only.
+    fn grpc_status(&self, buffer: &[u8]) -> Option<u8> {
+        let status = || self.response.field(buffer, "grpc-status");
+        self.reply
+            .is_grpc
+            .then(status)
+            .flatten()
+            .and_then(grpc::status)
+    }
+
+    /// How the body's end is known here.
+    fn inbound(&self, said: Framing) -> Framing {
+        if self.reader.tells_end() && !said.is_empty() {
+            Framing::UntilClose
+        } else {
+            said
+        }
+    }
+
     /// Reads up to the end of the final head; interim ones go to the client on the way.
     async fn head(&mut self) -> Result<(Vec<u8>, usize), FaultKind> {
-        let reset = |_| FaultKind::Reset;
         // An answer that comes in one piece is read and written in one call each.
         let was_long = self.guard.has_long_answers();
         let size = if was_long { Size::Bulk } else { Size::Usual };
         let reading = io::read(&mut self.reader, &self.worker.buffers, size);
-        let mut buffer = reading.await.map_err(reset)?;
+        let mut buffer = reading.await.map_err(|error| broken(&error))?;
         if buffer.is_empty() {
             return Err(FaultKind::Reset);
         }
@@ -241,6 +271,7 @@ impl Download<'_, '_, '_> {
         self.worker.buffers.give(buffer);
         Ok(Answered {
             status: 101,
+            grpc_status: None,
             is_reusable: false,
             next: Next::Gone,
             bytes_out: self.bytes_out,

@@ -74,7 +74,7 @@ pub(crate) async fn read_more<R: AsyncRead + Unpin>(
     poll_fn(|cx| poll_read_buf(Pin::new(&mut *reader), cx, buffer)).await
 }
 
-/// Writes all of two pieces, in one system call where the socket takes them.
+/// Writes all of two pieces, in one system call where the socket takes them, and sees them off.
 pub(crate) async fn write<W: AsyncWrite + Unpin>(
     writer: &mut W,
     mut first: &[u8],
@@ -84,7 +84,7 @@ pub(crate) async fn write<W: AsyncWrite + Unpin>(
         loop {
             let pin = Pin::new(&mut *writer);
             let wrote = match (first.is_empty(), second.is_empty()) {
-                (true, true) => return Poll::Ready(Ok(())),
+                (true, true) => return pin.poll_flush(cx),
                 (false, true) => pin.poll_write(cx, first),
                 (true, false) => pin.poll_write(cx, second),
                 (false, false) => {

@@ -167,6 +167,7 @@ impl RequestHead {
                 | FieldKind::ForwardedHost
                 | FieldKind::Forwarded
                 | FieldKind::RequestStart
+                | FieldKind::ClientSubject
                 | FieldKind::SerinVersion => {}
             }
         }

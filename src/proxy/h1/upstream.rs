@@ -7,12 +7,11 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
+    io::ErrorKind,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
-
-use tokio::io::ReadBuf;
 
 use super::{
     BodyError, BodyRelay,
@@ -23,12 +22,12 @@ use super::{
 };
 use crate::{
     model::Moment,
-    net,
     proxy::{
         fault::{Fault, FaultKind},
         handle::Next,
         settle::AttemptGuard,
         timer::Slot,
+        wire::{Reader, Wire, Writer},
         worker::{Heads, Worker},
     },
 };
@@ -72,12 +71,14 @@ pub(crate) struct Answered {
     pub(crate) is_reusable: bool,
     /// What becomes of the client's connection.
     pub(crate) next: Next,
+    /// The status of a call of gRPC.
+    pub(crate) grpc_status: Option<u8>,
     /// Bytes written to the client.
     pub(crate) bytes_out: u64,
     /// Whether the protocol was switched.
     pub(crate) is_upgraded: bool,
     /// The endpoint's connection, if the protocol was switched.
-    pub(crate) tunnel: Option<net::Stream>,
+    pub(crate) tunnel: Option<Wire>,
 }
 
 /// Who is being waited for.
@@ -168,7 +169,7 @@ impl Progress<'_> {
 /// Sends a request and relays the answer.
 pub(crate) async fn converse(
     conversation: Conversation<'_>,
-    upstream: &mut net::Stream,
+    upstream: &mut Wire,
 ) -> Result<Answered, Fault> {
     let Conversation {
         client,
@@ -241,7 +242,7 @@ async fn both<'a, U, D>(
     mut download: Pin<&mut D>,
 ) -> Result<Answered, FaultKind>
 where
-    U: Future<Output = Result<Option<net::Reader<'a>>, FaultKind>>,
+    U: Future<Output = Result<Option<Reader<'a>>, FaultKind>>,
     D: Future<Output = Result<Answered, FaultKind>>,
 {
     let (mut uploading, mut is_armed) = (true, false);
@@ -272,7 +273,7 @@ where
             return Poll::Ready(result);
         }
         if let Some(reader) = &mut watched
-            && let Poll::Ready(has_left) = poll_left(reader, cx)
+            && let Poll::Ready(has_left) = reader.poll_left(cx)
         {
             watched = None;
             if has_left {
@@ -287,13 +288,15 @@ where
     .await
 }
 
-/// Ready once the client has said something: `true` if that it will send no more, `false` if it
-/// sends its next request already.
-fn poll_left(reader: &mut net::Reader<'_>, cx: &mut Context<'_>) -> Poll<bool> {
-    let mut byte = [0];
-    reader
-        .poll_peek(cx, &mut ReadBuf::new(&mut byte))
-        .map(|peeked| !matches!(peeked, Ok(1..)))
+/// What it means that the endpoint's connection has failed before its answer has begun.
+pub(super) fn broken(error: &std::io::Error) -> FaultKind {
+    if error.kind() == ErrorKind::ConnectionRefused {
+        FaultKind::StreamRefused
+    } else if error.kind() == ErrorKind::Unsupported {
+        FaultKind::NoWebSocket
+    } else {
+        FaultKind::Reset
+    }
 }
 
 /// The way of the request.
@@ -302,7 +305,7 @@ struct Upload<'a, 'c> {
     progress: &'a Progress<'a>,
     worker: &'a Worker,
     unread: &'a mut Option<Vec<u8>>,
-    reader: net::Reader<'c>,
+    reader: Reader<'c>,
 }
 
 impl<'c> Upload<'_, 'c> {
@@ -310,12 +313,11 @@ impl<'c> Upload<'_, 'c> {
     async fn run(
         mut self,
         request: Request<'_>,
-        mut writer: net::Writer<'_>,
-    ) -> Result<Option<net::Reader<'c>>, FaultKind> {
-        let reset = |_| FaultKind::Reset;
+        mut writer: Writer<'_>,
+    ) -> Result<Option<Reader<'c>>, FaultKind> {
         io::write(&mut writer, request.head, request.tail)
             .await
-            .map_err(reset)?;
+            .map_err(|error| broken(&error))?;
         let mut size = Size::Usual;
         while !request.relay.is_done() {
             *request.is_untouched = false;
@@ -323,7 +325,8 @@ impl<'c> Upload<'_, 'c> {
             let reading = io::read(&mut self.reader, &self.worker.buffers, size);
             let buffer = reading.await.map_err(|_| FaultKind::ClientGone)?;
             if buffer.is_empty() {
-                return Err(outgoing::malformed(BodyError::Truncated));
+                self.end(request.relay, &mut writer).await?;
+                break;
             }
             size = Size::after(buffer.len());
             self.progress.enter(Stage::Sending);
@@ -337,12 +340,31 @@ impl<'c> Upload<'_, 'c> {
         Ok(self.unread.is_none().then_some(self.reader))
     }
 
+    /// The client sends no more: that is the end of a body whose end is told beside it only.
+    async fn end(
+        &mut self,
+        relay: &mut BodyRelay,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), FaultKind> {
+        if !self.reader.tells_end() {
+            return Err(outgoing::malformed(BodyError::Truncated));
+        }
+        let mut last = Vec::new();
+        relay
+            .end(&self.reader.trailers(), &mut last)
+            .map_err(outgoing::malformed)?;
+        self.progress.enter(Stage::Sending);
+        io::write(writer, &last, b"")
+            .await
+            .map_err(|error| broken(&error))
+    }
+
     /// Sends what belongs to the body of one piece that was read, and keeps the rest.
     async fn piece(
         &mut self,
         buffer: &[u8],
         relay: &mut BodyRelay,
-        writer: &mut net::Writer<'_>,
+        writer: &mut Writer<'_>,
     ) -> Result<(), FaultKind> {
         let mut at = 0;
         let mut rebuilt = Vec::new();
@@ -354,14 +376,14 @@ impl<'c> Upload<'_, 'c> {
             let forward = rest.get(step.forward).unwrap_or_default();
             io::write(writer, &rebuilt, forward)
                 .await
-                .map_err(|_| FaultKind::Reset)?;
+                .map_err(|error| broken(&error))?;
             rebuilt.clear();
             rebuilt.extend_from_slice(step.suffix);
             at += step.consumed;
         }
         io::write(writer, &rebuilt, b"")
             .await
-            .map_err(|_| FaultKind::Reset)?;
+            .map_err(|error| broken(&error))?;
         if at < buffer.len() {
             let mut unread = self.worker.buffers.read();
             unread.extend_from_slice(buffer.get(at..).unwrap_or_default());

@@ -9,6 +9,7 @@ use crate::proxy::h1::{
 const EDITS: RequestEdits<'_> = RequestEdits {
     client: b"192.0.2.1",
     proto: b"http",
+    subject: None,
     trusted: false,
     request_id: b"id-1",
     request_start: 1_700_000_000_000_001,

@@ -1,7 +1,11 @@
-//! Sockets: the only naming of `tokio::net` and `socket2` on the data path.
+//! Sockets and TLS over them: the only naming of `tokio::net`, `socket2` and `tokio_rustls` on the
+//! data path.
 //!
 //! *Owns:* how listening and connected sockets are made and split.
 //! *Does not know:* HTTP, plans.
+
+mod subject;
+pub mod tls;
 
 use std::{io, net::SocketAddr, time::Duration};
 

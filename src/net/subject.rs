@@ -14,7 +14,7 @@ use x509_parser::{
 };
 
 /// The subject of a certificate; `None`: it has none, or cannot be read.
-pub fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
+pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let parts: Vec<_> = parsed.subject().iter_rdn().collect();
     let mut text = String::new();
@@ -68,4 +68,47 @@ fn write_escaped(value: &str, text: &mut String) {
 fn hex(byte: u8, text: &mut String) {
     // Writing to a string cannot fail.
     let _written = write!(text, "{byte:02X}");
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_subject_cannot_be_taken_for_another_one() {
+        let cases: [(&[(DnType, &str)], &str); 5] = [
+            (&[(DnType::CommonName, "shop")], "CN=shop"),
+            (
+                &[
+                    (DnType::OrganizationName, "Example"),
+                    (DnType::CommonName, "shop"),
+                ],
+                "CN=shop,O=Example",
+            ),
+            (
+                &[(DnType::OrganizationName, "x,CN=admin")],
+                "O=x\\,CN\\=admin",
+            ),
+            (
+                &[(DnType::CommonName, " #a\r\nx-admin: 1\u{e9}")],
+                "CN=\\ #a\\0D\\0Ax-admin: 1\\C3\\A9",
+            ),
+            (
+                &[(DnType::CommonName, "#a\"+;<>\\ ")],
+                "CN=\\#a\\\"\\+\\;\\<\\>\\\\\\ ",
+            ),
+        ];
+        for (parts, expected) in cases {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, value) in parts {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+            let certificate = params.self_signed(&KeyPair::generate().unwrap());
+            let certificate = certificate.unwrap();
+            assert_eq!(subject(certificate.der()).as_deref(), Some(expected));
+        }
+    }
 }
