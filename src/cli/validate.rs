@@ -174,6 +174,27 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it reads")]
+    fn what_the_file_names_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        let tls = format!("{{ certificates: [{{ cert: {place}/a.pem, key: {place}/a.key }}] }}");
+        let text = format!(
+            "listeners: [{{ name: web, address: \"127.0.0.1:0\", tls: {tls} }}]\n\
+             upstreams: {{ a: {{ static: [\"127.0.0.1:1\"] }} }}\n\
+             splits: {{ s: {{ stable: a }} }}\n"
+        );
+        let file = directory.path().join("serin.yaml");
+        std::fs::write(&file, text).unwrap();
+        let (code, said) = run(&[file.to_str().unwrap()], false);
+        assert_eq!(code, 1, "{said}");
+        assert_eq!(said.matches("error[tls_unreadable]").count(), 2, "{said}");
+        std::fs::write(directory.path().join("a.pem"), "no certificate").unwrap();
+        let (_, said) = run(&[file.to_str().unwrap()], false);
+        assert!(said.contains("holds no certificate"), "{said}");
+    }
+
+    #[test]
     fn json_has_every_problem_with_its_place() {
         let (code, said) = run(&["tests/fixtures/bad-configs/01-unknown-key.yaml"], true);
         let answer: Value = serde_json::from_str(&said).unwrap();

@@ -170,7 +170,7 @@ fn compile_listeners(inputs: &Inputs<'_>, keys: &mut Keys) -> Arc<[Listener]> {
             }
             None => None,
         };
-        let written = written.clone();
+        let written = Arc::new(written.clone());
         Some(Listener { written, tls })
     });
     let listeners: Vec<Listener> = listeners.collect();

@@ -45,8 +45,8 @@ type Digest = [u8; 32];
 /// An address to accept on, and what its handshakes are made with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
-    /// As it is written in the file.
-    pub written: config::Listener,
+    /// As it is written in the file; shared, since connections that are handed over take it along.
+    pub written: Arc<config::Listener>,
     /// How TLS is spoken; `None`: plain text.
     pub tls: Option<ServerTls>,
 }
