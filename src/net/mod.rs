@@ -4,6 +4,7 @@
 //! *Owns:* how listening and connected sockets are made and split.
 //! *Does not know:* HTTP, plans.
 
+mod subject;
 pub mod tls;
 
 use std::{io, net::SocketAddr, time::Duration};

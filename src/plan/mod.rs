@@ -38,7 +38,10 @@ pub use self::{
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
-    tls::{ClientTls, Listener, ServerTls, Tls},
+    tls::{
+        ClientTls, Dated, Listener, ReadError, ServerTls, Tickets, Tls, TlsProblem,
+        needs_system_roots, tls_files, tls_keys,
+    },
     version_override::Override,
 };
 /// Parts of the file that the data plane obeys as they are written.
