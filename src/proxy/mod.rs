@@ -19,6 +19,7 @@ mod handle;
 mod headers;
 mod listener;
 mod pool;
+pub mod proxy_protocol;
 mod settle;
 mod sockets;
 mod timer;
