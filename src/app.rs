@@ -1,10 +1,13 @@
-//! The composition root: makes the rooms, wires the channels, waits for signals. The only file
-//! that knows all rooms.
+//! The composition root: makes the rooms and wires the channels. The only file that knows all
+//! rooms; `app/run.rs` follows signals.
 //!
 //! Threads: one a worker; `control`, which runs the one loop and discovery; `rim`, which serves
 //! admin; the writer of the journal and of the access log. None of them can stop a worker.
 
+mod descriptors;
+mod run;
 mod state;
+mod systemd;
 mod upgrade;
 
 use std::{
@@ -18,13 +21,13 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     runtime::Runtime,
-    signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
 
-use self::upgrade::{Predecessor, Program};
+pub use self::run::run;
+use self::upgrade::Predecessor;
 use crate::{
-    admin::{self, Bind, Upgrade},
+    admin::{self, Bind},
     config::{Config, Drain, Problems},
     control::{Control, Handle, Opened, Setup, read_config},
     model::ListenerName,
@@ -81,14 +84,14 @@ struct Inherited {
 
 /// Starts everything; it runs until [`Running::stop`]. Needs no runtime of the caller's.
 pub fn start(options: &Options) -> Result<Running, StartError> {
-    begin(options, None)
+    begin(options, Inherited::default(), None)
 }
 
-fn begin(options: &Options, old: Option<&Predecessor>) -> Result<Running, StartError> {
-    let inherited = match old {
-        Some(old) => old.sockets().context("cannot take over the sockets")?,
-        None => Inherited::default(),
-    };
+fn begin(
+    options: &Options,
+    inherited: Inherited,
+    old: Option<&Predecessor>,
+) -> Result<Running, StartError> {
     let loaded = read_config(&options.config).map_err(StartError::Config)?;
     let setup = Setup {
         path: Some(options.config.clone()),
@@ -104,6 +107,7 @@ fn compose(
     old: Option<&Predecessor>,
 ) -> anyhow::Result<Running> {
     let config = setup.loaded.config.clone();
+    descriptors::provide(&config);
     let listeners = config.listeners.iter();
     let wanted: Vec<_> = listeners.map(|it| (it.name.clone(), it.address)).collect();
     let workers = config.workers.map_or_else(cores, Ok)?;
@@ -191,6 +195,12 @@ impl Rim {
         Ok(Self(Some(runtime)))
     }
 
+    /// Runs something on it.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        self.0.as_ref().context("the rim has ended")?.spawn(work);
+        Ok(())
+    }
+
     /// Runs something on it, and waits for what comes of it.
     fn run<T: Send + 'static>(
         &self,
@@ -201,7 +211,7 @@ impl Rim {
             // The one who waits is below.
             let _waiting = tell.send(work.await);
         };
-        self.0.as_ref().context("the rim has ended")?.spawn(work);
+        self.spawn(work)?;
         told.recv().context("the rim has ended")
     }
 }
@@ -275,111 +285,5 @@ async fn ended(workers: &Workers) {
 fn join(name: &str, thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("the {name} thread ended by a panic");
-    }
-}
-
-/// Starts everything, follows signals until one ends it: SIGHUP reads the file again, SIGUSR2
-/// starts a new process in this one's place, SIGTERM and SIGINT drain and end, a second one at
-/// once.
-pub fn run(options: &Options) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make a runtime")?;
-    let program = Program::of_this_process().context("cannot tell what this program is")?;
-    let signals = runtime.block_on(async { Signals::listen() });
-    let signals = signals.context("cannot listen for signals")?;
-    let old = Predecessor::meet().context("cannot meet the old process")?;
-    let begun = begin(options, old.as_ref());
-    if let (Some(old), Err(error)) = (&old, &begun) {
-        old.fail(&error.to_string());
-    }
-    let running = begun?;
-    for (name, address) in &running.listeners {
-        tracing::info!(listener = %name, %address, "listening");
-    }
-    if let Some(address) = running.admin {
-        tracing::info!(%address, "admin");
-    }
-    runtime.block_on(follow(running, signals, &program));
-    tracing::info!("ended");
-    Ok(())
-}
-
-/// What people and service managers say to a process.
-#[derive(Debug)]
-struct Signals {
-    hangup: Signal,
-    upgrade: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// From here on no signal ends the process by itself.
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            upgrade: signal(SignalKind::user_defined2())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the word to end.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-async fn follow(mut running: Running, mut signals: Signals, program: &Program) {
-    loop {
-        tokio::select! {
-            Some(()) = signals.hangup.recv() => {
-                running.handle.reload();
-                continue;
-            }
-            Some(()) = signals.upgrade.recv() => {}
-            Some(()) = running.asked.wishes.recv() => {}
-            Some(()) = signals.terminate.recv() => break,
-            Some(()) = signals.interrupt.recv() => break,
-        }
-        let upgraded = tokio::select! {
-            upgraded = upgrade(&mut running, program) => upgraded,
-            () = signals.end() => break,
-        };
-        if upgraded {
-            let drain = running.handle.config().borrow().drain;
-            running.leave(drain, signals.end()).await;
-            return;
-        }
-    }
-    // If the end has come into an upgrade, what is not written yet is written now.
-    running.handle.take_back().await;
-    let drain = running.handle.config().borrow().drain;
-    tracing::info!(timeout = ?drain.timeout, lag = ?drain.lag, "going down");
-    running.stop(drain, signals.end()).await;
-}
-
-/// Whether another process has taken this one's place.
-async fn upgrade(running: &mut Running, program: &Program) -> bool {
-    let told = running.asked.upgrade.clone();
-    told.send_replace(Upgrade::UnderWay);
-    match upgrade::hand_over(running, program, upgrade::Limits::default()).await {
-        Ok(pid) => {
-            tracing::info!(
-                pid,
-                "a new process has taken over; this one ends its requests"
-            );
-            true
-        }
-        Err(error) => {
-            tracing::error!(%error, "the upgrade was given up; this process goes on");
-            told.send_replace(Upgrade::Failed(error.to_string()));
-            false
-        }
     }
 }

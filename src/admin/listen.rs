@@ -50,11 +50,13 @@ pub struct Taken {
     pub http: Option<OwnedFd>,
     /// For the unix socket.
     pub unix: Option<OwnedFd>,
+    /// The unix socket's file stays when this process ends: somebody else keeps it open.
+    pub is_unix_kept: bool,
 }
 
 impl Taken {
     /// Keeps a socket for what it can be used for.
-    pub fn take(&mut self, socket: OwnedFd) {
+    pub fn take(&mut self, socket: OwnedFd, is_kept: bool) {
         let is_unix = std::os::unix::net::UnixListener::from(socket);
         let is_named = is_unix
             .local_addr()
@@ -62,6 +64,7 @@ impl Taken {
         let socket = OwnedFd::from(is_unix);
         if is_named {
             self.unix = Some(socket);
+            self.is_unix_kept = is_kept;
         } else {
             self.http = Some(socket);
         }
@@ -79,7 +82,11 @@ pub(super) struct Bound {
 #[derive(Debug)]
 pub(super) enum Open {
     Tcp(SocketAddr),
-    Unix(PathBuf),
+    Unix {
+        path: PathBuf,
+        /// The file is not ours to remove.
+        is_kept: bool,
+    },
 }
 
 /// Takes the socket if it is one for this address, else binds one.
@@ -101,22 +108,28 @@ pub(super) async fn open_tcp(wanted: SocketAddr, taken: Option<OwnedFd>) -> io::
 }
 
 /// Takes the socket if it has this path, else binds one.
-pub(super) async fn open_unix(path: &Path, taken: Option<OwnedFd>) -> io::Result<Bound> {
+pub(super) async fn open_unix(
+    path: &Path,
+    (taken, is_kept): (Option<OwnedFd>, bool),
+) -> io::Result<Bound> {
     let taken = taken.map(std::os::unix::net::UnixListener::from);
     let is_at = |it: &std::os::unix::net::UnixListener| {
         it.local_addr()
             .is_ok_and(|at| at.as_pathname() == Some(path))
     };
-    let listener = match taken.filter(is_at) {
+    let (listener, is_kept) = match taken.filter(is_at) {
         Some(taken) => {
             taken.set_nonblocking(true)?;
-            UnixListener::from_std(taken)?
+            (UnixListener::from_std(taken)?, is_kept)
         }
-        None => bind_unix(path).await?,
+        None => (bind_unix(path).await?, false),
     };
     Ok(Bound {
         listener: Listener::Unix(listener),
-        open: Open::Unix(path.to_owned()),
+        open: Open::Unix {
+            path: path.to_owned(),
+            is_kept,
+        },
     })
 }
 

@@ -84,7 +84,7 @@ pub struct Serving {
     http: Option<SocketAddr>,
     unix: Option<SocketFile>,
     /// To be lent.
-    lent: Vec<OwnedFd>,
+    lent: Vec<Lent>,
     servers: JoinSet<()>,
     ending: CancellationToken,
 }
@@ -130,7 +130,7 @@ impl Sockets {
         let unix = match &bind.unix {
             None => None,
             Some(path) => {
-                let opened = listen::open_unix(path, taken.unix).await;
+                let opened = listen::open_unix(path, (taken.unix, taken.is_unix_kept)).await;
                 Some(opened.map_err(|error| cannot(&path.display(), error))?)
             }
         };
@@ -159,7 +159,12 @@ impl Sockets {
         for bound in [self.http, self.unix].into_iter().flatten() {
             match &bound.open {
                 Open::Tcp(address) => serving.http = Some(*address),
-                Open::Unix(path) => serving.unix = Some(SocketFile(path.clone())),
+                Open::Unix { path, is_kept } => {
+                    serving.unix = Some(SocketFile {
+                        path: path.clone(),
+                        is_kept: *is_kept,
+                    });
+                }
             }
             serving.start(bound, &router);
         }
@@ -170,20 +175,27 @@ impl Sockets {
 impl Serving {
     fn start(&mut self, bound: Bound, router: &Router) {
         let ending = self.ending.clone();
-        self.lent.extend(bound.listener.lend().ok());
+        let is_kept = matches!(&bound.open, Open::Unix { is_kept: true, .. });
+        let lent = bound.listener.lend().ok();
+        self.lent
+            .extend(lent.map(|socket| Lent { socket, is_kept }));
         self.servers
             .spawn(listen::serve(bound.listener, router.clone(), ending));
     }
 
     /// A second hold on each socket, for the process that takes this one's place.
-    pub fn lend(&self) -> io::Result<Vec<OwnedFd>> {
-        self.lent.iter().map(OwnedFd::try_clone).collect()
+    pub fn lend(&self) -> io::Result<Vec<Lent>> {
+        let again = |lent: &Lent| {
+            let socket = lent.socket.try_clone()?;
+            Ok(Lent { socket, ..*lent })
+        };
+        self.lent.iter().map(again).collect()
     }
 
     /// Another process answers now: no more connections are taken, and the unix socket stays.
     pub fn leave(&mut self) {
-        if let Some(file) = self.unix.take() {
-            file.leave();
+        if let Some(file) = &mut self.unix {
+            file.is_kept = true;
         }
         self.ending.cancel();
     }
@@ -195,7 +207,7 @@ impl Serving {
 
     /// The unix socket in use.
     pub fn unix(&self) -> Option<&Path> {
-        self.unix.as_ref().map(|file| file.0.as_path())
+        self.unix.as_ref().map(|file| file.path.as_path())
     }
 
     /// Takes no more connections, ends event streams, and lets requests under way end.
@@ -207,21 +219,28 @@ impl Serving {
     }
 }
 
-/// A unix socket's file, which goes with its server.
+/// A socket on its way to another process.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+pub struct Lent {
+    /// A second hold on it.
+    pub socket: OwnedFd,
+    /// Its file is not ours to remove.
+    pub is_kept: bool,
+}
 
-impl SocketFile {
-    /// Leaves the file to another process.
-    fn leave(mut self) {
-        self.0 = PathBuf::new();
-    }
+/// A unix socket's file, which goes with its server unless somebody else keeps it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    is_kept: bool,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If it is gone already, that is what is wanted.
-        let _gone = std::fs::remove_file(&self.0);
+        if !self.is_kept {
+            // If it is gone already, that is what is wanted.
+            let _gone = std::fs::remove_file(&self.path);
+        }
     }
 }
 

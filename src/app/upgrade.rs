@@ -26,7 +26,8 @@ use tokio::{io::Interest, net::UnixDatagram, time::timeout};
 
 use self::channel::Word;
 pub(super) use self::inherit::{Predecessor, become_ready};
-use super::Running;
+use super::{Running, systemd};
+use crate::proxy::Maker;
 
 /// Tells a new process that its standard input leads to the one whose place it takes.
 const SIGN: &str = "SERIN_TAKES_OVER";
@@ -138,8 +139,13 @@ async fn introduce(
         let word = Word::Listener(lent.name.to_string(), lent.maker);
         successor.say(&word, Some(lent.socket.as_fd())).await?;
     }
-    for socket in running.serving.lend()? {
-        successor.say(&Word::Admin, Some(socket.as_fd())).await?;
+    for lent in running.serving.lend()? {
+        let word = Word::Admin(if lent.is_kept {
+            Maker::Systemd
+        } else {
+            Maker::Serin
+        });
+        successor.say(&word, Some(lent.socket.as_fd())).await?;
     }
     successor.say(&Word::All, None).await?;
     successor
@@ -155,6 +161,7 @@ async fn introduce(
         return Err(UpgradeError::Decided);
     }
     successor.say(&Word::Go, None).await?;
+    systemd::succeeded_by(successor.child.id());
     running.serving.leave();
     Ok(())
 }
@@ -173,6 +180,7 @@ impl Successor {
         rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
         let mut command = Command::new(&program.path);
         command.args(&program.arguments).env(SIGN, "1");
+        command.env_remove(systemd::WATCHED);
         let child = command.stdin(Stdio::from(theirs)).spawn();
         let child = child.map_err(|error| UpgradeError::Start(program.path.clone(), error))?;
         // Its end of the channel must be nobody else's, or its own end would not be heard.

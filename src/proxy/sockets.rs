@@ -60,6 +60,10 @@ impl Sockets {
             kept: Vec::new(),
             addresses: Vec::new(),
         };
+        for unknown in taken.iter().filter(|it| !it.is_wanted(wanted)) {
+            let name = &unknown.name;
+            tracing::warn!(listener = %name, "a socket is handed over that no listener wants");
+        }
         let workers = usize::from(workers.max(1));
         sockets.by_worker.resize_with(workers, Vec::new);
         for (name, address) in wanted {
@@ -71,9 +75,6 @@ impl Sockets {
                 address: *address,
                 source,
             })?;
-        }
-        for unwanted in taken {
-            tracing::info!(listener = %unwanted.name, "a socket that was handed over is not used");
         }
         Ok(sockets)
     }
@@ -113,6 +114,12 @@ fn clone(own: &[net::Bound]) -> io::Result<net::Bound> {
 }
 
 impl Taken {
+    fn is_wanted(&self, wanted: &[(ListenerName, SocketAddr)]) -> bool {
+        wanted
+            .iter()
+            .any(|(name, address)| self.is_for(name, *address))
+    }
+
     /// systemd's sockets are known by their names, ours by their addresses: the name of a listener
     /// may have changed in the file, and port 0 stands for the one that was chosen then.
     fn is_for(&self, name: &ListenerName, wanted: SocketAddr) -> bool {

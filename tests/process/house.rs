@@ -1,11 +1,12 @@
 //! A process of the real program, with its file, its state and those that take its place.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Duration,
@@ -22,6 +23,8 @@ pub(crate) struct House {
     place: tempfile::TempDir,
     child: Option<Child>,
     lines: Receiver<Value>,
+    said: Vec<String>,
+    admin: PathBuf,
     /// Where the data plane listens.
     pub(crate) address: SocketAddr,
     pids: Vec<u32>,
@@ -41,22 +44,45 @@ impl House {
         say: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Self {
         let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("admin.sock");
+        let more = format!("admin: {{ unix: \"{}\" }}\n{more}", socket.display());
+        Self::start_in(place, (old, new, &more), |program, arguments| {
+            let mut command = Command::new(program);
+            say(command.args(arguments)).stdin(Stdio::null());
+            command
+        })
+    }
+
+    /// The same, by a command that is made of the program and its arguments. The file says nothing
+    /// of admin but what is in `more`.
+    pub(crate) fn start_as(
+        old: SocketAddr,
+        new: SocketAddr,
+        more: &str,
+        command: impl FnOnce(&Path, &[OsString]) -> Command,
+    ) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        Self::start_in(place, (old, new, more), command)
+    }
+
+    fn start_in(
+        place: tempfile::TempDir,
+        (old, new, more): (SocketAddr, SocketAddr, &str),
+        command: impl FnOnce(&Path, &[OsString]) -> Command,
+    ) -> Self {
         let path = |name: &str| place.path().join(name);
         symlink(env!("CARGO_BIN_EXE_serin"), path("serin")).unwrap();
         let text = format!(
-            "listen: \"127.0.0.1:0\"\nadmin: {{ unix: \"{}\" }}\nupstreams:\n\
+            "listen: \"127.0.0.1:0\"\nupstreams:\n\
              \x20 old: {{ static: [\"{old}\"] }}\n\x20 new: {{ static: [\"{new}\"] }}\n\
-             splits:\n\x20 shop: {{ stable: old, canary: new, weight: 50% }}\n{more}",
-            path("admin.sock").display()
+             splits:\n\x20 shop: {{ stable: old, canary: new, weight: 50% }}\n{more}"
         );
         fs::write(path("serin.yaml"), text).unwrap();
-        let mut command = Command::new(path("serin"));
-        command.args(["run", "--log-format", "json", "-c"]);
-        command.arg(path("serin.yaml"));
-        command.arg("--state-dir").arg(path("state"));
-        say(&mut command)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
+        let words = ["run", "--log-format", "json", "-c"].map(OsString::from);
+        let files = [path("serin.yaml"), "--state-dir".into(), path("state")];
+        let arguments = [words.to_vec(), files.map(OsString::from).to_vec()].concat();
+        let mut command = command(&path("serin"), &arguments);
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (tell, lines) = channel();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -67,12 +93,15 @@ impl House {
                 let _gone = tell.send(serde_json::from_str(&line).unwrap_or(Value::Null));
             }
         });
+        let admin = more.split('"').nth(1).unwrap().into();
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let pids = vec![child.id()];
         let mut house = Self {
             place,
             child: Some(child),
             lines,
+            said: Vec::new(),
+            admin,
             address,
             pids,
         };
@@ -82,15 +111,26 @@ impl House {
     }
 
     /// Waits for a line of the log.
-    pub(crate) fn until_said(&self, what: &str) -> Value {
+    pub(crate) fn until_said(&mut self, what: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("nobody says `{what}`"));
             let message = line["message"].as_str().unwrap_or_default();
+            self.said.push(message.to_owned());
             if message.contains(what) {
                 return line;
             }
         }
+    }
+
+    /// Whether a line of the log has come before the one that was waited for.
+    pub(crate) fn has_said(&self, what: &str) -> bool {
+        self.said.iter().any(|line| line.contains(what))
+    }
+
+    /// The number of the process that serves now.
+    pub(crate) fn pid(&self) -> u32 {
+        *self.pids.last().unwrap()
     }
 
     /// A file of this house.
@@ -102,7 +142,7 @@ impl House {
     pub(crate) async fn serin(&mut self, words: &str) -> (i32, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_serin"));
         program.args(words.split(' '));
-        let admin = format!("unix:{}", self.path("admin.sock").display());
+        let admin = format!("unix:{}", self.admin.display());
         program.env("SERIN_ADMIN", admin);
         let output = tokio::task::spawn_blocking(move || program.output().unwrap());
         let output = output.await.unwrap();

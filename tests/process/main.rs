@@ -14,6 +14,9 @@ mod support;
 
 mod house;
 mod load;
+mod systemd;
+
+use std::process::{Command, Stdio};
 
 use house::House;
 use load::Load;
@@ -92,6 +95,36 @@ async fn a_new_program_that_cannot_serve_leaves_the_old_one_serving() {
     house.upgrade().await;
     load.more(50).await;
     load.end(true).await;
+}
+
+/// Starts the program under a shell that has said something about limits.
+fn limited(origin: &Origin, words: &str) -> House {
+    let script = format!("{words}; exec \"$0\" \"$@\"");
+    let more = "admin: \"127.0.0.1:0\"\n";
+    House::start_as(
+        origin.address,
+        origin.address,
+        more,
+        |program, arguments| {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", &script]).arg(program).args(arguments);
+            shell.stdin(Stdio::null());
+            shell
+        },
+    )
+}
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_told_if_too_low() {
+    let origin = Origin::saying("fine").await;
+    let house = limited(&origin, "ulimit -Sn 300; ulimit -Hn 900");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).collect();
+    assert_eq!(numbers[..2], ["900", "900"]);
+    assert!(house.has_said("900 open files are too few"));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(super) enum Word {
     /// Old to new: with a listening socket of the data plane.
     Listener(String, Maker),
     /// Old to new: with a listening socket of admin.
-    Admin,
+    Admin(Maker),
     /// Old to new: these were all.
     All,
     /// New to old: the file is good, and all sockets are bound.
@@ -105,7 +105,8 @@ impl Word {
         match self {
             Self::Listener(name, Maker::Serin) => format!("listener {name}"),
             Self::Listener(name, Maker::Systemd) => format!("listener-of-systemd {name}"),
-            Self::Admin => "admin".to_owned(),
+            Self::Admin(Maker::Serin) => "admin".to_owned(),
+            Self::Admin(Maker::Systemd) => "admin-of-systemd".to_owned(),
             Self::All => "all".to_owned(),
             Self::Checked => "checked".to_owned(),
             Self::Journal { is_ready: true } => "journal ready".to_owned(),
@@ -122,7 +123,8 @@ impl Word {
         let word = match word {
             "listener" => Self::Listener(rest.to_owned(), Maker::Serin),
             "listener-of-systemd" => Self::Listener(rest.to_owned(), Maker::Systemd),
-            "admin" => Self::Admin,
+            "admin" => Self::Admin(Maker::Serin),
+            "admin-of-systemd" => Self::Admin(Maker::Systemd),
             "all" => Self::All,
             "checked" => Self::Checked,
             "journal" => Self::Journal {
@@ -148,7 +150,8 @@ mod tests {
         let words = [
             Word::Listener("edge".to_owned(), Maker::Serin),
             Word::Listener("edge".to_owned(), Maker::Systemd),
-            Word::Admin,
+            Word::Admin(Maker::Serin),
+            Word::Admin(Maker::Systemd),
             Word::All,
             Word::Checked,
             Word::Journal { is_ready: true },
@@ -164,7 +167,7 @@ mod tests {
             assert_eq!(heard, word);
             assert!(socket.is_none());
         }
-        send(&old, &Word::Admin, Some(new.as_fd())).unwrap();
+        send(&old, &Word::Admin(Maker::Serin), Some(new.as_fd())).unwrap();
         assert!(receive(&new).unwrap().1.is_some(), "a socket comes along");
         drop(old);
         let ended = receive(&new).unwrap_err();

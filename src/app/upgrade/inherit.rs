@@ -17,12 +17,11 @@ use super::{
     channel::{self, Word},
 };
 use crate::{
-    admin,
     app::Inherited,
     control::{Handle, Status},
     model::ListenerName,
     net,
-    proxy::Taken,
+    proxy::{Maker, Taken},
 };
 
 /// How long the endpoints of all upstreams may take to be known...
@@ -51,10 +50,7 @@ impl Predecessor {
 
     /// All sockets that it has.
     pub(in crate::app) fn sockets(&self) -> anyhow::Result<Inherited> {
-        let mut inherited = Inherited {
-            listeners: Vec::new(),
-            admin: admin::Taken::default(),
-        };
+        let mut inherited = Inherited::default();
         loop {
             match channel::receive(&self.0)? {
                 (Word::Listener(name, maker), Some(socket)) => inherited.listeners.push(Taken {
@@ -62,7 +58,9 @@ impl Predecessor {
                     maker,
                     socket: net::inherit(socket)?,
                 }),
-                (Word::Admin, Some(socket)) => inherited.admin.take(socket),
+                (Word::Admin(maker), Some(socket)) => {
+                    inherited.admin.take(socket, maker == Maker::Systemd);
+                }
                 (Word::All, _) => return Ok(inherited),
                 (word, _) => bail!("the old process says {word:?} instead of giving its sockets"),
             }
