@@ -17,8 +17,8 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::args::LogFormat;
 
-/// What is logged unless `SERIN_LOG` says otherwise. Libraries warn of what strangers send, as often
-/// as strangers send it.
+/// What is logged unless `SERIN_LOG` says otherwise. Libraries warn of what strangers send, as
+/// often as strangers send it.
 const DEFAULT: &str =
     "info,hickory_net=error,hickory_proto=error,hickory_resolver=error,rustls=error,h2=error";
 /// Lines that may wait.
