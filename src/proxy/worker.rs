@@ -51,6 +51,7 @@ pub(crate) struct Worker {
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
     is_draining: Cell<bool>,
+    silence: Cell<Duration>,
     busy: Cell<(Instant, Duration)>,
     heads: RefCell<Vec<Heads>>,
     /// Read and write buffers.
@@ -107,6 +108,7 @@ impl Worker {
             samples,
             next_id: Cell::new(random.u64(..)),
             is_draining: Cell::new(false),
+            silence: Cell::new(Duration::MAX),
             busy: Cell::new((started, Duration::ZERO)),
             heads: RefCell::default(),
             buffers: Buffers::default(),
@@ -170,13 +172,20 @@ impl Worker {
         self.is_draining.get()
     }
 
-    /// From now on connections end after their next answer.
-    pub(crate) fn drain(&self) {
+    /// From now on connections end after their next answer; how long one may wait for a request.
+    pub(crate) fn drain(&self, silence: Duration) {
         self.is_draining.set(true);
+        self.silence.set(silence);
+    }
+
+    /// How long a connection may wait for a request, whatever its listener allows.
+    pub(crate) fn silence(&self) -> Duration {
+        self.silence.get()
     }
 
     /// Ends connections that wait for a request.
     pub(crate) fn end_idle(&self) {
+        self.silence.set(Duration::ZERO);
         self.wheel.expire_idle();
         self.pool.borrow_mut().clear();
     }
