@@ -11,6 +11,7 @@ mod access_log;
 mod budget;
 mod buffer;
 mod crew;
+mod crowd;
 mod decide;
 mod fault;
 mod forward;
