@@ -22,7 +22,7 @@ use serin::{
     model::{
         Endpoint, Epoch, Generation, Moment, Nonce, Point, Share, SplitName, Stage, UpstreamName,
     },
-    plan::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, choose, compile},
+    plan::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Tls, choose, compile},
 };
 
 /// The endpoints of the largest upstream.
@@ -109,6 +109,7 @@ impl World {
             endpoints: &self.endpoints,
             shifts: &self.shifts,
             secrets: &self.secrets,
+            tls: &Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
         };
@@ -197,6 +198,7 @@ fn opened(splits: usize, now: Moment) -> Control {
     let loaded = Loaded {
         config: file(splits),
         secrets: HashMap::new(),
+        tls: Tls::default(),
         warnings: config::Problems::default(),
     };
     let setup = Setup {

@@ -157,7 +157,7 @@ fn every_odd_response_is_refused_or_read_in_one_way() {
                 break;
             }
         }
-        let whole = relay.end(&mut out).is_ok();
+        let whole = relay.end(b"", &mut out).is_ok();
         let answers = canon::answers(&out, &[]).expect(&vector.id);
         assert_eq!(answers.len(), 1, "{}", vector.id);
         assert_eq!(
@@ -327,7 +327,7 @@ proptest! {
             wrapped.extend_from_slice(&piece[step.forward]);
             wrapped.extend_from_slice(step.suffix);
         }
-        relay.end(&mut wrapped).unwrap();
+        relay.end(b"", &mut wrapped).unwrap();
         let mut relay = BodyRelay::new(Framing::Chunked, Framing::UntilClose);
         let (mut plain, mut buf) = (Vec::new(), Vec::new());
         for piece in cut(&wrapped, &sizes) {

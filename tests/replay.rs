@@ -61,6 +61,7 @@ fn live(directory: &Path) -> (f64, Moment) {
     let loaded = Loaded {
         config,
         secrets: HashMap::new(),
+        tls: serin::plan::Tls::default(),
         warnings,
     };
     let setup = Setup {
@@ -216,6 +217,7 @@ async fn the_admin_api_hands_out_the_record_itself() {
         loaded: Loaded {
             config,
             secrets: HashMap::new(),
+            tls: serin::plan::Tls::default(),
             warnings,
         },
         state_dir: Some(directory.path().to_owned()),

@@ -89,6 +89,7 @@ pub(crate) fn rewrite_request(head: &RequestHead, bytes: &[u8], out: &mut Vec<u8
     let edits = RequestEdits {
         client: b"192.0.2.1",
         proto: b"http",
+        subject: None,
         trusted: false,
         request_id: b"0123456789abcdef0123456789abcdef",
         request_start: 1_800_000_000_000_000,
@@ -226,6 +227,7 @@ impl Written {
             endpoints: &self.endpoints,
             shifts: &names.map(|name| (name, shift)).collect(),
             secrets: &self.secrets,
+            tls: &plan::Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
         };

@@ -131,6 +131,7 @@ fn compile(loaded: &Loaded) -> Plan {
         endpoints: &endpoints,
         shifts: &shifts,
         secrets: &secrets,
+        tls: &loaded.tls,
         previous: None,
         generation: Generation(0),
     };

@@ -31,6 +31,10 @@ pub(super) struct OrZero(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub u64);
 
+/// A flow-control window of HTTP/2, in bytes: at most what its 31 bits hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window(pub u32);
+
 /// A rate: `2%` is 0.02.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ratio(pub f64);
@@ -167,6 +171,29 @@ impl Shape for Bytes {
 
     fn describe() -> Json {
         pattern("^[0-9]+(B|KiB|MiB|GiB|kB|MB|GB)$")
+    }
+}
+
+impl Shape for Window {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        const MAX: u32 = (1 << 31) - 1;
+        scalar(node, walk, "a size such as `64KiB`", |text| {
+            let bytes = u32::try_from(units::size(text)?).ok();
+            let range = || {
+                let message = format!("`{text}` is no window of HTTP/2");
+                Misfit::new(
+                    "out_of_range",
+                    message,
+                    "a window has 1 byte to 2147483647 bytes",
+                )
+            };
+            let fits = bytes.filter(|bytes| (1..=MAX).contains(bytes));
+            fits.map(Self).ok_or_else(range)
+        })
+    }
+
+    fn describe() -> Json {
+        Bytes::describe()
     }
 }
 

@@ -26,11 +26,13 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Cidr,
-        Config, Cookie, Drain, DryRun, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
-        ListenerTimeouts, LogPath, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        Override, PathMatch, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
-        StaticEndpoint, Step, Sticky, Upstream, UpstreamTimeouts, Webhook,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto,
+        Certificate, Cidr, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate, GateKind,
+        HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
+        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
+        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite, Slo,
+        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, UnknownSni, Upstream,
+        UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook,
     },
 };
 use self::{

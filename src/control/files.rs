@@ -21,6 +21,7 @@ impl Control {
         Loaded {
             config: (*self.in_force.config).clone(),
             secrets: self.in_force.secrets.files.clone(),
+            tls: self.in_force.tls.clone(),
             warnings: Problems::default(),
         }
     }
@@ -30,12 +31,14 @@ impl Control {
         let Loaded {
             config,
             secrets,
+            tls,
             warnings,
         } = loaded;
         self.file.reloads.0 += 1;
         self.file.problem = None;
         turn.is_status_stale = true;
-        if *self.in_force.config == config && self.in_force.secrets.files == secrets {
+        let in_force = &self.in_force;
+        if *in_force.config == config && in_force.secrets.files == secrets && in_force.tls == tls {
             return;
         }
         self.file.loaded_at = now;
@@ -43,6 +46,8 @@ impl Control {
         let waiting = at_next_start(&self.in_force.config, &config);
         self.in_force.config = Arc::new(config);
         self.in_force.secrets.files = secrets;
+        self.in_force.tls = tls;
+        self.certificates_told = now;
         let config = Arc::clone(&self.in_force.config);
         self.retire(&config.splits);
         for split in &config.splits {
@@ -165,7 +170,7 @@ impl Control {
     }
 }
 
-fn about_file(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
+pub(super) fn about_file(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
     News {
         by: "config".to_owned(),
         ..about_source_with(at, what, text, is_warning)

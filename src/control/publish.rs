@@ -6,7 +6,7 @@ use super::endpoints::Endpoints;
 use crate::{
     config::Config,
     model::{Generation, SplitKey, SplitName},
-    plan::{self, Inputs, Keys, Plan, Publisher, Reader, Secrets, Shift, compile},
+    plan::{self, Inputs, Keys, Plan, Publisher, Reader, Secrets, Shift, Tls, compile},
 };
 
 /// What is in force, and the means to replace it.
@@ -14,6 +14,7 @@ use crate::{
 pub(super) struct InForce {
     pub(super) config: Arc<Config>,
     pub(super) secrets: Secrets,
+    pub(super) tls: Tls,
     pub(super) endpoints: Endpoints,
     pub(super) shifts: HashMap<SplitName, Shift>,
     keys: Keys,
@@ -27,7 +28,7 @@ impl InForce {
     /// Puts a first plan in force.
     pub(super) fn begin(
         config: Config,
-        secrets: Secrets,
+        (secrets, tls): (Secrets, Tls),
         endpoints: Endpoints,
         shifts: HashMap<SplitName, Shift>,
         mut keys: Keys,
@@ -37,6 +38,7 @@ impl InForce {
             endpoints: &endpoints.good,
             shifts: &shifts,
             secrets: &secrets,
+            tls: &tls,
             previous: None,
             generation: Generation(1),
         };
@@ -45,6 +47,7 @@ impl InForce {
         Self {
             config,
             secrets,
+            tls,
             endpoints,
             shifts,
             keys,
@@ -62,6 +65,7 @@ impl InForce {
             endpoints: &self.endpoints.good,
             shifts: &self.shifts,
             secrets: &self.secrets,
+            tls: &self.tls,
             previous: Some(&previous),
             generation: previous.generation.next(),
         };

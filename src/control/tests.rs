@@ -69,6 +69,7 @@ fn loaded(hash: u64, splits: Vec<Split>) -> Loaded {
     Loaded {
         config,
         secrets: HashMap::new(),
+        tls: plan::Tls::default(),
         warnings: Problems::default(),
     }
 }

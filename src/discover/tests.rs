@@ -9,7 +9,7 @@ use hickory_resolver::proto::{
 use tokio::{net::UdpSocket, sync::watch};
 
 use super::*;
-use crate::config::{StaticEndpoint, Upstream, UpstreamTimeouts};
+use crate::config::{StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts};
 
 /// What the responder says to each question: addresses with a TTL, or an error code.
 type Zone = HashMap<(&'static str, RecordType), Result<(Vec<&'static str>, u32), ResponseCode>>;
@@ -63,6 +63,9 @@ fn upstream(source: Source) -> Upstream {
     Upstream {
         name: UpstreamName::new("web").unwrap(),
         source,
+        protocol: UpstreamProtocol::H1,
+        tls: None,
+        proxy_protocol: None,
         timeouts: UpstreamTimeouts {
             connect: second,
             response_header: second,

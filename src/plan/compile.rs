@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Affinity, Keys, Override, Plan, Routes, Secrets, Split, Target, Upstream, Version,
-    affinity::Bond,
+    Affinity, ClientTls, Keys, Listener, Override, Plan, Routes, Secrets, Split, Target, Tls,
+    Upstream, Version, affinity::Bond,
 };
 use crate::{
     config::{self, Config},
@@ -50,6 +50,8 @@ pub struct Inputs<'a> {
     pub shifts: &'a HashMap<SplitName, Shift>,
     /// What cookies and overrides are signed with.
     pub secrets: &'a Secrets,
+    /// What the `tls` keys of the config name.
+    pub tls: &'a Tls,
     /// The plan in force: parts that did not change are shared.
     pub previous: Option<&'a Plan>,
     /// The number of the new plan.
@@ -59,10 +61,7 @@ pub struct Inputs<'a> {
 /// Makes a plan. Pure: the same inputs and keys give the same plan.
 pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
     let (config, previous) = (inputs.config, inputs.previous);
-    let listeners = match previous {
-        Some(plan) if *plan.listeners == *config.listeners => Arc::clone(&plan.listeners),
-        _ => config.listeners.as_slice().into(),
-    };
+    let listeners = compile_listeners(inputs, keys);
     let ids: Ids<'_> = config
         .upstreams
         .iter()
@@ -106,7 +105,8 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
             .endpoints
             .get(&upstream.name)
             .map_or(&[][..], |list| list);
-        let new = compile_upstream(upstream, endpoints, keys);
+        let tls = inputs.tls.clients.get(&upstream.name);
+        let new = compile_upstream(upstream, endpoints, tls, keys);
         let same = old.get(&new.name).copied();
         shared(new, same)
     });
@@ -119,6 +119,7 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         routes,
         splits,
         upstreams,
+        long_lived: config.drain.long_lived,
         owners,
     }
 }
@@ -153,6 +154,31 @@ fn owners(
         owners.extend(upstream.endpoints.iter().map(|target| (target.key, id)));
     }
     Arc::new(owners)
+}
+
+/// A listener whose certificates nobody has read is left out: it must not speak plain text.
+fn compile_listeners(inputs: &Inputs<'_>, keys: &mut Keys) -> Arc<[Listener]> {
+    let old = inputs.previous.map(|plan| &plan.listeners);
+    let listeners = inputs.config.listeners.iter().filter_map(|written| {
+        let tls = match written.tls {
+            Some(_) => {
+                let tls = inputs.tls.servers.get(&written.name)?;
+                let known = old.iter().flat_map(|old| old.iter());
+                let known = known.filter_map(|known| known.tls.as_ref());
+                // Its sessions are kept with it.
+                let same = known.into_iter().find(|known| *known == tls).cloned();
+                Some(same.unwrap_or_else(|| tls.with_tickets(keys.tickets())))
+            }
+            None => None,
+        };
+        let written = Arc::new(written.clone());
+        Some(Listener { written, tls })
+    });
+    let listeners: Vec<Listener> = listeners.collect();
+    match old {
+        Some(old) if **old == *listeners => Arc::clone(old),
+        Some(_) | None => listeners.into(),
+    }
 }
 
 fn compile_split(
@@ -209,9 +235,16 @@ fn compile_split(
 fn compile_upstream(
     upstream: &config::Upstream,
     endpoints: &[Endpoint],
+    tls: Option<&ClientTls>,
     keys: &mut Keys,
 ) -> Upstream {
-    let usable: Vec<&Endpoint> = endpoints.iter().filter(|found| found.is_usable()).collect();
+    let tls = tls.filter(|_| upstream.tls.is_some());
+    // Without what its TLS is made of, nothing is sent there at all.
+    let is_ready = tls.is_some() == upstream.tls.is_some();
+    let usable = endpoints
+        .iter()
+        .filter(|found| found.is_usable() && is_ready);
+    let usable: Vec<&Endpoint> = usable.collect();
     let found = keys.endpoints(
         &upstream.name,
         usable.iter().map(|endpoint| endpoint.address),
@@ -227,6 +260,9 @@ fn compile_upstream(
     Upstream {
         name: upstream.name.clone(),
         endpoints: Target::list(targets),
+        protocol: upstream.protocol,
+        tls: tls.cloned(),
+        proxy_protocol: upstream.proxy_protocol,
         timeouts: upstream.timeouts,
         max_idle_connections: upstream.max_idle_connections,
     }

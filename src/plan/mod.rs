@@ -18,6 +18,7 @@ mod rotation;
 mod route;
 mod sign;
 mod split;
+mod tls;
 mod version_override;
 
 #[cfg(test)]
@@ -37,10 +38,17 @@ pub use self::{
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
+    tls::{
+        ClientTls, Dated, Listener, ReadError, ServerTls, Tickets, Tls, TlsProblem,
+        needs_system_roots, tls_files, tls_keys,
+    },
     version_override::Override,
 };
 /// Parts of the file that the data plane obeys as they are written.
-pub use crate::config::{AccessLog, Cidr, Listener, LogPath, OnUnhealthy, UpstreamTimeouts};
+pub use crate::config::{
+    AccessLog, Cidr, LogPath, LongLived, OnUnhealthy, ProxyMode, ProxyProtocol, ProxyVersion,
+    UpstreamProtocol, UpstreamTimeouts,
+};
 use crate::model::{
     EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
     Stage, UpstreamId, UpstreamName, VersionName,
@@ -59,6 +67,8 @@ pub struct Plan {
     pub splits: Box<[Arc<Split>]>,
     /// By [`UpstreamId`].
     pub upstreams: Box<[Arc<Upstream>]>,
+    /// How long-lived streams end; `None`: they are left alone.
+    pub long_lived: Option<LongLived>,
     /// Whose each endpoint is; shared with the plan before if nothing changed in it.
     owners: Arc<FxHashMap<EndpointKey, UpstreamId>>,
 }
@@ -72,6 +82,7 @@ impl Plan {
             routes: Arc::default(),
             splits: Box::default(),
             upstreams: Box::default(),
+            long_lived: None,
             owners: Arc::default(),
         }
     }
@@ -142,6 +153,12 @@ pub struct Upstream {
     pub name: UpstreamName,
     /// The usable ones only.
     pub endpoints: Box<[Target]>,
+    /// What is spoken to them.
+    pub protocol: UpstreamProtocol,
+    /// How TLS is spoken to them; `None`: plain text.
+    pub tls: Option<ClientTls>,
+    /// Each connection begins with the PROXY protocol, in this version.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Limits in time towards it.
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.

@@ -13,8 +13,8 @@ use std::{
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::{
+    arrival,
     crew::{Crew, Handed},
-    h1::downstream,
     listener::{Listener, Open, Place},
     worker::Worker,
 };
@@ -320,8 +320,7 @@ impl LastCall {
 }
 
 fn serve(worker: &Rc<Worker>, open: Open, stream: net::Stream, peer: SocketAddr) {
-    let worker = Rc::clone(worker);
-    spawn_local(downstream::serve(worker, open, stream, peer.ip()));
+    spawn_local(arrival::serve(Rc::clone(worker), open, stream, peer.ip()));
 }
 
 impl Drop for LastCall {

@@ -3,15 +3,15 @@
 //!
 //! A count-min sketch: each client has one cell in each of four rows, found by a keyed hash, and
 //! the lowest of the four is its count. Others in the same cells can only make it look higher, and
-//! must share all four to do so: with 60,000 connections a cell holds about four, so a limit of
-//! twenty is met by nobody who is below it. No lock is taken, and a connection may end in another
-//! thread than it began in. Whoever has no limit costs nothing.
+//! must share all four to do so: with 60,000 connections a cell holds about eight, so a limit of
+//! thirty is met by nobody who is below it. No lock is taken, and a connection may end in another
+//! thread than it began in. It takes 128 KiB, and without a limit nothing is counted.
 
 use std::{
     hash::{Hash as _, Hasher as _},
     net::IpAddr,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -21,7 +21,7 @@ use siphasher::sip::SipHasher13;
 use crate::model::ListenerName;
 
 /// Cells of a row: a power of two.
-const COLUMNS: u64 = 1 << 14;
+const COLUMNS: u64 = 1 << 13;
 /// Rows; each takes another part of the hash.
 const ROWS: u64 = 4;
 /// Of an IPv6 address, what a provider gives to one client: the first 64 bits.
@@ -31,7 +31,7 @@ const V6_SHIFT: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Crowd {
     keys: (u64, u64),
-    rows: OnceLock<Box<[AtomicU32]>>,
+    rows: Box<[AtomicU32]>,
 }
 
 /// One connection, counted for as long as it lives.
@@ -44,10 +44,9 @@ pub(crate) struct Counted {
 impl Crowd {
     /// Nobody yet. The keys are random, so that no client can choose its cells.
     pub(crate) fn new(keys: (u64, u64)) -> Arc<Self> {
-        Arc::new(Self {
-            keys,
-            rows: OnceLock::new(),
-        })
+        let cells = (0..ROWS * COLUMNS).map(|_| AtomicU32::new(0));
+        let rows = cells.collect();
+        Arc::new(Self { keys, rows })
     }
 
     /// Counts a connection; `None`: its client has as many as it may.
@@ -79,15 +78,11 @@ impl Crowd {
 
     /// One cell of each row.
     fn cells(&self, hash: u64) -> impl Iterator<Item = &AtomicU32> {
-        let rows = self.rows.get_or_init(|| {
-            let cells = (0..ROWS * COLUMNS).map(|_| AtomicU32::new(0));
-            cells.collect()
-        });
         let places = (0..ROWS).map(move |row| {
             let part = hash >> (row * u64::from(COLUMNS.trailing_zeros()));
             row * COLUMNS + part % COLUMNS
         });
-        places.filter_map(|place| rows.get(usize::try_from(place).ok()?))
+        places.filter_map(|place| self.rows.get(usize::try_from(place).ok()?))
     }
 }
 
@@ -131,11 +126,11 @@ mod tests {
         let crowd = Crowd::new((3, 4));
         let client = |number: u32| IpAddr::V4(number.into());
         let others: Vec<Counted> = (0..60_000)
-            .filter_map(|number| crowd.enter(&edge(), client(number), 20))
+            .filter_map(|number| crowd.enter(&edge(), client(number), 30))
             .collect();
         assert_eq!(others.len(), 60_000);
         drop(others);
-        let left = crowd.rows.get().unwrap().iter();
+        let left = crowd.rows.iter();
         assert_eq!(left.map(|cell| cell.load(Ordering::Relaxed)).max(), Some(0));
     }
 }

@@ -3,6 +3,7 @@
 //! One type for all of it: the side decides what is counted (I11), the kind decides the status,
 //! the metric's reason and the `Proxy-Status` (RFC 9209) that the client is told.
 
+use super::grpc;
 use crate::model::{Outcome, Reason, Side};
 
 /// What went wrong.
@@ -14,6 +15,8 @@ pub(crate) enum FaultKind {
     HeadTimeout,
     /// The request's body stopped coming.
     BodyTimeout,
+    /// The request's body comes too slowly.
+    BodyTooSlow,
     /// The request's body is not what its framing says.
     BodyMalformed(&'static str),
     /// The request's body is over the limit.
@@ -30,6 +33,12 @@ pub(crate) enum FaultKind {
     ConnectRefused,
     /// The connection was not made in time.
     ConnectTimeout,
+    /// TLS with the endpoint failed.
+    UpstreamTls,
+    /// The endpoint has not begun with the request, and says so.
+    StreamRefused,
+    /// The endpoint takes no WebSocket over HTTP/2.
+    NoWebSocket,
     /// The endpoint broke the connection before a byte of the answer.
     Reset,
     /// The endpoint broke the connection after a part of the answer.
@@ -46,6 +55,8 @@ pub(crate) enum FaultKind {
     BadResponse(&'static str),
     /// The process goes down before the exchange has ended.
     Stopped,
+    /// The version gets no traffic any more, and its long-lived streams end.
+    Withdrawn,
 }
 
 /// What went wrong, and how far the exchange had come.
@@ -76,6 +87,7 @@ impl FaultKind {
             Self::Refused(..)
             | Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::BodyTooSlow
             | Self::BodyMalformed(_)
             | Self::BodyTooLarge
             | Self::ClientGone
@@ -83,6 +95,9 @@ impl FaultKind {
             Self::NoEndpoint
             | Self::ConnectRefused
             | Self::ConnectTimeout
+            | Self::UpstreamTls
+            | Self::StreamRefused
+            | Self::NoWebSocket
             | Self::Reset
             | Self::Truncated
             | Self::SendTimeout
@@ -90,7 +105,7 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
-            Self::NoRoute | Self::Stopped => Side::Proxy,
+            Self::NoRoute | Self::Stopped | Self::Withdrawn => Side::Proxy,
         }
     }
 
@@ -99,7 +114,7 @@ impl FaultKind {
         if matches!(self, Self::ClientGone | Self::ClientStalled) {
             return Outcome::ClientAbort;
         }
-        if matches!(self, Self::Stopped) {
+        if matches!(self, Self::Stopped | Self::Withdrawn) {
             return Outcome::Ignored;
         }
         match self.side() {
@@ -113,17 +128,22 @@ impl FaultKind {
         match self {
             Self::ConnectRefused => Reason::ConnectRefused,
             Self::ConnectTimeout => Reason::ConnectTimeout,
-            Self::Reset | Self::Truncated => Reason::Reset,
+            Self::UpstreamTls => Reason::Tls,
+            Self::Reset | Self::Truncated | Self::StreamRefused => Reason::Reset,
             Self::SendTimeout
             | Self::ResponseTimeout
             | Self::ResponseStalled
             | Self::TotalTimeout => Reason::ResponseTimeout,
             Self::NoEndpoint => Reason::NoEndpoint,
             Self::BodyTooLarge => Reason::BodyLimit,
-            Self::BadResponse(_) | Self::BodyMalformed(_) | Self::Refused(..) => Reason::Protocol,
-            Self::Stopped => Reason::Drain,
+            Self::BadResponse(_)
+            | Self::BodyMalformed(_)
+            | Self::NoWebSocket
+            | Self::Refused(..) => Reason::Protocol,
+            Self::Stopped | Self::Withdrawn => Reason::Drain,
             Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::BodyTooSlow
             | Self::ClientGone
             | Self::ClientStalled
             | Self::NoRoute => Reason::Other,
@@ -135,12 +155,18 @@ impl FaultKind {
         match self {
             Self::Refused(status, _) => status,
             Self::BodyMalformed(_) => 400,
-            Self::HeadTimeout | Self::BodyTimeout => 408,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => 408,
             Self::BodyTooLarge => 413,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
-            Self::NoEndpoint | Self::Stopped => 503,
-            Self::ConnectRefused | Self::Reset | Self::Truncated | Self::BadResponse(_) => 502,
+            Self::NoEndpoint | Self::Stopped | Self::Withdrawn => 503,
+            Self::ConnectRefused
+            | Self::UpstreamTls
+            | Self::StreamRefused
+            | Self::NoWebSocket
+            | Self::Reset
+            | Self::Truncated
+            | Self::BadResponse(_) => 502,
             Self::ConnectTimeout
             | Self::SendTimeout
             | Self::ResponseTimeout
@@ -153,13 +179,18 @@ impl FaultKind {
     const fn proxy_status(self) -> &'static str {
         match self {
             Self::Refused(..) | Self::BodyMalformed(_) | Self::BodyTooLarge => "http_request_error",
-            Self::HeadTimeout | Self::BodyTimeout => "http_request_error; details=timeout",
-            Self::ClientGone | Self::ClientStalled | Self::Stopped => "proxy_internal_response",
+            Self::BodyTooSlow => r#"http_request_error; details="too slow""#,
+            Self::HeadTimeout | Self::BodyTimeout => r#"http_request_error; details="timeout""#,
+            Self::ClientGone | Self::ClientStalled | Self::Stopped | Self::Withdrawn => {
+                "proxy_internal_response"
+            }
             Self::NoRoute => "destination_not_found",
             Self::NoEndpoint => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
-            Self::Reset | Self::Truncated => "connection_terminated",
+            Self::UpstreamTls => "tls_protocol_error",
+            Self::NoWebSocket => "http_upgrade_failed",
+            Self::Reset | Self::Truncated | Self::StreamRefused => "connection_terminated",
             Self::SendTimeout => "connection_write_timeout",
             Self::ResponseTimeout | Self::ResponseStalled | Self::TotalTimeout => {
                 "http_response_timeout"
@@ -176,6 +207,7 @@ impl FaultKind {
             }
             Self::HeadTimeout => "the request's head was not whole in time",
             Self::BodyTimeout => "the request's body stopped coming",
+            Self::BodyTooSlow => "the request's body comes too slowly",
             Self::BodyTooLarge => "the request's body is too large",
             Self::ClientGone => "the client left",
             Self::ClientStalled => "the client stopped reading",
@@ -183,6 +215,9 @@ impl FaultKind {
             Self::NoEndpoint => "no endpoint is available",
             Self::ConnectRefused => "the endpoint refused the connection",
             Self::ConnectTimeout => "the endpoint did not take the connection in time",
+            Self::UpstreamTls => "TLS with the endpoint failed",
+            Self::StreamRefused => "the endpoint refused the request before it began with it",
+            Self::NoWebSocket => "the endpoint takes no WebSocket over HTTP/2",
             Self::Reset => "the endpoint broke the connection",
             Self::Truncated => "the endpoint broke the connection in the middle of its answer",
             Self::SendTimeout => "the endpoint stopped taking the request",
@@ -190,12 +225,27 @@ impl FaultKind {
             Self::ResponseStalled => "the endpoint stopped answering",
             Self::TotalTimeout => "the exchange took too long",
             Self::Stopped => "the proxy is going down",
+            Self::Withdrawn => "this version is no longer in use",
         }
     }
 }
 
+/// What an answer of ours must look like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Form {
+    /// The method was HEAD.
+    pub(crate) is_head: bool,
+    /// The request is a call of gRPC.
+    pub(crate) is_grpc: bool,
+    /// The connection ends with it.
+    pub(crate) closes: bool,
+}
+
 /// Appends the answer that a fault becomes.
-pub(crate) fn write_answer(kind: FaultKind, is_head: bool, closes: bool, out: &mut Vec<u8>) {
+pub(crate) fn write_answer(kind: FaultKind, form: Form, out: &mut Vec<u8>) {
+    if form.is_grpc {
+        return write_grpc_answer(kind, out);
+    }
     let status = kind.status();
     let text = kind.text();
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -212,14 +262,26 @@ pub(crate) fn write_answer(kind: FaultKind, is_head: bool, closes: bool, out: &m
     if status == 405 {
         out.extend_from_slice(b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    if closes {
+    if form.closes {
         out.extend_from_slice(b"\r\nConnection: close");
     }
     out.extend_from_slice(b"\r\n\r\n");
-    if !is_head {
+    if !form.is_head {
         out.extend_from_slice(text.as_bytes());
         out.push(b'\n');
     }
+}
+
+/// A call of gRPC is answered with trailers only; what came of it stands in them.
+fn write_grpc_answer(kind: FaultKind, out: &mut Vec<u8>) {
+    let status = grpc::status_of(kind);
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\ngrpc-status: ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.extend_from_slice(b"\r\ngrpc-message: ");
+    out.extend_from_slice(kind.text().as_bytes());
+    out.extend_from_slice(b"\r\nProxy-Status: serin; error=");
+    out.extend_from_slice(kind.proxy_status().as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 const fn phrase(status: u16) -> &'static str {
@@ -276,7 +338,7 @@ mod tests {
     #[test]
     fn an_answer_of_ours_says_what_happened() {
         let mut out = Vec::new();
-        write_answer(FaultKind::ConnectRefused, false, false, &mut out);
+        write_answer(FaultKind::ConnectRefused, Form::default(), &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,

@@ -12,6 +12,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
+    connect,
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
@@ -25,7 +26,6 @@ use super::{
 };
 use crate::{
     model::{EndpointKey, Moment, Reason, Role},
-    net,
     plan::{self, OnUnhealthy, Split, Target, Upstream},
 };
 
@@ -137,7 +137,7 @@ async fn attempt(
     };
     let lent = match kept {
         Some(lent) => Ok(lent),
-        None => connect(client, upstream, target).await,
+        None => connect::connect(client, upstream, (target, place), course.wants_fresh).await,
     };
     let mut lent = match lent {
         Ok(lent) => lent,
@@ -148,7 +148,7 @@ async fn attempt(
         }
     };
     let conversation = Conversation {
-        deadlines: deadlines(client, split, upstream, deadline),
+        deadlines: deadlines(client, split, upstream, (outgoing.reply.is_grpc, deadline)),
         client,
         heads,
         outgoing,
@@ -157,14 +157,14 @@ async fn attempt(
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
         Ok(answered) => {
-            guard.answered(answered.status);
+            guard.answered(answered.status, answered.grpc_status);
             if answered.is_reusable {
                 let since = guard.last_byte.unwrap_or(began);
                 let kept = upstream.max_idle_connections;
                 worker.pool.borrow_mut().give(place, lent, since, kept);
             } else if answered.is_upgraded {
                 return Then::Done(Ok(Answered {
-                    tunnel: Some(lent.stream),
+                    tunnel: Some((lent.stream, guard.long_lived())),
                     ..answered
                 }));
             }
@@ -182,14 +182,23 @@ fn deadlines(
     client: &Client,
     split: &Split,
     upstream: &Upstream,
-    total: Option<Moment>,
+    (is_grpc, total): (bool, Option<Moment>),
 ) -> Deadlines {
     let timeouts = &upstream.timeouts;
+    let of_client = &client.settings.timeouts;
+    // The messages of a call may be far apart.
+    let or_longer = |limit| {
+        if is_grpc {
+            of_client.stream_idle.max(limit)
+        } else {
+            limit
+        }
+    };
     Deadlines {
         send: timeouts.body_idle,
         head: split.response_header.unwrap_or(timeouts.response_header),
-        body: timeouts.body_idle,
-        client: client.settings.timeouts.body_idle,
+        body: or_longer(timeouts.body_idle),
+        client: or_longer(of_client.body_idle),
         total,
     }
 }
@@ -202,6 +211,13 @@ fn after_fault(
     course: &mut Course,
     outgoing: &Outgoing,
 ) -> Then {
+    if fault.kind == FaultKind::StreamRefused && outgoing.is_untouched() && !course.wants_fresh {
+        // Nothing was done with it: whatever the method, another connection may take it.
+        guard.withdrawn();
+        course.attempts -= 1;
+        course.wants_fresh = true;
+        return Then::Again;
+    }
     let may_repeat = fault.kind == FaultKind::Reset && outgoing.is_repeatable();
     if may_repeat && lent.is_reused {
         guard.withdrawn();
@@ -263,20 +279,4 @@ fn choose<'a>(
     let load = |key| pool.load(key);
     plan::choose(&upstream.endpoints, load, random, tried)
         .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
-}
-
-/// A new connection.
-async fn connect(client: &Client, upstream: &Upstream, target: &Target) -> Result<Lent, FaultKind> {
-    client.slot.arm(upstream.timeouts.connect);
-    let made = client.slot.guard(net::connect(target.address)).await;
-    client.slot.disarm();
-    match made {
-        Ok(Ok(stream)) => Ok(Lent {
-            stream,
-            is_reused: false,
-            made: client.worker.now(),
-        }),
-        Ok(Err(_)) => Err(FaultKind::ConnectRefused),
-        Err(_expired) => Err(FaultKind::ConnectTimeout),
-    }
 }

@@ -3,26 +3,28 @@
 //! head -> decision -> outgoing head -> attempts -> answer -> record. Whatever happens on the way
 //! ends in `settle`, once.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use super::{
     access_log::{Line, Routed},
     decide::{Decision, View, decide},
-    fault::FaultKind,
+    fault::{FaultKind, Form},
     forward::{self, Forwarded},
+    grpc,
     h1::{
         Framing,
         downstream::Client,
         outgoing::{Outgoing, Received, Reply},
     },
-    settle::RequestGuard,
+    settle::{self, RequestGuard},
+    streams::LongLived,
     upgrade,
+    wire::Wire,
     worker::{Heads, Worker},
 };
 use crate::{
     measure::RequestLabel,
     model::{CodeClass, Moment, Outcome},
-    net,
 };
 
 /// What becomes of a client's connection after a request.
@@ -59,7 +61,11 @@ pub(crate) async fn handle(
     let began = worker.now();
     let request_id = worker.next_id();
     let story = Story::copy(&worker, heads, &buffer, (began, request_id));
-    let is_head = heads.0.is_head();
+    let form = Form {
+        is_head: heads.0.is_head(),
+        is_grpc: heads.0.is_grpc(&buffer),
+        closes: true,
+    };
     let settings = Rc::clone(&client.settings);
     if heads.0.max_forwards() == Some(0) {
         return last_hop(client, heads, (buffer, head_len)).await;
@@ -67,12 +73,12 @@ pub(crate) async fn handle(
     let view = View {
         head: &heads.0,
         bytes: &buffer,
-        peer: client.peer,
+        peer: client.arrival.peer,
         trusted: &settings.trusted_proxies,
     };
     let decision = match decide(&worker, &view, request_id) {
         Ok(decision) => decision,
-        Err(kind) => return refuse(client, (heads, buffer, head_len), story, kind).await,
+        Err(kind) => return refuse(client, (heads, buffer, head_len), story, (kind, form)).await,
     };
     let is_peer_trusted = view.is_peer_trusted();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
@@ -81,12 +87,13 @@ pub(crate) async fn handle(
             client,
             (heads, buffer, head_len),
             story,
-            FaultKind::BodyTooLarge,
+            (FaultKind::BodyTooLarge, form),
         )
         .await;
     }
+    let deadline = deadline(heads, &buffer, form, &decision);
     let mut request = RequestGuard::open(&worker, decision.account, began);
-    let reply = Reply::prepare(client, heads, &decision);
+    let reply = Reply::prepare(client, heads, form.is_grpc, &decision);
     let received = Received {
         buffer,
         head_len,
@@ -104,22 +111,29 @@ pub(crate) async fn handle(
             Some(&decision),
         );
         outgoing.recycle(&worker.buffers);
-        return client.answer(kind, is_head, true).await;
+        return client.answer(kind, form).await;
     }
-    let total = decision.split().and_then(|split| split.total);
-    let deadline = total.map(|total| began + total);
+    let deadline = deadline.map(|limit| began + limit);
     let forwarded =
         forward::forward(client, heads, &decision, &mut outgoing, (began, deadline)).await;
     let exchange = (&mut request, &decision, &outgoing);
     let (next, tunnel) = finish(client, exchange, forwarded, story).await;
     outgoing.recycle(&worker.buffers);
-    if let Some(upstream) = tunnel {
+    if let Some((upstream, long)) = tunnel {
         // The plan is let go: a tunnel may live for days.
         drop((request, decision));
-        upgrade::relay(client, upstream).await;
+        upgrade::relay(client, upstream, long).await;
         return Next::Gone;
     }
     next
+}
+
+/// How long all of it may take: what the split allows, or less if a call of gRPC says so.
+fn deadline(heads: &Heads, buffer: &[u8], form: Form, decision: &Decision) -> Option<Duration> {
+    let total = decision.split().and_then(|split| split.total);
+    let asked = form.is_grpc.then(|| heads.0.field(buffer, "grpc-timeout"));
+    let asked = asked.flatten().and_then(grpc::timeout);
+    total.into_iter().chain(asked).min()
 }
 
 /// The last phase: what the client still gets, the record, and what becomes of its connection; with
@@ -129,7 +143,7 @@ async fn finish(
     (request, decision, outgoing): (&mut RequestGuard, &Decision, &Outgoing),
     forwarded: Forwarded,
     story: Option<Story>,
-) -> (Next, Option<net::Stream>) {
+) -> (Next, Option<(Wire, LongLived)>) {
     let worker = Rc::clone(&client.worker);
     let Forwarded { result, attempts } = forwarded;
     let mut ended = Ended {
@@ -141,12 +155,7 @@ async fn finish(
     let next = match result {
         Ok(answered) => {
             ended.status = answered.status;
-            let is_failure = answered.status >= 500;
-            ended.outcome = if is_failure {
-                Outcome::Failure
-            } else {
-                Outcome::Success
-            };
+            ended.outcome = settle::outcome(answered.status, answered.grpc_status);
             ended.bytes_out = answered.bytes_out;
             tunnel = answered.tunnel;
             answered.next
@@ -163,10 +172,12 @@ async fn finish(
             if fault.is_answered || gone {
                 Next::Gone
             } else {
-                let closes = !outgoing.keeps_client();
-                client
-                    .answer(fault.kind, outgoing.reply.is_head, closes)
-                    .await
+                let form = Form {
+                    is_head: outgoing.reply.is_head,
+                    is_grpc: outgoing.reply.is_grpc,
+                    closes: !outgoing.keeps_client(),
+                };
+                client.answer(fault.kind, form).await
             }
         }
     };
@@ -205,10 +216,10 @@ async fn refuse(
     client: &mut Client,
     (heads, buffer, head_len): (&Heads, Vec<u8>, usize),
     story: Option<Story>,
-    kind: FaultKind,
+    (kind, form): (FaultKind, Form),
 ) -> Next {
     let worker = Rc::clone(&client.worker);
-    note_refusal(client, kind);
+    note_refusal(&worker, kind);
     let now = worker.now();
     let duration = story
         .as_ref()
@@ -221,18 +232,22 @@ async fn refuse(
         None,
     );
     let keeps = keeps_after(client, heads);
-    let next = client.answer(kind, heads.0.is_head(), !keeps).await;
+    let form = Form {
+        closes: !keeps,
+        ..form
+    };
+    let next = client.answer(kind, form).await;
     client.keep_rest((buffer, head_len), next == Next::Request);
     next
 }
 
 /// Counts a request that goes to no version.
-pub(crate) fn note_refusal(client: &Client, kind: FaultKind) {
+pub(crate) fn note_refusal(worker: &Worker, kind: FaultKind) {
     let label = RequestLabel {
         code_class: CodeClass::of(kind.status()),
         outcome: Outcome::Rejected,
     };
-    client.worker.recorder.borrow_mut().refuse(label);
+    worker.recorder.borrow_mut().refuse(label);
 }
 
 /// How a request ended, for the access log.
@@ -241,7 +256,7 @@ struct Ended {
     status: u16,
     outcome: Outcome,
     cause: &'static str,
-    duration: std::time::Duration,
+    duration: Duration,
     attempts: u8,
     bytes_in: u64,
     bytes_out: u64,
@@ -253,7 +268,7 @@ impl Default for Ended {
             status: 0,
             outcome: Outcome::Ignored,
             cause: "",
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
             attempts: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -262,7 +277,7 @@ impl Default for Ended {
 }
 
 impl Ended {
-    fn refused(kind: FaultKind, duration: std::time::Duration) -> Self {
+    fn refused(kind: FaultKind, duration: Duration) -> Self {
         Self {
             status: kind.status(),
             outcome: Outcome::Rejected,
@@ -329,7 +344,7 @@ fn tell(
         worker.log.write(&Line {
             at: story.began,
             request_id: story.request_id,
-            client: client.peer,
+            client: client.arrival.peer,
             method,
             host,
             target,

@@ -80,6 +80,11 @@ impl Listener {
         self.places.taken.load(Ordering::Relaxed) >= max.div_ceil(self.share).max(1)
     }
 
+    /// A connection was cut off because its client sent too much of something.
+    pub(crate) fn cut_off(&self, what: &'static str) {
+        tracing::debug!(listener = %self.settings.borrow().name, what, "a client is cut off");
+    }
+
     /// What metrics want to know.
     pub(crate) fn gauges(&self) -> ListenerGauges {
         ListenerGauges {

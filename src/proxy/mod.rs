@@ -8,23 +8,31 @@
 
 mod accept;
 mod access_log;
+mod arrival;
 mod budget;
 mod buffer;
+mod connect;
 mod crew;
 mod crowd;
 mod decide;
 mod fault;
 mod forward;
+mod grpc;
 pub mod h1;
+mod h2;
 mod handle;
 mod headers;
 mod listener;
+mod pace;
 mod pool;
 pub mod proxy_protocol;
 mod settle;
 mod sockets;
+mod streams;
 mod timer;
 mod upgrade;
+mod websocket;
+mod wire;
 mod worker;
 
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
@@ -39,6 +47,7 @@ use self::{
     accept::Listeners,
     access_log::Log,
     crew::{Crew, Door},
+    crowd::Crowd,
     worker::Worker,
 };
 pub use self::{
@@ -128,6 +137,7 @@ impl Workers {
         let mut lenders = Vec::new();
         let workers = u16::try_from(by_worker.len()).unwrap_or(u16::MAX);
         let crew = Crew::seats(workers);
+        let crowd = Crowd::new((fastrand::u64(..), fastrand::u64(..)));
         for ((number, bound), (crew, door)) in (0..workers).zip(by_worker).zip(crew) {
             let (lender, borrowers) = mpsc::channel(1);
             lenders.push(lender);
@@ -143,6 +153,7 @@ impl Workers {
                 bound,
                 crew,
                 door,
+                crowd: Arc::clone(&crowd),
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             threads.push(
@@ -223,6 +234,7 @@ struct Seat {
     bound: Vec<(ListenerName, net::Bound)>,
     crew: Crew,
     door: Door,
+    crowd: Arc<Crowd>,
 }
 
 impl Seat {
@@ -238,7 +250,7 @@ impl Seat {
 
     async fn work(mut self) {
         let log = Log::new(self.access_log);
-        let worker = Worker::new(self.number, self.reader, self.samples, log);
+        let worker = Worker::new(self.number, self.reader, self.samples, log, self.crowd);
         let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);
@@ -267,7 +279,7 @@ impl Seat {
         } else {
             until.min(began + GRACE)
         };
-        worker.drain(grace - began);
+        worker.drain(until, grace - began);
         if !drain.are_handed_over {
             // Those come in who have begun to connect, and nobody else: what is in the queue of a
             // socket that is closed is reset.

@@ -1,20 +1,21 @@
 //! A worker's connections to endpoints, and how many requests each endpoint has from it.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::{
     model::{EndpointKey, Moment, number::long},
-    net,
     plan::Plan,
+    proxy::{h2, wire::Wire},
 };
 
 /// A connection that waits for its next request.
 #[derive(Debug)]
 struct Idle {
-    stream: net::Stream,
+    stream: Wire,
     since: Moment,
     made: Moment,
 }
@@ -25,13 +26,55 @@ struct Endpoint {
     in_flight: u32,
     has_long_answers: bool,
     idle: Vec<Idle>,
+    /// Connections that carry many exchanges.
+    shared: Vec<Shared>,
+    maker: Rc<Maker>,
+}
+
+/// Who makes an endpoint's connections that carry many exchanges: one at a time, since the others
+/// will use them too.
+#[derive(Debug, Default)]
+pub(crate) struct Maker {
+    is_busy: Cell<bool>,
+    rests: Notify,
+}
+
+impl Maker {
+    /// Begins to make a connection, unless another task does.
+    pub(crate) fn begin(&self) -> Option<Making<'_>> {
+        (!self.is_busy.replace(true)).then_some(Making(self))
+    }
+
+    /// Waits until the other task has made it, or has failed.
+    pub(crate) async fn rests(&self) {
+        self.rests.notified().await;
+    }
+}
+
+/// A connection is being made.
+#[derive(Debug)]
+pub(crate) struct Making<'a>(&'a Maker);
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.is_busy.set(false);
+        self.0.rests.notify_waiters();
+    }
+}
+
+/// A connection that carries many exchanges.
+#[derive(Debug)]
+struct Shared {
+    connection: h2::upstream::Connection,
+    made: Moment,
+    used: Moment,
 }
 
 /// A connection lent for one exchange.
 #[derive(Debug)]
 pub(crate) struct Lent {
     /// The connection.
-    pub(crate) stream: net::Stream,
+    pub(crate) stream: Wire,
     /// Whether it has carried an exchange before.
     pub(crate) is_reused: bool,
     /// When it was made.
@@ -112,7 +155,7 @@ impl Pool {
         let idle = &mut self.endpoints.get_mut(place.0)?.idle;
         while let Some(connection) = idle.pop() {
             let waited = now.since(connection.since);
-            if waited < idle_max && net::is_quiet(&connection.stream) {
+            if waited < idle_max && connection.stream.is_quiet() {
                 let Idle { stream, made, .. } = connection;
                 return Some(Lent {
                     stream,
@@ -124,11 +167,51 @@ impl Pool {
         None
     }
 
+    /// A stream of a connection that has room for one more.
+    pub(crate) fn open_stream(&mut self, place: Place, now: Moment) -> Option<Lent> {
+        let endpoint = self.endpoints.get_mut(place.0)?;
+        let is_young = |shared: &&mut Shared| now.since(shared.made) < AGE_MAX;
+        let mut all = endpoint.shared.iter_mut();
+        let shared = all.find(|shared| is_young(shared) && shared.connection.has_room())?;
+        let is_reused = shared.used > shared.made;
+        shared.used = now;
+        Some(Lent {
+            stream: Wire::ToEndpoint(Box::new(shared.connection.stream())),
+            is_reused,
+            made: shared.made,
+        })
+    }
+
+    /// Who makes an endpoint's connections that carry many exchanges.
+    pub(crate) fn maker(&self, place: Place) -> Option<Rc<Maker>> {
+        let endpoint = self.endpoints.get(place.0)?;
+        Some(Rc::clone(&endpoint.maker))
+    }
+
+    /// Keeps a connection that carries many exchanges.
+    pub(crate) fn share(
+        &mut self,
+        place: Place,
+        connection: h2::upstream::Connection,
+        now: Moment,
+    ) {
+        if let Some(endpoint) = self.endpoints.get_mut(place.0) {
+            endpoint.shared.push(Shared {
+                connection,
+                made: now,
+                used: now,
+            });
+        }
+    }
+
     /// Gives a connection back after a whole exchange.
     pub(crate) fn give(&mut self, place: Place, lent: Lent, now: Moment, kept: usize) {
         let Some(endpoint) = self.endpoints.get_mut(place.0) else {
             return;
         };
+        if lent.stream.is_stream() {
+            return;
+        }
         if endpoint.idle.len() < kept && now.since(lent.made) < AGE_MAX {
             endpoint.idle.push(Idle {
                 stream: lent.stream,
@@ -174,7 +257,16 @@ impl Pool {
             *may_close -= usize::from(!stays);
             stays
         });
-        if limit.is_none() && endpoint.in_flight == 0 && endpoint.idle.is_empty() {
+        endpoint.shared.retain(|shared| {
+            let is_used = shared.connection.streams() > 0 || *may_close == 0;
+            let is_young = limit.is_some_and(|limit| now.since(shared.used) < limit)
+                && now.since(shared.made) < AGE_MAX;
+            let stays = !shared.connection.is_closed() && (is_used || is_young);
+            *may_close = may_close.saturating_sub(usize::from(!stays));
+            stays
+        });
+        let is_unused = endpoint.idle.is_empty() && endpoint.shared.is_empty();
+        if limit.is_none() && endpoint.in_flight == 0 && is_unused {
             self.endpoints.remove(place.0);
             self.places.remove(&key);
         }
@@ -184,8 +276,10 @@ impl Pool {
     pub(crate) fn connections(&self) -> (u64, u64) {
         let all = self.endpoints.iter();
         all.fold((0, 0), |(idle, busy), (_, endpoint)| {
+            let resting = |shared: &&Shared| shared.connection.streams() == 0;
+            let shared = endpoint.shared.iter().filter(resting).count();
             (
-                idle + long(endpoint.idle.len()),
+                idle + long(endpoint.idle.len() + shared),
                 busy + u64::from(endpoint.in_flight),
             )
         })
@@ -195,6 +289,7 @@ impl Pool {
     pub(crate) fn clear(&mut self) {
         for (_, endpoint) in &mut self.endpoints {
             endpoint.idle.clear();
+            endpoint.shared.clear();
         }
     }
 }
@@ -207,7 +302,8 @@ mod tests {
     use crate::{
         config,
         model::{Endpoint, Generation, UpstreamName},
-        plan::{Inputs, Keys, Secrets, compile},
+        net,
+        plan::{Inputs, Keys, Secrets, Tls, compile},
     };
 
     #[test]
@@ -232,6 +328,7 @@ mod tests {
             endpoints: &HashMap::from([(UpstreamName::new("v1").unwrap(), endpoints)]),
             shifts: &HashMap::new(),
             secrets: &Secrets::default(),
+            tls: &Tls::default(),
             previous: None,
             generation: Generation(1),
         };
@@ -242,7 +339,7 @@ mod tests {
         let place = pool.begin(key);
         for _ in 0..count {
             let lent = Lent {
-                stream: net::connect(address).await.unwrap(),
+                stream: Wire::Tcp(net::connect(address).await.unwrap()),
                 is_reused: false,
                 made: Moment::ZERO,
             };

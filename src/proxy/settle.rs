@@ -5,7 +5,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{fault::FaultKind, pool::Place, worker::Worker};
+use super::{fault::FaultKind, grpc, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
@@ -75,6 +75,11 @@ impl AttemptGuard {
         place
     }
 
+    /// The attempt is for a stream that lives long.
+    pub(crate) fn long_lived(&self) -> LongLived {
+        LongLived::begin(&self.worker, self.account.key.split, self.account.key.role)
+    }
+
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
@@ -89,13 +94,9 @@ impl AttemptGuard {
         }
     }
 
-    /// The attempt has ended with an answer of this status.
-    pub(crate) fn answered(&mut self, status: u16) {
-        let outcome = if status >= 500 {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        };
+    /// The attempt has ended with an answer of this status, and this one of gRPC.
+    pub(crate) fn answered(&mut self, status: u16, grpc_status: Option<u8>) {
+        let outcome = outcome(status, grpc_status);
         let code_class = CodeClass::of(status);
         self.record(AttemptLabel {
             code_class,
@@ -143,6 +144,15 @@ impl AttemptGuard {
             endpoint: self.endpoint.map(|(key, _)| key),
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
+    }
+}
+
+/// What an answer counts as.
+pub(crate) fn outcome(status: u16, grpc_status: Option<u8>) -> Outcome {
+    if status >= 500 || grpc_status.is_some_and(grpc::is_failure) {
+        Outcome::Failure
+    } else {
+        Outcome::Success
     }
 }
 

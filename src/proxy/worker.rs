@@ -10,7 +10,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -19,9 +19,11 @@ use super::{
     access_log::Log,
     budget::Budget,
     buffer::Buffers,
+    crowd::Crowd,
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
+    streams::Streams,
     timer::{TICK, Wheel},
 };
 use crate::{
@@ -52,6 +54,7 @@ pub(crate) struct Worker {
     next_id: Cell<u64>,
     is_draining: Cell<bool>,
     silence: Cell<Duration>,
+    drains: Notify,
     busy: Cell<(Instant, Duration)>,
     heads: RefCell<Vec<Heads>>,
     /// Read and write buffers.
@@ -68,8 +71,12 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    /// Streams that live long.
+    pub(crate) streams: Streams,
     /// The access log.
     pub(crate) log: Log,
+    /// How many connections each client has, over all workers.
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 /// A plan in the hands of one worker: its requests share it by a count that no other thread
@@ -94,6 +101,7 @@ impl Worker {
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
         log: Log,
+        crowd: Arc<Crowd>,
     ) -> Rc<Self> {
         let held = Rc::new(Held(Arc::clone(reader.current())));
         let mut random = fastrand::Rng::new();
@@ -109,6 +117,7 @@ impl Worker {
             next_id: Cell::new(random.u64(..)),
             is_draining: Cell::new(false),
             silence: Cell::new(Duration::MAX),
+            drains: Notify::new(),
             busy: Cell::new((started, Duration::ZERO)),
             heads: RefCell::default(),
             buffers: Buffers::default(),
@@ -118,7 +127,9 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            streams: Streams::default(),
             log,
+            crowd,
         })
     }
 
@@ -172,15 +183,28 @@ impl Worker {
         self.is_draining.get()
     }
 
-    /// From now on connections end after their next answer; how long one may wait for a request.
-    pub(crate) fn drain(&self, silence: Duration) {
-        self.is_draining.set(true);
-        self.silence.set(silence);
-    }
-
     /// How long a connection may wait for a request, whatever its listener allows.
     pub(crate) fn silence(&self) -> Duration {
         self.silence.get()
+    }
+
+    /// Waits until new requests on a connection are no longer wanted.
+    pub(crate) async fn draining(&self) {
+        if !self.is_draining() {
+            self.drains.notified().await;
+        }
+    }
+
+    /// From now on connections end after their next answer, and long-lived streams before `until`.
+    /// One that waits for a request may do so for `silence`.
+    pub(crate) fn drain(&self, until: Instant, silence: Duration) {
+        if let Some(settings) = self.plan().long_lived {
+            let span = (self.now(), self.moment(until));
+            self.streams.end_all(settings, &self.random, span);
+        }
+        self.silence.set(silence);
+        self.is_draining.set(true);
+        self.drains.notify_waiters();
     }
 
     /// Ends connections that wait for a request.
@@ -209,6 +233,7 @@ impl Worker {
                 sampled = now;
                 self.hand_over(&listeners, now);
                 listeners.follow(&self, &plan.listeners);
+                self.streams.follow(&plan, &self.random, self.moment(now));
             }
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
@@ -225,6 +250,7 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
             let (mpsc::error::TrySendError::Full(sample)

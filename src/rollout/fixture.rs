@@ -78,6 +78,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
         drain: Drain {
             timeout: Duration::from_secs(1),
             lag: Duration::ZERO,
+            long_lived: None,
         },
         access_log: None,
         metrics: Metrics {
@@ -96,6 +97,9 @@ fn upstream(name: UpstreamName) -> Upstream {
     Upstream {
         name,
         source: Source::Static(vec![endpoint]),
+        protocol: crate::config::UpstreamProtocol::H1,
+        tls: None,
+        proxy_protocol: None,
         timeouts: UpstreamTimeouts {
             connect: Duration::from_secs(1),
             response_header: Duration::from_secs(1),

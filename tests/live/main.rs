@@ -75,6 +75,7 @@ impl Live {
         let drain = Drain {
             timeout: Duration::ZERO,
             lag: Duration::ZERO,
+            long_lived: None,
         };
         let running = self.running.take().unwrap();
         running.stop(drain, std::future::pending()).await;

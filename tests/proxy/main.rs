@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod behaviour;
 mod conformance;
 mod crew;
 mod drain;
@@ -15,3 +16,4 @@ mod faults;
 mod forwarding;
 mod limits;
 mod split;
+mod table;

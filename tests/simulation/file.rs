@@ -119,6 +119,7 @@ impl File {
         Loaded {
             config,
             secrets: HashMap::new(),
+            tls: serin::plan::Tls::default(),
             warnings,
         }
     }

@@ -24,6 +24,7 @@ pub struct World {
     pub endpoints: HashMap<UpstreamName, Arc<[Endpoint]>>,
     pub shifts: HashMap<SplitName, Shift>,
     secrets: Secrets,
+    tls: plan::Tls,
     keys: Keys,
     generation: Generation,
 }
@@ -112,6 +113,7 @@ impl Proxy {
                 default: b"a secret for tests".to_vec(),
                 ..Secrets::default()
             },
+            tls: plan::Tls::default(),
             keys: Keys::default(),
             generation: Generation(0),
             config,
@@ -281,6 +283,7 @@ impl World {
             endpoints: &self.endpoints,
             shifts: &self.shifts,
             secrets: &self.secrets,
+            tls: &self.tls,
             previous,
             generation: self.generation,
         };

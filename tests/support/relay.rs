@@ -68,6 +68,7 @@ impl Client {
         let edits = rewrite::RequestEdits {
             client: b"192.0.2.1",
             proto: b"http",
+            subject: None,
             trusted: false,
             request_id: b"0123456789abcdef",
             request_start: 1_700_000_000_000_000,

@@ -39,6 +39,7 @@ const LONGEST: Duration = Duration::from_secs(50);
 const END: Drain = Drain {
     timeout: Duration::from_millis(500),
     lag: Duration::ZERO,
+    long_lived: None,
 };
 /// How often the screen is drawn.
 const FRAME: Duration = Duration::from_millis(250);

@@ -4,8 +4,10 @@
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
 mod analysis;
+mod listener;
 mod rollout;
 mod split;
+mod upstream;
 
 use std::hash::Hasher;
 
@@ -15,17 +17,13 @@ pub(super) use self::{
 };
 
 use super::{
-    AccessLog, Admin, Config, Drain, Limits, Listener, ListenerTimeouts, Metrics, Source, Upstream,
-    UpstreamTimeouts,
+    AccessLog, Admin, Config, Drain, LongLived, Metrics,
     leaf::{Count, OrZero, Text},
-    schema::{
-        AdminForm, DnsForm, DomainName, FileBlock, LimitsBlock, ListenerBlock, Protocol,
-        UpstreamBlock,
-    },
+    schema::{AdminForm, FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
     walk::{Placed, Shape, Walk},
 };
-use crate::model::{ListenerName, UpstreamName, number::length};
+use crate::model::{ListenerName, number::length};
 
 /// A hash of the text; the same text has the same hash in every process.
 pub(super) fn hash(text: &str) -> u64 {
@@ -65,14 +63,14 @@ pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
         hash,
         listeners: listeners
             .iter()
-            .map(|at| listener(&at.value))
+            .map(|at| listener::listener(&at.value))
             .collect::<Option<_>>()?,
         admin: admin(&file.admin.as_ref()?.value),
         workers: workers.transpose().ok()?,
         state_dir: plain(file.state_dir.as_ref()),
         upstreams: upstreams
             .iter()
-            .map(|(name, block)| upstream(&name.value, &block.value))
+            .map(|(name, block)| upstream::upstream(&name.value, &block.value))
             .collect::<Option<_>>()?,
         splits: splits
             .iter()
@@ -89,36 +87,6 @@ fn plain<T: Clone>(at: Option<&Placed<T>>) -> Option<T> {
     at.map(|at| at.value.clone())
 }
 
-fn listener(block: &ListenerBlock) -> Option<Listener> {
-    let timeouts = &block.timeouts.as_ref()?.value;
-    let protocols = &block.protocols.as_ref()?.value;
-    let trusted = &block.trusted_proxies.as_ref()?.value;
-    Some(Listener {
-        name: plain(block.name.as_ref())?,
-        address: plain(block.address.as_ref())?,
-        websocket: protocols.iter().any(|at| at.value == Protocol::Websocket),
-        timeouts: ListenerTimeouts {
-            request_header: plain(timeouts.request_header.as_ref())?,
-            body_idle: plain(timeouts.body_idle.as_ref())?,
-            idle: plain(timeouts.idle.as_ref())?,
-            stream_idle: plain(timeouts.stream_idle.as_ref())?,
-        },
-        limits: limits(&block.limits.as_ref()?.value)?,
-        trusted_proxies: trusted.iter().map(|at| at.value).collect(),
-    })
-}
-
-fn limits(block: &LimitsBlock) -> Option<Limits> {
-    Some(Limits {
-        max_connections: u32::try_from(block.max_connections.as_ref()?.value.0).ok()?,
-        max_headers: length(block.max_headers.as_ref()?.value.0),
-        max_header_fields: length(block.max_header_fields.as_ref()?.value.0),
-        max_header_line: length(block.max_header_line.as_ref()?.value.0),
-        max_target: length(block.max_target.as_ref()?.value.0),
-        max_body: block.max_body.as_ref().map(|at| at.value.0),
-    })
-}
-
 fn admin(form: &AdminForm) -> Admin {
     match form {
         AdminForm::None => Admin::default(),
@@ -133,46 +101,20 @@ fn admin(form: &AdminForm) -> Admin {
     }
 }
 
-fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Upstream> {
-    let timeouts = &block.timeouts.as_ref()?.value;
-    Some(Upstream {
-        name: name.clone(),
-        source: source(block)?,
-        timeouts: UpstreamTimeouts {
-            connect: plain(timeouts.connect.as_ref())?,
-            response_header: plain(timeouts.response_header.as_ref())?,
-            body_idle: plain(timeouts.body_idle.as_ref())?,
-            idle: plain(timeouts.idle.as_ref())?,
-        },
-        max_idle_connections: length(block.max_idle_connections.as_ref()?.value.0),
-    })
-}
-
-fn source(block: &UpstreamBlock) -> Option<Source> {
-    if let Some(list) = &block.r#static {
-        return Some(Source::Static(
-            list.value.iter().map(|at| at.value.0.clone()).collect(),
-        ));
-    }
-    if let Some(path) = &block.file {
-        return Some(Source::File(path.value.clone()));
-    }
-    let DnsForm(dns) = &block.dns.as_ref()?.value;
-    let DomainName(name) = plain(dns.name.as_ref())?;
-    Some(Source::Dns {
-        name,
-        port: u16::try_from(dns.port.as_ref()?.value.0).ok()?,
-        min_ttl: plain(dns.min_ttl.as_ref())?,
-        max_ttl: plain(dns.max_ttl.as_ref())?,
-    })
-}
-
 fn drain(file: &FileBlock) -> Option<Drain> {
     let block = &file.drain.as_ref()?.value;
     let OrZero(lag) = plain(block.lag.as_ref())?;
     Some(Drain {
         timeout: plain(block.timeout.as_ref())?,
         lag,
+        long_lived: match plain(block.long_lived.as_ref())? {
+            LongLivedForm::None => None,
+            LongLivedForm::Block(block) => {
+                let OrZero(spread) = plain(block.spread.as_ref())?;
+                let deadline = plain(block.deadline.as_ref())?;
+                Some(LongLived { deadline, spread })
+            }
+        },
     })
 }
 

@@ -48,7 +48,10 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
     clippy::option_option,
     reason = "absent and unreadable are different things"
 )]
-fn some<T, U>(at: Option<&Placed<T>>, make: impl FnOnce(&T) -> Option<U>) -> Option<Option<U>> {
+pub(super) fn some<T, U>(
+    at: Option<&Placed<T>>,
+    make: impl FnOnce(&T) -> Option<U>,
+) -> Option<Option<U>> {
     match at {
         None => Some(None),
         Some(at) => make(&at.value).map(Some),

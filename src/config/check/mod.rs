@@ -8,16 +8,16 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod listener;
 mod overlap;
 mod rollout;
 mod split;
-
-use std::{collections::HashSet, net::SocketAddr};
+mod upstream;
 
 use super::{
     guess,
-    leaf::{Bytes, Text},
-    schema::{AdminForm, DnsForm, FileBlock, LimitsBlock, ListenerBlock, Protocol, UpstreamBlock},
+    leaf::Text,
+    schema::{AdminForm, FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
 };
@@ -35,8 +35,9 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
             help,
         );
     }
-    listeners(file, walk);
+    listener::check(file, walk);
     admin(file, walk);
+    drain(file, walk);
     metrics(file, walk);
     if let Some(Placed {
         value: upstreams,
@@ -53,7 +54,7 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
             );
         }
         for (name, block) in &upstreams.items {
-            upstream(block, name.at, walk);
+            upstream::check(block, name.at, walk);
         }
     }
     if let Some(Placed {
@@ -69,111 +70,6 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         overlap::check(&splits.items, walk);
     }
     references(file, walk);
-}
-
-fn listeners(file: &FileBlock, walk: &mut Walk) {
-    let Some(Placed {
-        value: listeners,
-        at,
-        ..
-    }) = &file.listeners
-    else {
-        return;
-    };
-    if let Some(listen) = file.listen.as_ref().filter(|listen| listen.at != *at) {
-        let help = "`listen` is short for one of `listeners`: keep one of the two";
-        walk.error(
-            listen.at,
-            "conflict",
-            "`listen` and `listeners` are both written",
-            help,
-        );
-    }
-    if listeners.is_empty() {
-        walk.error(
-            *at,
-            "empty_list",
-            "there is no listener",
-            "write at least one",
-        );
-    }
-    let (mut names, mut addresses) = (HashSet::new(), Vec::new());
-    for Placed {
-        value: listener, ..
-    } in listeners
-    {
-        if let Some(name) = &listener.name
-            && !names.insert(&name.value)
-        {
-            let message = format!("two listeners are called `{}`", name.value);
-            walk.error(
-                name.at,
-                "duplicate_name",
-                message,
-                "metrics tell them apart by name",
-            );
-        }
-        if let Some(address) = &listener.address {
-            if addresses.iter().any(|other| clash(*other, address.value)) {
-                let message = format!("two listeners want the address {}", address.value);
-                walk.error(
-                    address.at,
-                    "duplicate_address",
-                    message,
-                    "give each its own port",
-                );
-            }
-            addresses.push(address.value);
-        }
-        one_listener(listener, walk);
-    }
-}
-
-/// Whether both cannot be bound. Port 0 never clashes: the system chooses.
-fn clash(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_family = a.is_ipv4() == b.is_ipv4();
-    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() != 0 && a.port() == b.port() && same_family && same_ip
-}
-
-fn one_listener(listener: &ListenerBlock, walk: &mut Walk) {
-    if let Some(protocols) = &listener.protocols
-        && !protocols.value.iter().any(|at| at.value == Protocol::H1)
-    {
-        let help = "write `[h1]` or `[h1, websocket]`";
-        walk.error(
-            protocols.at,
-            "missing_value",
-            "a listener must speak `h1`",
-            help,
-        );
-    }
-    if let Some(limits) = &listener.limits {
-        nested_limits(&limits.value, walk);
-    }
-}
-
-fn nested_limits(limits: &LimitsBlock, walk: &mut Walk) {
-    let Some(whole) = &limits.max_headers else {
-        return;
-    };
-    let parts = [
-        ("max_header_line", &limits.max_header_line),
-        ("max_target", &limits.max_target),
-    ];
-    for (name, part) in parts {
-        if let Some(Placed {
-            value: Bytes(part),
-            at,
-            ..
-        }) = part
-            && *part > whole.value.0
-        {
-            let message = format!("`{name}` is larger than `max_headers`");
-            let help = format!("a whole head has at most {} bytes here", whole.value.0);
-            walk.error(*at, "conflict", message, help);
-        }
-    }
 }
 
 fn admin(file: &FileBlock, walk: &mut Walk) {
@@ -198,7 +94,10 @@ fn admin(file: &FileBlock, walk: &mut Walk) {
     }
     let listeners = file.listeners.iter().flat_map(|at| &at.value);
     let addresses = listeners.filter_map(|at| at.value.address.as_ref());
-    if let Some(listener) = addresses.into_iter().find(|at| clash(at.value, http)) {
+    if let Some(listener) = addresses
+        .into_iter()
+        .find(|at| listener::clash(at.value, http))
+    {
         let message = format!("a listener and `admin` want the address {http}");
         let place = if admin.is_written { at } else { listener.at };
         walk.error(
@@ -207,6 +106,24 @@ fn admin(file: &FileBlock, walk: &mut Walk) {
             message,
             "give each its own port",
         );
+    }
+}
+
+fn drain(file: &FileBlock, walk: &mut Walk) {
+    let drain = file.drain.as_ref();
+    if let Some(LongLivedForm::Block(block)) = drain
+        .and_then(|at| at.value.long_lived.as_ref())
+        .map(|at| &at.value)
+        && let (Some(deadline), Some(spread)) = (&block.deadline, &block.spread)
+        && spread.value.0 > deadline.value
+    {
+        let at = if spread.is_written {
+            spread.at
+        } else {
+            deadline.at
+        };
+        let help = "the ends are spread over a part of the time until `deadline`";
+        walk.error(at, "conflict", "`spread` is longer than `deadline`", help);
     }
 }
 
@@ -235,68 +152,6 @@ fn metrics(file: &FileBlock, walk: &mut Walk) {
             message,
             "use letters, digits and `_`, a letter first",
         );
-    }
-}
-
-fn upstream(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
-    let Placed {
-        value: block,
-        is_clean,
-        ..
-    } = block;
-    let sources = [
-        block.r#static.as_ref().map(|source| ("static", source.at)),
-        block.file.as_ref().map(|source| ("file", source.at)),
-        block.dns.as_ref().map(|source| ("dns", source.at)),
-    ];
-    let written: Vec<(&str, Place)> = sources.into_iter().flatten().collect();
-    if let Some((second, place)) = written.get(1) {
-        let message =
-            format!("this upstream has two sources of endpoints, the second is `{second}`");
-        walk.error(
-            *place,
-            "conflict",
-            message,
-            "keep one of `static`, `file` and `dns`",
-        );
-    }
-    if written.is_empty() && *is_clean {
-        let help = "write `static: [\"10.0.0.1:8080\"]`, `file:` or `dns:`";
-        walk.error(at, "missing_key", "this upstream has no endpoints", help);
-    }
-    if let Some(list) = &block.r#static {
-        endpoints(list.at, &list.value, walk);
-    }
-    if let Some(Placed {
-        value: DnsForm(dns),
-        ..
-    }) = &block.dns
-        && let (Some(min), Some(max)) = (&dns.min_ttl, &dns.max_ttl)
-        && min.value > max.value
-    {
-        let place = if min.is_written { min.at } else { max.at };
-        let message = "`min_ttl` is longer than `max_ttl`";
-        walk.error(place, "conflict", message, "swap the two, or remove one");
-    }
-}
-
-fn endpoints(at: Place, list: &[Placed<super::schema::EndpointForm>], walk: &mut Walk) {
-    if list.is_empty() {
-        let help = "an upstream needs an endpoint; a split without a canary needs no `canary`";
-        walk.error(at, "empty_list", "this list of endpoints is empty", help);
-    }
-    let mut seen = HashSet::new();
-    for Placed {
-        value: endpoint,
-        at,
-        ..
-    } in list
-    {
-        if !seen.insert((&endpoint.0.host, endpoint.0.port)) {
-            let message = format!("`{}:{}` is listed twice", endpoint.0.host, endpoint.0.port);
-            let help = "give it a `weight` if it is to get more requests";
-            walk.error(*at, "duplicate_endpoint", message, help);
-        }
     }
 }
 

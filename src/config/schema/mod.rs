@@ -5,12 +5,15 @@
 //! *Does not know:* what keys mean together (`check.rs`), presets (`preset.rs`), the YAML library.
 //! *Invariants:* no key and no word is a YAML 1.1 boolean; a key that a later build will have is
 //! listed as such, and refused.
-//! *Read next:* `split.rs`, `short.rs` (short forms), then `../build.rs`.
+//! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
+//! `../build.rs`.
 
 mod http;
+mod listener;
 mod rollout;
 mod short;
 mod split;
+mod upstream;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -18,6 +21,10 @@ use serde_json::{Value as Json, json};
 
 pub(super) use self::{
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
+    listener::{
+        CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,
+        TlsBlock,
+    },
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,
@@ -27,20 +34,21 @@ pub(super) use self::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
+    upstream::{DnsBlock, EndpointBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
 };
 use super::{
-    Cidr, LogPath, Preset,
+    LogPath, Preset,
     collection::Named,
     declare::{
         KeyInfo,
         Need::{Default, Optional, Required},
         block, describe_block, words,
     },
-    leaf::{Bytes, Count, OrZero, Text},
+    leaf::{Count, OrZero, Text},
     tree::Node,
     walk::{Placed, Shape, Walk, word},
 };
-use crate::model::{ListenerName, Share, SplitName, UpstreamName};
+use crate::model::{Share, SplitName, UpstreamName};
 
 /// Up to what fits a `u32`.
 pub(super) type Many = Count<1, 4_294_967_295>;
@@ -91,57 +99,6 @@ block! {
 }
 
 block! {
-    /// One address to accept on.
-    struct ListenerBlock {
-        /// Its name.
-        name: ListenerName = Required,
-        /// The address and port to accept on.
-        address: SocketAddr = Required,
-        /// What is spoken: `h1`, and `websocket` if upgrades are let through.
-        protocols: Vec<Placed<Protocol>> = Default("[h1, websocket]"),
-        /// How long a client may take.
-        timeouts: ListenerTimeoutsBlock = Default("{}"),
-        /// What a client may send.
-        limits: LimitsBlock = Default("{}"),
-        /// Networks whose `X-Forwarded-*` is believed and appended to; others' is replaced.
-        trusted_proxies: Vec<Placed<Cidr>> = Default("[]"),
-    } later ["tls", "proxy_protocol"]
-}
-
-block! {
-    /// How long a client may take.
-    struct ListenerTimeoutsBlock {
-        /// From the first byte of a request's head to its end; absolute.
-        request_header: Duration = Default("5s"),
-        /// Between two pieces of a body, in either direction.
-        body_idle: Duration = Default("10s"),
-        /// Between two requests on one connection.
-        idle: Duration = Default("60s"),
-        /// Without a byte either way on an upgraded connection.
-        stream_idle: Duration = Default("5m"),
-    } later ["tls_handshake"]
-}
-
-block! {
-    /// What a client may send.
-    struct LimitsBlock {
-        /// Connections of this listener at a time, over all workers.
-        max_connections: Many = Default("10000"),
-        /// Bytes of a whole request head; more is answered 431.
-        max_headers: Bytes = Default("64KiB"),
-        /// Fields of a request head; more is answered 431.
-        max_header_fields: Count<1, 10_000> = Default("100"),
-        /// Bytes of one field line; more is answered 431.
-        max_header_line: Bytes = Default("32KiB"),
-        /// Bytes of the request target; more is answered 414.
-        max_target: Bytes = Default("8KiB"),
-        /// Bytes of a request body; more is answered 413. Without it: no limit.
-        max_body: Bytes = Optional,
-    } later ["max_streams_per_connection"],
-    expect clippy::struct_field_names, "the keys say it: each is a maximum"
-}
-
-block! {
     /// Where operators and scrapers ask.
     struct AdminBlock {
         /// The address and port for plain HTTP.
@@ -152,65 +109,6 @@ block! {
 }
 
 block! {
-    /// A named group of endpoints; exactly one of `static`, `file` and `dns` says where they are.
-    struct UpstreamBlock {
-        /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
-        r#static: Vec<Placed<EndpointForm>> = Optional,
-        /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
-        file: PathBuf = Optional,
-        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.
-        dns: DnsForm = Optional,
-        /// What is spoken to the endpoints.
-        protocol: UpstreamProtocol = Default("h1"),
-        /// How long the upstream may take.
-        timeouts: UpstreamTimeoutsBlock = Default("{}"),
-        /// Idle connections kept to each endpoint by each worker.
-        max_idle_connections: Count<0, 65_536> = Default("64"),
-    } later [
-        "marathon", "ecs", "cloud_map", "balance", "health_check", "outlier_detection",
-        "circuit_breaker", "warm_up", "tls"
-    ]
-}
-
-block! {
-    /// How long an upstream may take.
-    struct UpstreamTimeoutsBlock {
-        /// To make a TCP connection.
-        connect: Duration = Default("1s"),
-        /// From the end of the request to the end of the answer's head; then 504.
-        response_header: Duration = Default("30s"),
-        /// Between two pieces of an answer's body.
-        body_idle: Duration = Default("10s"),
-        /// How long an unused connection is kept: less than the origin keeps it.
-        idle: Duration = Default("4s"),
-    } later []
-}
-
-block! {
-    /// One endpoint.
-    struct EndpointBlock {
-        /// An IP address or a host name, and a port.
-        address: Text = Required,
-        /// Its weight relative to the other endpoints of the upstream.
-        weight: Count<1, 65_535> = Default("1"),
-    } later []
-}
-
-block! {
-    /// A name to resolve.
-    struct DnsBlock {
-        /// The name.
-        name: DomainName = Required,
-        /// The port of every address.
-        port: Port = Required,
-        /// The shortest time between two questions, whatever the TTL.
-        min_ttl: Duration = Default("1s"),
-        /// The longest time between two questions, whatever the TTL.
-        max_ttl: Duration = Default("1m"),
-    } later ["srv"]
-}
-
-block! {
     /// How the proxy goes down.
     struct DrainBlock {
         /// How long requests under way may take.
@@ -218,7 +116,20 @@ block! {
         /// How long new connections are still taken after readiness is gone, so that load
         /// balancers notice first.
         lag: OrZero = Default("0s"),
-    } later ["long_lived"]
+        /// How upgraded connections, event streams and other long answers end on a rollback, an
+        /// abort and at the end: a mapping, or `none` to leave them alone.
+        long_lived: LongLivedForm = Default("{}"),
+    } later []
+}
+
+block! {
+    /// How long-lived streams end.
+    struct LongLivedBlock {
+        /// The time after which none is left.
+        deadline: Duration = Default("2m"),
+        /// Over this time their ends are spread, so that clients do not all come back at once.
+        spread: OrZero = Default("20s"),
+    } later []
 }
 
 block! {
@@ -278,17 +189,24 @@ impl Shape for Version {
     }
 }
 
-/// What a listener speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    H1,
-    Websocket,
+/// `long_lived: none`, `long_lived: { deadline, spread }`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum LongLivedForm {
+    None,
+    Block(LongLivedBlock),
 }
 
-/// What an upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UpstreamProtocol {
-    H1,
+impl Shape for LongLivedForm {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if short::text(node) == Some("none") {
+            return Some(Self::None);
+        }
+        LongLivedBlock::read(node, walk).map(Self::Block)
+    }
+
+    fn describe() -> Json {
+        short::any_of(&[json!({ "const": "none" }), LongLivedBlock::describe()])
+    }
 }
 
 /// The form of an access log line.
@@ -298,8 +216,6 @@ pub(super) enum LogFormat {
 }
 
 words!(Preset { "edge" => Preset::Edge, "sidecar" => Preset::Sidecar, } later []);
-words!(Protocol { "h1" => Self::H1, "websocket" => Self::Websocket, } later ["h2", "h2c", "grpc"]);
-words!(UpstreamProtocol { "h1" => Self::H1, } later ["h2", "h2c"]);
 words!(LogFormat { "json" => Self::Json, } later ["text"]);
 
 impl Shape for LogPath {

@@ -16,7 +16,7 @@ use crate::config::{
     walk::scalar,
 };
 
-fn any_of(forms: &[Json]) -> Json {
+pub(super) fn any_of(forms: &[Json]) -> Json {
     json!({ "anyOf": forms })
 }
 
@@ -24,7 +24,8 @@ fn is_scalar(node: &Node) -> bool {
     matches!(node.value, Value::Scalar { .. })
 }
 
-fn text(node: &Node) -> Option<&str> {
+/// What a scalar says.
+pub(super) fn text(node: &Node) -> Option<&str> {
     match &node.value {
         Value::Scalar { text, .. } => Some(text),
         Value::Null | Value::Broken | Value::List(_) | Value::Map(_) => None,

@@ -12,7 +12,10 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
-    listener::{Admin, Cidr, Limits, Listener, ListenerTimeouts},
+    listener::{
+        Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
+        ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
+    },
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,
@@ -21,7 +24,10 @@ pub use self::{
         Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,
         SplitTimeouts, Sticky,
     },
-    upstream::{Source, StaticEndpoint, Upstream, UpstreamTimeouts},
+    upstream::{
+        ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        UpstreamTls, Verify,
+    },
 };
 use crate::model::Share;
 
@@ -57,6 +63,18 @@ pub struct Drain {
     pub timeout: Duration,
     /// How long new connections are still taken after readiness is gone.
     pub lag: Duration,
+    /// How long-lived streams end on a rollback, an abort and at the end; `None`: they are left
+    /// alone.
+    pub long_lived: Option<LongLived>,
+}
+
+/// How long-lived streams end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongLived {
+    /// The time after which none is left.
+    pub deadline: Duration,
+    /// Over this time their ends are spread.
+    pub spread: Duration,
 }
 
 /// The access log.

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::listener::Certificate;
 use crate::model::UpstreamName;
 
 /// A named group of endpoints.
@@ -11,10 +12,58 @@ pub struct Upstream {
     pub name: UpstreamName,
     /// Where its endpoints come from.
     pub source: Source,
+    /// What is spoken to its endpoints.
+    pub protocol: UpstreamProtocol,
+    /// How TLS is spoken to its endpoints; `None`: plain text.
+    pub tls: Option<UpstreamTls>,
+    /// Each connection begins with the PROXY protocol, in this version.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Limits in time towards it.
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+}
+
+/// What is spoken to endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2 without TLS.
+    H2c,
+    /// HTTP/2 over TLS.
+    H2,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
+}
+
+/// How TLS is spoken to endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The authorities that sign their certificates, in PEM; `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// The name that their certificates must have; `None`: the endpoint's address.
+    pub server_name: Option<String>,
+    /// The certificate that we show; its `ocsp` is always `None`.
+    pub certificate: Option<Certificate>,
+    /// Whether their certificates are looked at.
+    pub verify: Verify,
+}
+
+/// Whether endpoints' certificates are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Name, time and authority must be right.
+    Full,
+    /// Whoever answers is trusted.
+    None,
 }
 
 /// Where endpoints come from.
@@ -51,7 +100,7 @@ pub struct StaticEndpoint {
 /// How long an upstream may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
-    /// To make a TCP connection.
+    /// To make a connection, TLS included.
     pub connect: Duration,
     /// From the end of the request to the end of the answer's head (`504` after it).
     pub response_header: Duration,

@@ -17,7 +17,7 @@ use std::{
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
-use super::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Split};
+use super::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Split, Tls};
 use crate::{
     config::{self, Config, KeySource, Match, PathMatch, Sticky},
     model::{Endpoint, Epoch, Generation, Nonce, Point, Share, SplitName, Stage, UpstreamName},
@@ -205,6 +205,9 @@ fn upstream(name: &str) -> config::Upstream {
     config::Upstream {
         name: name.parse_name(),
         source: config::Source::Static(Vec::new()),
+        protocol: config::UpstreamProtocol::H1,
+        tls: None,
+        proxy_protocol: None,
         timeouts: config::UpstreamTimeouts {
             connect: second,
             response_header: second,
@@ -215,29 +218,16 @@ fn upstream(name: &str) -> config::Upstream {
     }
 }
 
+/// A listener with every default.
 fn listener(port: u16) -> config::Listener {
-    let second = Duration::from_secs(1);
-    config::Listener {
-        name: "default".parse_name(),
-        address: address(port),
-        websocket: true,
-        timeouts: config::ListenerTimeouts {
-            request_header: second,
-            body_idle: second,
-            idle: second,
-            stream_idle: second,
-        },
-        limits: config::Limits {
-            max_connections: 1,
-            max_headers: 1,
-            max_header_fields: 1,
-            max_header_line: 1,
-            max_target: 1,
-            max_body: None,
-        },
-        trusted_proxies: Vec::new(),
-    }
+    let text = format!("listen: \"127.0.0.1:{port}\"\n{REST}");
+    let (config, _) = config::load(&text, "x.yaml").unwrap();
+    config.listeners[0].clone()
 }
+
+/// What a file needs besides its listeners.
+const REST: &str =
+    "upstreams: { a: { static: [\"127.0.0.1:1\"] } }\nsplits: { s: { stable: a } }\n";
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -249,6 +239,7 @@ struct World {
     endpoints: HashMap<UpstreamName, Arc<[Endpoint]>>,
     shifts: HashMap<SplitName, Shift>,
     secrets: Secrets,
+    tls: Tls,
     keys: Keys,
 }
 
@@ -266,6 +257,7 @@ impl World {
             drain: config::Drain {
                 timeout: Duration::ZERO,
                 lag: Duration::ZERO,
+                long_lived: None,
             },
             access_log: None,
             metrics: config::Metrics {
@@ -286,6 +278,7 @@ impl World {
                 )]
                 .into(),
             },
+            tls: Tls::default(),
             keys: Keys::default(),
         }
     }
@@ -309,6 +302,7 @@ impl World {
             endpoints: &self.endpoints,
             shifts: &self.shifts,
             secrets: &self.secrets,
+            tls: &self.tls,
             previous,
             generation,
         };

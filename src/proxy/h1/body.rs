@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    chunked::{Chunked, push_size},
+    chunked::{Chunked, push_last, push_size},
     framing::Framing,
 };
 use crate::model::number::{length, long};
@@ -121,8 +121,8 @@ impl BodyRelay {
         Ok(step)
     }
 
-    /// The sender has closed: the end of the body, or a truncated one.
-    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
+    /// The sender has ended its body: with these trailer lines, or by closing, or too early.
+    pub fn end(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> Result<(), BodyError> {
         if self.done {
             return Ok(());
         }
@@ -130,10 +130,30 @@ impl BodyRelay {
             return Err(BodyError::Truncated);
         };
         if wrap {
-            out.extend_from_slice(b"0\r\n\r\n");
+            push_last(trailers, out)?;
         }
         self.done = true;
         Ok(())
+    }
+
+    /// Ends a body of unknown length before its sender does, if that can be done here; `false` if
+    /// the middle of a chunk, or a length that was promised, is in the way.
+    pub fn end_early(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> bool {
+        let can = match &self.inbound {
+            Inbound::UntilClose { wrap } => *wrap,
+            Inbound::Chunked(chunked) => chunked.can_end(),
+            Inbound::Length(_) => false,
+        };
+        self.done |= can && push_last(trailers, out).is_ok();
+        self.done
+    }
+
+    /// The trailers that pass, as lines, once the end of a chunked body was read.
+    pub fn trailers(&self) -> &[u8] {
+        match &self.inbound {
+            Inbound::Chunked(chunked) => chunked.trailers(),
+            Inbound::Length(_) | Inbound::UntilClose { .. } => &[],
+        }
     }
 
     /// Whether the body is at its end.

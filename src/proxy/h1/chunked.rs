@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{
     body::{BodyError, Step},
-    fields::{is_token, is_token_byte, may_trail},
+    fields::{is_token, is_token_byte, may_trail, trim_start},
 };
 use crate::model::number::{length, long};
 
@@ -55,6 +55,16 @@ impl Chunked {
             trailer_bytes: 0,
             trailer_count: 0,
         }
+    }
+
+    /// Whether the last chunk may come next.
+    pub(super) fn can_end(&self) -> bool {
+        self.keeps_chunks && self.state == State::Size && self.held.is_empty()
+    }
+
+    /// The trailers that pass, as lines.
+    pub(super) fn trailers(&self) -> &[u8] {
+        &self.trailers
     }
 
     /// One step, and how many bytes of payload it took.
@@ -254,9 +264,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Size and length of a size line without an extension, if all of it is there.
+/// Size and length of a size line without an extension or needless zeros, if all of it is there.
 fn plain_size(rest: &[u8]) -> Option<(u64, usize)> {
     let (size, digits) = parse_digits(rest)?;
+    if digits > 1 && rest.first() == Some(&b'0') {
+        return None;
+    }
     (rest.get(digits..digits + 2) == Some(b"\r\n")).then_some((size, digits + 2))
 }
 
@@ -265,16 +278,57 @@ fn parse_size(line: &[u8]) -> Result<u64, BodyError> {
     let (size, digits) = parse_digits(line).ok_or(BodyError::ChunkSize)?;
     match line.get(digits..).unwrap_or_default() {
         b"\r\n" => Ok(size),
-        [b';', extension @ .., b'\r', b'\n'] => {
-            let plain = |b: &u8| matches!(b, b'\t' | b' '..=b'~');
-            let named = extension.first().copied().is_some_and(is_token_byte);
-            if named && extension.len() < MAX_EXTENSION && extension.iter().all(plain) {
+        [extensions @ .., b'\r', b'\n'] if extensions.first() == Some(&b';') => {
+            if extensions.len() <= MAX_EXTENSION && are_extensions(extensions) {
                 Ok(size)
             } else {
                 Err(BodyError::ChunkExtension)
             }
         }
         _ => Err(BodyError::ChunkSize),
+    }
+}
+
+/// Whether it is a row of extensions: `;`, a name, and perhaps `=` and a token or a quoted text.
+/// Blanks may stand around each but the first `;` (RFC 9112, section 7.1.1).
+fn are_extensions(mut rest: &[u8]) -> bool {
+    let mut is_first = true;
+    while let [b';', after @ ..] = rest {
+        let after = if is_first { after } else { trim_start(after) };
+        is_first = false;
+        let Some(after) = skip_token(after).map(trim_start) else {
+            return false;
+        };
+        rest = after;
+        if let [b'=', value @ ..] = after {
+            let value = trim_start(value);
+            let Some(after) = skip_quoted(value).or_else(|| skip_token(value)) else {
+                return false;
+            };
+            rest = trim_start(after);
+        }
+    }
+    rest.is_empty()
+}
+
+/// What follows the token that the bytes begin with.
+fn skip_token(bytes: &[u8]) -> Option<&[u8]> {
+    let len = bytes.iter().position(|b| !is_token_byte(*b));
+    bytes
+        .get(len.unwrap_or(bytes.len())..)
+        .filter(|rest| rest.len() < bytes.len())
+}
+
+/// What follows the quoted text that the bytes begin with (RFC 9110, section 5.6.4).
+fn skip_quoted(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'\t' | b' '..=b'~', after @ ..]
+            | [b'\t' | b' '..=b'[' | b']'..=b'~', after @ ..] => after,
+            _ => return None,
+        };
     }
 }
 
@@ -309,6 +363,21 @@ fn keeps_trailer(line: &[u8]) -> Result<bool, BodyError> {
     } else {
         Err(BodyError::Trailer)
     }
+}
+
+/// Writes the last chunk, and of these trailer lines the ones that pass.
+pub(super) fn push_last(lines: &[u8], out: &mut Vec<u8>) -> Result<(), BodyError> {
+    if lines.len() > MAX_TRAILER_BYTES {
+        return Err(BodyError::TrailersTooLarge);
+    }
+    out.extend_from_slice(b"0\r\n");
+    for line in lines.split_inclusive(|b| *b == b'\n') {
+        if keeps_trailer(line)? {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 /// Writes the line that stands before a chunk.

@@ -1,18 +1,20 @@
 //! A client's connection: heads in, one after the other, until it ends.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use tokio::io::AsyncWriteExt;
 
-use super::{HeadLimits, Parsed, io};
+use super::{HeadLimits, Parsed, Reject, io};
 use crate::{
-    net, plan,
+    plan,
     proxy::{
-        fault::{FaultKind, write_answer},
+        arrival::Arrival,
+        fault::{FaultKind, Form, write_answer},
+        h2,
         handle::{self, Next},
-        headers::AddressText,
         listener::Open,
         timer::Slot,
+        wire::Wire,
         worker::{Heads, Worker},
     },
 };
@@ -23,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away then.
 const LINGER_BYTES: usize = 64 * 1024;
 
+/// What a client's connection of HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// How long a connection stays ready for work after a request: requests that follow each other
 /// allocate nothing, and of thousands that have just been served few wait with a full desk.
 const AT_WORK: Duration = Duration::from_millis(40);
@@ -31,10 +36,9 @@ const AT_WORK: Duration = Duration::from_millis(40);
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) stream: net::Stream,
+    pub(crate) stream: Wire,
     pub(crate) slot: Slot,
-    pub(crate) peer: IpAddr,
-    pub(crate) peer_text: AddressText,
+    pub(crate) arrival: Arrival,
     /// The listener's settings as they were when the request began.
     pub(crate) settings: Rc<plan::Listener>,
     /// Bytes that came behind the last request: the next one's.
@@ -45,18 +49,25 @@ pub(crate) struct Client {
 ///
 /// Most connections rest most of the time, and there are many: what a request needs lives in a box
 /// that is there while requests follow each other, so that a connection at rest is small.
-pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, peer: IpAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival: Arrival) {
     let mut client = Client {
         slot: worker.wheel.slot(),
         worker,
         stream,
-        peer,
-        peer_text: AddressText::new(peer),
+        arrival,
         settings: open.listener().settings(),
         unread: None,
     };
     let mut limit = client.settings.timeouts.request_header;
-    while let Waited::Bytes(buffer) = client.wait(limit).await {
+    let mut is_first = true;
+    while let Waited::Bytes(mut buffer) = client.wait(limit).await {
+        if std::mem::take(&mut is_first) && client.may_begin_h2(&buffer) {
+            match Box::pin(client.begins_h2(&mut buffer)).await {
+                Some(true) => return client.go_on_with_h2(open, buffer).await,
+                Some(false) => {}
+                None => return,
+            }
+        }
         open.load().works();
         let Some(rest) = Box::pin(client.work(&open, buffer)).await else {
             return;
@@ -88,7 +99,11 @@ impl Client {
                     self.linger().await;
                     return None;
                 }
-                Next::Close | Next::Gone => return None,
+                Next::Close => {
+                    self.close().await;
+                    return None;
+                }
+                Next::Gone => return None,
             }
             let idle = self.settings.timeouts.idle;
             buffer = match self.next_bytes(idle.min(AT_WORK)).await {
@@ -117,6 +132,60 @@ impl Client {
             Ok(_) => Waited::Gone,
             Err(_expired) => Waited::Expired,
         }
+    }
+
+    /// Whether a connection that begins like this may be one of HTTP/2 (RFC 9113, section 3.3).
+    fn may_begin_h2(&self, buffer: &[u8]) -> bool {
+        let begun = buffer.len().min(PREFACE.len());
+        let settings = &self.settings;
+        settings.h2c && settings.tls.is_none() && buffer.get(..begun) == PREFACE.get(..begun)
+    }
+
+    /// Reads until it is known whether it is; `None` if the client leaves or takes too long.
+    async fn begins_h2(&mut self, buffer: &mut Vec<u8>) -> Option<bool> {
+        self.slot.arm(self.settings.timeouts.request_header);
+        while buffer.len() < PREFACE.len() && self.may_begin_h2(buffer) {
+            let (mut reader, _) = self.stream.split();
+            let reading = io::read_more(&mut reader, buffer);
+            let Ok(Ok(1..)) = self.slot.guard(reading).await else {
+                return None;
+            };
+        }
+        self.slot.disarm();
+        Some(self.may_begin_h2(buffer))
+    }
+
+    async fn go_on_with_h2(self, open: Open, first: Vec<u8>) {
+        let Self {
+            worker,
+            stream,
+            arrival,
+            ..
+        } = self;
+        Box::pin(h2::downstream::serve(
+            worker,
+            open,
+            (stream, first),
+            arrival,
+        ))
+        .await;
+    }
+
+    /// The only request of a stream of HTTP/2, whose head is whole.
+    pub(crate) async fn only_request(&mut self, heads: &mut Heads, head: Vec<u8>) {
+        heads.0.clear();
+        let reject = match heads.0.parse(&head, &self.head_limits()) {
+            Ok(Parsed::Complete(len)) => {
+                heads.0.came_by_h2();
+                // What became of the stream is told by its end.
+                let _next = handle::handle(self, heads, head, len).await;
+                return;
+            }
+            Ok(Parsed::Partial) => Reject::bad("the head is not whole"),
+            Err(reject) => reject,
+        };
+        let kind = FaultKind::Refused(reject.status, reject.reason);
+        let _next = self.refuse_head(kind, heads, head).await;
     }
 
     /// One request: its head is read whole, then it is handled.
@@ -169,18 +238,23 @@ impl Client {
 
     /// Answers a head that cannot be understood. Where the next request begins is unknown then.
     async fn refuse_head(&mut self, kind: FaultKind, heads: &Heads, buffer: Vec<u8>) -> Next {
-        handle::note_refusal(self, kind);
+        handle::note_refusal(&self.worker, kind);
         self.worker.buffers.give(buffer);
-        self.answer(kind, heads.0.is_head(), true).await
+        let form = Form {
+            is_head: heads.0.is_head(),
+            closes: true,
+            ..Form::default()
+        };
+        self.answer(kind, form).await
     }
 
     /// Answers a fault.
-    pub(crate) async fn answer(&mut self, kind: FaultKind, is_head: bool, closes: bool) -> Next {
+    pub(crate) async fn answer(&mut self, kind: FaultKind, form: Form) -> Next {
         let mut out = self.worker.buffers.head();
-        write_answer(kind, is_head, closes, &mut out);
+        write_answer(kind, form, &mut out);
         let next = self.write(&out).await;
         self.worker.buffers.give(out);
-        if next == Next::Request && closes {
+        if next == Next::Request && form.closes {
             Next::Linger
         } else {
             next
@@ -207,6 +281,15 @@ impl Client {
             self.unread = Some(buffer);
         } else {
             self.worker.buffers.give(buffer);
+        }
+    }
+
+    /// Ends a connection: with TLS, that is said (RFC 8446, section 6.1).
+    async fn close(&mut self) {
+        if matches!(self.stream, Wire::Tls(_)) {
+            self.slot.arm(LINGER);
+            // A client that does not take the word has it anyway when the socket is closed.
+            let _said = self.slot.guard(self.stream.shutdown()).await;
         }
     }
 

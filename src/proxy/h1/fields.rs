@@ -51,8 +51,10 @@ pub enum FieldKind {
     ForwardedProto,
     /// `X-Forwarded-Host`.
     ForwardedHost,
-    /// Other claims about the client: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`.
+    /// Other claims about the client: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Client-Cert`.
     Forwarded,
+    /// `X-Client-Cert-Subject`.
+    ClientSubject,
     /// `X-Request-Id`.
     RequestId,
     /// `X-Request-Start`.
@@ -73,6 +75,8 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
         (6, b'e') if is(name, b"expect") => FieldKind::Expect,
         (7, b'u') if is(name, b"upgrade") => FieldKind::Upgrade,
         (9, b'f') if is(name, b"forwarded") => FieldKind::Forwarded,
+        (11, b'c') if is(name, b"client-cert") => FieldKind::Forwarded,
+        (17, b'c') if is(name, b"client-cert-chain") => FieldKind::Forwarded,
         (9, b'x') if is(name, b"x-real-ip") => FieldKind::Forwarded,
         (10, b'c') if is(name, b"connection") => FieldKind::Connection,
         (10, b'k') if is(name, b"keep-alive") => FieldKind::Hop,
@@ -82,6 +86,7 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
         (14, b'h') if is(name, b"http2-settings") => FieldKind::Hop,
         (15, b'x') if is(name, b"x-request-start") => FieldKind::RequestStart,
         (15, b'x') if is(name, b"x-serin-version") => FieldKind::SerinVersion,
+        (21, b'x') if is(name, b"x-client-cert-subject") => FieldKind::ClientSubject,
         (13.., b'x') => forwarded(name),
         (16, b'p') if is(name, b"proxy-connection") => FieldKind::Hop,
         (17, b't') if is(name, b"transfer-encoding") => FieldKind::TransferEncoding,
@@ -134,6 +139,14 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Without the blanks (space and tab only) around it.
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Without the blanks before it.
+pub(super) fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes

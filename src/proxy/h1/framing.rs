@@ -26,7 +26,7 @@ impl Framing {
     /// connection can stay open after it.
     pub const fn towards(self, client: Version, keep_alive: bool) -> Outgoing {
         match (self, client) {
-            (Self::Chunked | Self::UntilClose, Version::Http11) => Outgoing {
+            (Self::Chunked | Self::UntilClose, Version::Http11 | Version::Http2) => Outgoing {
                 framing: Self::Chunked,
                 keep_alive,
             },

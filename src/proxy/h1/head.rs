@@ -41,6 +41,8 @@ pub enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
+    /// HTTP/2; heads are read and written as HTTP/1.1 all the same.
+    Http2,
 }
 
 impl Version {

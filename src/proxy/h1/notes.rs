@@ -64,7 +64,7 @@ impl Notes {
     /// Whether the sender keeps the connection open after this message (RFC 9112, section 9.3).
     pub(super) fn persists(&self, version: Version) -> bool {
         match version {
-            Version::Http11 => !self.close,
+            Version::Http11 | Version::Http2 => !self.close,
             Version::Http10 => self.keep_alive && !self.close,
         }
     }

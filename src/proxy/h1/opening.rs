@@ -37,7 +37,7 @@ pub(super) fn check_request_line(head: &[u8], limits: &HeadLimits) -> Result<(),
     let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
     let mut words = line.split(|b| *b == b' ');
     if words.next().is_some_and(|method| method.len() > MAX_METHOD) {
-        return Err(Reject::with(501, "method is not known"));
+        return Err(Reject::bad("method is too long"));
     }
     if words
         .next()
@@ -64,7 +64,7 @@ impl RequestLine {
     pub(super) fn read(head: &[u8], limits: &HeadLimits) -> Result<Option<Self>, Reject> {
         const MALFORMED: Reject = Reject::bad("request line is malformed");
         let (method_len, rest) = match Name::read(head).len {
-            len if len > MAX_METHOD => return Err(Reject::with(501, "method is not known")),
+            len if len > MAX_METHOD => return Err(Reject::bad("method is too long")),
             len => (len, head.get(len..).unwrap_or_default()),
         };
         let rest = match rest {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    BodyRelay, Version,
+    BodyRelay, Framing, Version,
     downstream::Client,
     rewrite::{self, RequestEdits},
     upstream::COALESCED,
@@ -30,6 +30,8 @@ pub(crate) struct Reply {
     pub(crate) version: Version,
     /// The method was HEAD.
     pub(crate) is_head: bool,
+    /// It is a call of gRPC.
+    pub(crate) is_grpc: bool,
     /// A WebSocket was asked for.
     pub(crate) is_websocket: bool,
     /// The client waits for `100 Continue`.
@@ -42,7 +44,12 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// What the head and the decision say about the answer.
-    pub(crate) fn prepare(client: &Client, heads: &Heads, decision: &Decision) -> Self {
+    pub(crate) fn prepare(
+        client: &Client,
+        heads: &Heads,
+        is_grpc: bool,
+        decision: &Decision,
+    ) -> Self {
         let head = &heads.0;
         let mut lines = Vec::new();
         if let Some(remember) = decision.assignment.remember
@@ -53,6 +60,7 @@ impl Reply {
         Self {
             version: head.version(),
             is_head: head.is_head(),
+            is_grpc,
             is_websocket: head.wants_websocket() && client.settings.websocket,
             expects_continue: head.expects_continue(),
             keep_alive: head.keep_alive() && !client.worker.is_draining(),
@@ -107,11 +115,17 @@ impl Outgoing {
     /// A request of which nothing goes yet.
     pub(crate) fn new(client: &Client, heads: &Heads, reply: Reply) -> Self {
         let framing = heads.0.framing();
+        let tells_end = client.stream.is_stream() && !framing.is_empty();
+        let incoming = if tells_end {
+            Framing::UntilClose
+        } else {
+            framing
+        };
         Self {
             bytes: client.worker.buffers.head(),
             tail: None,
             version: 0..0,
-            relay: BodyRelay::new(framing, framing),
+            relay: BodyRelay::new(incoming, framing),
             is_idempotent: false,
             is_untouched: true,
             reply,
@@ -144,6 +158,8 @@ impl Outgoing {
         self.version = name_end.saturating_sub(name_len)..name_end;
         self.is_idempotent = heads.0.is_idempotent(&buffer);
         self.take_body(client, buffer, head_len)?;
+        // Who sends the body already waits for no leave (RFC 9110, section 10.1.1).
+        self.reply.expects_continue &= self.relay.received() == 0;
         let max_body = client.settings.limits.max_body.unwrap_or(u64::MAX);
         if self.relay.received() > max_body {
             return Err(FaultKind::BodyTooLarge);
@@ -204,6 +220,11 @@ impl Outgoing {
         self.is_idempotent && self.is_untouched
     }
 
+    /// Whether all of it can be sent once more.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_untouched
+    }
+
     /// Whether the whole body has come.
     pub(crate) fn is_complete(&self) -> bool {
         self.relay.is_done()
@@ -261,8 +282,9 @@ fn write_head(
         .split()
         .map_or("", |split| split.version(role).name.as_str());
     let edits = RequestEdits {
-        client: client.peer_text.as_bytes(),
-        proto: b"http",
+        client: client.arrival.peer_text.as_bytes(),
+        proto: client.arrival.scheme().as_bytes(),
+        subject: client.arrival.subject().map(str::as_bytes),
         trusted,
         request_id: &id,
         request_start: at.micros(),

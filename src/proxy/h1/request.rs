@@ -143,7 +143,14 @@ impl RequestHead {
             match field.kind {
                 // Most origins cannot tell `a_b` from `a-b` (CGI), so such a name could stand in
                 // for a field that we checked or set.
+                FieldKind::Ambiguous if frames_for_some(field.name.of(buf)) => {
+                    return Err(Reject::bad("framing field with an underscore"));
+                }
                 FieldKind::Ambiguous => field.dropped = true,
+                // To some it is an octal number, and nobody means it.
+                FieldKind::ContentLength if matches!(value, [b'0', _, ..]) => {
+                    return Err(Reject::bad("Content-Length begins with a zero"));
+                }
                 FieldKind::Host => self.read_host(field.value, value)?,
                 FieldKind::Expect => field.dropped = self.read_expect(value)?,
                 FieldKind::MaxForwards if self.options => {
@@ -167,6 +174,7 @@ impl RequestHead {
                 | FieldKind::ForwardedHost
                 | FieldKind::Forwarded
                 | FieldKind::RequestStart
+                | FieldKind::ClientSubject
                 | FieldKind::SerinVersion => {}
             }
         }
@@ -229,6 +237,15 @@ impl RequestHead {
             && self.method.of(buf) == b"GET";
         Ok(())
     }
+}
+
+/// Whether a name with underscores frames the body for those who read them as hyphens.
+fn frames_for_some(name: &[u8]) -> bool {
+    let is = |word: &[u8]| {
+        let alike = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
+        name.len() == word.len() && name.iter().zip(word).all(alike)
+    };
+    is(b"content-length") || is(b"transfer-encoding")
 }
 
 /// Whether an id from outside may go into logs and to the origin as it is.

@@ -17,6 +17,8 @@ pub struct RequestEdits<'a> {
     pub client: &'a [u8],
     /// `http` or `https`.
     pub proto: &'a [u8],
+    /// The subject of the certificate that the peer has proven to own.
+    pub subject: Option<&'a [u8]>,
     /// The peer is a proxy whose word on the client is believed and added to; anybody else's is
     /// replaced.
     pub trusted: bool,
@@ -37,7 +39,7 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
     out.reserve(head.len + 320);
     let mut run = request_line(head, buf, out);
     for field in &head.fields {
-        if !keeps(field, head, edits.trusted) {
+        if !keeps(field, head, edits) {
             copy(buf, run, field.name.start(), out);
             run = field.end;
         }
@@ -56,6 +58,9 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
         number(out, b"Max-Forwards: ", left.saturating_sub(1));
     }
     push_forwarded(head, buf, edits, out);
+    if let Some(subject) = edits.subject {
+        line(out, b"X-Client-Cert-Subject: ", subject);
+    }
     if head.request_id(buf).is_none() {
         line(out, b"X-Request-Id: ", edits.request_id);
     }
@@ -63,15 +68,12 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
         number(out, b"X-Request-Start: t=", edits.request_start);
     }
     line(out, b"X-Serin-Version: ", edits.version_name);
-    out.extend_from_slice(match head.version() {
-        Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
-        Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
-    });
+    out.extend_from_slice(via(head.version()));
 }
 
 /// Writes what of the request line is not copied with the fields; answers where copying begins.
 fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
-    if head.target.authority.is_none() && head.version() == Version::Http11 {
+    if head.target.authority.is_none() && head.version() != Version::Http10 {
         return head.start;
     }
     for part in [head.method(buf), b" ", head.target(buf), b" HTTP/1.1\r\n"] {
@@ -81,7 +83,7 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
 }
 
 /// Whether a field leaves as it came.
-fn keeps(field: &Field, head: &RequestHead, trusted: bool) -> bool {
+fn keeps(field: &Field, head: &RequestHead, edits: &RequestEdits<'_>) -> bool {
     let kind = field.kind;
     if matches!(kind, FieldKind::Other | FieldKind::Ambiguous) || field.dropped {
         return !field.dropped;
@@ -96,8 +98,10 @@ fn keeps(field: &Field, head: &RequestHead, trusted: bool) -> bool {
             | FieldKind::Forwarded
             | FieldKind::RequestStart
     );
-    if claim {
-        trusted
+    if kind == FieldKind::ClientSubject {
+        edits.trusted && edits.subject.is_none()
+    } else if claim {
+        edits.trusted
     } else {
         !matches!(kind, FieldKind::ForwardedFor | FieldKind::SerinVersion)
     }
@@ -153,14 +157,11 @@ pub fn response(head: &ResponseHead, buf: &[u8], edits: &ResponseEdits<'_>, out:
         (101, _, _) => b"Connection: upgrade\r\nUpgrade: websocket\r\n",
         (_, false, _) => b"Connection: close\r\n",
         (_, true, Version::Http10) => b"Connection: keep-alive\r\n",
-        (_, true, Version::Http11) => b"",
+        (_, true, Version::Http11 | Version::Http2) => b"",
     };
     out.extend_from_slice(connection);
     out.extend_from_slice(edits.lines);
-    out.extend_from_slice(match head.version() {
-        Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
-        Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
-    });
+    out.extend_from_slice(via(head.version()));
 }
 
 /// Appends the head of an interim response (100, 102, 103).
@@ -199,6 +200,15 @@ fn push_framing(framing: Framing, described: Option<u64>, out: &mut Vec<u8>) {
         }
         (Framing::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         (Framing::None, None) | (Framing::UntilClose, _) => {}
+    }
+}
+
+/// The last line of a head, and its end: the protocol that the message came by (RFC 9110, 7.6.3).
+const fn via(version: Version) -> &'static [u8; 18] {
+    match version {
+        Version::Http10 => b"Via: 1.0 serin\r\n\r\n",
+        Version::Http11 => b"Via: 1.1 serin\r\n\r\n",
+        Version::Http2 => b"Via: 2.0 serin\r\n\r\n",
     }
 }
 

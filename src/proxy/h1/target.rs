@@ -27,7 +27,9 @@ pub(super) fn split(buf: &[u8], span: Span, options: bool) -> Result<Target, Rej
         authority = Some(found);
     }
     let rest = Span::new(path_start, span.end()).of(buf);
-    let query_start = path_start + check_characters(rest)?;
+    let path_len = check_characters(rest)?;
+    check_path(rest.get(..path_len).unwrap_or_default())?;
+    let query_start = path_start + path_len;
     Ok(Target {
         authority,
         path: Span::new(path_start, query_start),
@@ -94,6 +96,15 @@ fn check_characters(rest: &[u8]) -> Result<usize, Reject> {
         }
     }
     Ok(path_len.unwrap_or(rest.len()))
+}
+
+/// Refuses an encoded NUL, which ends the path for some and not for others.
+fn check_path(path: &[u8]) -> Result<(), Reject> {
+    let mut coded = memchr::memchr_iter(b'%', path);
+    if coded.any(|at| path.get(at + 1..at + 3) == Some(b"00")) {
+        return Err(Reject::bad("path holds an encoded NUL"));
+    }
+    Ok(())
 }
 
 /// Where in a target a byte may stand.

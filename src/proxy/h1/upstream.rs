@@ -5,30 +5,25 @@
 //! step that makes progress sets it anew, and [`Stage`] says whose fault it is when it runs out.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     future::{Future, poll_fn},
+    io::ErrorKind,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::io::ReadBuf;
-
-use super::{
-    BodyError, BodyRelay,
-    download::Download,
-    downstream::Client,
-    io::{self, Size},
-    outgoing::{self, Outgoing, Request},
-};
+use super::{download::Download, downstream::Client, outgoing::Outgoing, upload::Upload};
 use crate::{
     model::Moment,
-    net,
     proxy::{
         fault::{Fault, FaultKind},
         handle::Next,
+        pace::{Appetite, Pace},
         settle::AttemptGuard,
+        streams::LongLived,
         timer::Slot,
+        wire::{Reader, Wire},
         worker::{Heads, Worker},
     },
 };
@@ -72,12 +67,14 @@ pub(crate) struct Answered {
     pub(crate) is_reusable: bool,
     /// What becomes of the client's connection.
     pub(crate) next: Next,
+    /// The status of a call of gRPC.
+    pub(crate) grpc_status: Option<u8>,
     /// Bytes written to the client.
     pub(crate) bytes_out: u64,
     /// Whether the protocol was switched.
     pub(crate) is_upgraded: bool,
     /// The endpoint's connection, if the protocol was switched.
-    pub(crate) tunnel: Option<net::Stream>,
+    pub(crate) tunnel: Option<(Wire, LongLived)>,
 }
 
 /// Who is being waited for.
@@ -107,10 +104,25 @@ pub(super) struct Progress<'a> {
     stage: Cell<Stage>,
     pub(super) status: Cell<u16>,
     pub(super) is_answered: Cell<bool>,
-    is_sent: Cell<bool>,
+    pub(super) is_sent: Cell<bool>,
+    /// Set once the stream is known to live long.
+    pub(super) long: OnceCell<LongLived>,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    fn new(worker: &'a Worker, slot: &'a Slot, deadlines: Deadlines) -> Self {
+        Self {
+            worker,
+            slot,
+            deadlines,
+            stage: Cell::new(Stage::Sending),
+            status: Cell::new(0),
+            is_answered: Cell::new(false),
+            is_sent: Cell::new(false),
+            long: OnceCell::new(),
+        }
+    }
+
     /// Begins to wait for someone, with the time limit that goes with it.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.set(stage);
@@ -168,7 +180,7 @@ impl Progress<'_> {
 /// Sends a request and relays the answer.
 pub(crate) async fn converse(
     conversation: Conversation<'_>,
-    upstream: &mut net::Stream,
+    upstream: &mut Wire,
 ) -> Result<Answered, Fault> {
     let Conversation {
         client,
@@ -185,24 +197,22 @@ pub(crate) async fn converse(
         settings,
         ..
     } = client;
-    let progress = Progress {
-        worker,
-        slot,
-        deadlines,
-        stage: Cell::new(Stage::Sending),
-        status: Cell::new(0),
-        is_answered: Cell::new(false),
-        is_sent: Cell::new(false),
-    };
+    let progress = Progress::new(worker, slot, deadlines);
     let (client_reader, client_writer) = stream.split();
     let (upstream_reader, upstream_writer) = upstream.split();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
     let (request, reply) = outgoing.parts(max_body);
+    if reply.is_grpc {
+        let _now = progress.long.set(guard.long_lived());
+    }
+    let min_rate = settings.limits.min_rate.filter(|_| !reply.is_grpc);
+    let pace = Pace::new(min_rate);
     let upload = Upload {
         progress: &progress,
         worker,
         unread,
         reader: client_reader,
+        pace,
     };
     let download = Download {
         progress: &progress,
@@ -212,6 +222,8 @@ pub(crate) async fn converse(
         reply,
         reader: upstream_reader,
         writer: client_writer,
+        pace,
+        appetite: Appetite::default(),
         bytes_out: 0,
     };
 
@@ -241,7 +253,7 @@ async fn both<'a, U, D>(
     mut download: Pin<&mut D>,
 ) -> Result<Answered, FaultKind>
 where
-    U: Future<Output = Result<Option<net::Reader<'a>>, FaultKind>>,
+    U: Future<Output = Result<Option<Reader<'a>>, FaultKind>>,
     D: Future<Output = Result<Answered, FaultKind>>,
 {
     let (mut uploading, mut is_armed) = (true, false);
@@ -272,7 +284,7 @@ where
             return Poll::Ready(result);
         }
         if let Some(reader) = &mut watched
-            && let Poll::Ready(has_left) = poll_left(reader, cx)
+            && let Poll::Ready(has_left) = reader.poll_left(cx)
         {
             watched = None;
             if has_left {
@@ -287,86 +299,13 @@ where
     .await
 }
 
-/// Ready once the client has said something: `true` if that it will send no more, `false` if it
-/// sends its next request already.
-fn poll_left(reader: &mut net::Reader<'_>, cx: &mut Context<'_>) -> Poll<bool> {
-    let mut byte = [0];
-    reader
-        .poll_peek(cx, &mut ReadBuf::new(&mut byte))
-        .map(|peeked| !matches!(peeked, Ok(1..)))
-}
-
-/// The way of the request.
-#[derive(Debug)]
-struct Upload<'a, 'c> {
-    progress: &'a Progress<'a>,
-    worker: &'a Worker,
-    unread: &'a mut Option<Vec<u8>>,
-    reader: net::Reader<'c>,
-}
-
-impl<'c> Upload<'_, 'c> {
-    /// Sends all of the request. Gives the client's half back if there is nothing on it to read.
-    async fn run(
-        mut self,
-        request: Request<'_>,
-        mut writer: net::Writer<'_>,
-    ) -> Result<Option<net::Reader<'c>>, FaultKind> {
-        let reset = |_| FaultKind::Reset;
-        io::write(&mut writer, request.head, request.tail)
-            .await
-            .map_err(reset)?;
-        let mut size = Size::Usual;
-        while !request.relay.is_done() {
-            *request.is_untouched = false;
-            self.progress.enter(Stage::Uploading);
-            let reading = io::read(&mut self.reader, &self.worker.buffers, size);
-            let buffer = reading.await.map_err(|_| FaultKind::ClientGone)?;
-            if buffer.is_empty() {
-                return Err(outgoing::malformed(BodyError::Truncated));
-            }
-            size = Size::after(buffer.len());
-            self.progress.enter(Stage::Sending);
-            self.piece(&buffer, request.relay, &mut writer).await?;
-            self.worker.buffers.give(buffer);
-            if request.relay.received() > request.max_body {
-                return Err(FaultKind::BodyTooLarge);
-            }
-        }
-        self.progress.is_sent.set(true);
-        Ok(self.unread.is_none().then_some(self.reader))
-    }
-
-    /// Sends what belongs to the body of one piece that was read, and keeps the rest.
-    async fn piece(
-        &mut self,
-        buffer: &[u8],
-        relay: &mut BodyRelay,
-        writer: &mut net::Writer<'_>,
-    ) -> Result<(), FaultKind> {
-        let mut at = 0;
-        let mut rebuilt = Vec::new();
-        while at < buffer.len() && !relay.is_done() {
-            let rest = buffer.get(at..).unwrap_or_default();
-            let step = relay
-                .step(rest, &mut rebuilt)
-                .map_err(outgoing::malformed)?;
-            let forward = rest.get(step.forward).unwrap_or_default();
-            io::write(writer, &rebuilt, forward)
-                .await
-                .map_err(|_| FaultKind::Reset)?;
-            rebuilt.clear();
-            rebuilt.extend_from_slice(step.suffix);
-            at += step.consumed;
-        }
-        io::write(writer, &rebuilt, b"")
-            .await
-            .map_err(|_| FaultKind::Reset)?;
-        if at < buffer.len() {
-            let mut unread = self.worker.buffers.read();
-            unread.extend_from_slice(buffer.get(at..).unwrap_or_default());
-            *self.unread = Some(unread);
-        }
-        Ok(())
+/// What it means that the endpoint's connection has failed before its answer has begun.
+pub(super) fn broken(error: &std::io::Error) -> FaultKind {
+    if error.kind() == ErrorKind::ConnectionRefused {
+        FaultKind::StreamRefused
+    } else if error.kind() == ErrorKind::Unsupported {
+        FaultKind::NoWebSocket
+    } else {
+        FaultKind::Reset
     }
 }

@@ -1,11 +1,14 @@
 //! What others may ask of a request's head that was read.
 
 use super::RequestHead;
-use crate::proxy::h1::{
-    fields::{Field, FieldKind},
-    framing::Framing,
-    head::Version,
-    span::Span,
+use crate::proxy::{
+    grpc,
+    h1::{
+        fields::{Field, FieldKind},
+        framing::Framing,
+        head::Version,
+        span::Span,
+    },
 };
 
 impl RequestHead {
@@ -76,6 +79,12 @@ impl RequestHead {
         self.host_name.of(buf)
     }
 
+    /// Whether it is a call of gRPC, which comes by HTTP/2 only.
+    pub(crate) fn is_grpc(&self, buf: &[u8]) -> bool {
+        let content_type = || self.field(buf, "content-type");
+        self.version == Version::Http2 && content_type().is_some_and(grpc::is_content_type)
+    }
+
     /// The version.
     pub fn version(&self) -> Version {
         self.version
@@ -114,6 +123,12 @@ impl RequestHead {
 
     pub(in crate::proxy::h1) fn has_request_id(&self) -> bool {
         self.request_id.is_some()
+    }
+
+    /// The request came by HTTP/2: it is one of several on its connection.
+    pub(crate) fn came_by_h2(&mut self) {
+        self.version = Version::Http2;
+        self.keep_alive = true;
     }
 
     /// All fields, in order.

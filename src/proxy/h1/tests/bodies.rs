@@ -48,24 +48,27 @@ fn lengths() {
 
 #[test]
 fn plain_chunks_pass_as_they_are_however_they_are_cut() {
-    let wire = b"5\r\nhello\r\n0A\r\n, world!!!\r\n000\r\n\r\n";
-    let text = "5\r\nhello\r\n0A\r\n, world!!!\r\n000\r\n\r\n";
-    assert_eq!(chunked(&[wire]), Ok(sent(text)));
-    for at in 0..wire.len() {
-        let (front, back) = wire.split_at(at);
-        let (got, rest, done) = chunked(&[front, back]).unwrap();
-        assert!(done && rest.is_empty(), "cut at {at}");
-        let plain = got.replace("0A", "a").replace("\r\n000\r\n", "\r\n0\r\n");
-        assert_eq!(
-            plain, "5\r\nhello\r\na\r\n, world!!!\r\n0\r\n\r\n",
-            "cut at {at}"
-        );
+    for (wire, text) in [
+        (
+            b"5\r\nhello\r\nA\r\n, world!!!\r\n0\r\n\r\n".as_slice(),
+            "5\r\nhello\r\nA\r\n, world!!!\r\n0\r\n\r\n",
+        ),
+        // Needless zeros are counted in another way by some, and do not pass.
+        (
+            b"5\r\nhello\r\n0A\r\n, world!!!\r\n000\r\n\r\n",
+            "5\r\nhello\r\na\r\n, world!!!\r\n0\r\n\r\n",
+        ),
+    ] {
+        assert_eq!(chunked(&[wire]), Ok(sent(text)));
+        for at in 0..wire.len() {
+            let (front, back) = wire.split_at(at);
+            let (got, rest, done) = chunked(&[front, back]).unwrap();
+            assert!(done && rest.is_empty(), "cut at {at}");
+            assert_eq!(got.to_lowercase(), text.to_lowercase(), "cut at {at}");
+        }
+        let bytes: Vec<&[u8]> = wire.chunks(1).collect();
+        assert_eq!(chunked(&bytes), Ok(sent(&text.replace('A', "a"))));
     }
-    let bytes: Vec<&[u8]> = wire.chunks(1).collect();
-    assert_eq!(
-        chunked(&bytes),
-        Ok(sent("5\r\nhello\r\na\r\n, world!!!\r\n0\r\n\r\n"))
-    );
 }
 
 #[test]
@@ -89,6 +92,14 @@ fn extensions_stay_behind() {
         chunked(&[b"1\r\na\r\n1;a\r\nb\r\n0;c=\"d\"\r\n\r\n"]),
         Ok(sent("1\r\na\r\n1\r\nb\r\n0\r\n\r\n"))
     );
+    for extensions in ["a;b", "a=b;c=\"d \\\" ;\";e", "a = b ; c\t=\"\"", "a=!~"] {
+        let wire = format!("1;{extensions}\r\na\r\n0\r\n\r\n");
+        assert_eq!(
+            chunked(&[wire.as_bytes()]),
+            Ok(sent("1\r\na\r\n0\r\n\r\n")),
+            "{extensions}"
+        );
+    }
     let long = format!("1;a{}\r\na\r\n0\r\n\r\n", "b".repeat(300));
     assert!(chunked(&[long.as_bytes()]).is_err());
 }
@@ -144,6 +155,16 @@ fn what_is_no_chunk_is_refused() {
         "1;\r\na\r\n",
         "1; a\r\na\r\n",
         "1;a\0\r\na\r\n",
+        "1;a[=b\r\na\r\n",
+        "1;a b\r\na\r\n",
+        "1;a=\r\na\r\n",
+        "1;=a\r\na\r\n",
+        "1;a;\r\na\r\n",
+        "1;a=b=c\r\na\r\n",
+        "1;a=\"b\r\na\r\n",
+        "1;a=\"b\"c\r\na\r\n",
+        "1;a=\"b\\\r\na\r\n",
+        "1;a=\"\u{e9}\"\r\na\r\n",
         "1;a\rb\r\na\r\n",
         "1;a\nb\r\na\r\n",
         "1\na\r\n",
@@ -189,7 +210,7 @@ fn plain_bytes_become_chunks_for_new_clients() {
         (b"13\r\n".as_slice(), 0..19, b"\r\n".as_slice())
     );
     out.clear();
-    assert_eq!(relay.end(&mut out), Ok(()));
+    assert_eq!(relay.end(b"", &mut out), Ok(()));
     assert_eq!(out, b"0\r\n\r\n");
     assert!(relay.is_done());
 }
@@ -199,8 +220,8 @@ fn a_body_that_stops_early_is_truncated() {
     for framing in [Framing::Length(5), Framing::Chunked] {
         let mut relay = BodyRelay::new(framing, framing);
         relay.step(b"1\r\n", &mut Vec::new()).unwrap();
-        assert_eq!(relay.end(&mut Vec::new()), Err(BodyError::Truncated));
+        assert_eq!(relay.end(b"", &mut Vec::new()), Err(BodyError::Truncated));
     }
     let mut relay = BodyRelay::new(Framing::UntilClose, Framing::UntilClose);
-    assert_eq!(relay.end(&mut Vec::new()), Ok(()));
+    assert_eq!(relay.end(b"", &mut Vec::new()), Ok(()));
 }

@@ -9,6 +9,7 @@ use crate::proxy::h1::{
 const EDITS: RequestEdits<'_> = RequestEdits {
     client: b"192.0.2.1",
     proto: b"http",
+    subject: None,
     trusted: false,
     request_id: b"id-1",
     request_start: 1_700_000_000_000_001,
@@ -78,7 +79,7 @@ fn what_is_for_one_hop_stays_behind_and_framing_is_written_anew() {
             "Cookie: x\r\n",
         ),
         (
-            "content-LENGTH: 007\r\nA: b\r\n",
+            "content-LENGTH: 7\r\nA: b\r\n",
             "A: b\r\nContent-Length: 7\r\n",
         ),
         (
@@ -86,7 +87,7 @@ fn what_is_for_one_hop_stays_behind_and_framing_is_written_anew() {
             "A: b\r\nTransfer-Encoding: chunked\r\n",
         ),
         (
-            "Content_Length: 5\r\nX_A: b\r\nA: b\r\n_: c\r\nabcdefghi_jklmnopqr: d\r\n",
+            "X_Forwarded_For: 5\r\nX_A: b\r\nA: b\r\n_: c\r\nabcdefghi_jklmnopqr: d\r\n",
             "A: b\r\n",
         ),
         ("X-Serin-Version: mine\r\nX-Request-Start: t=1\r\n", ""),

@@ -1,0 +1,110 @@
+//! TLS over a connected socket.
+//!
+//! *Owns:* handshakes, and the two halves of a connection that one task reads and writes.
+//! *Does not know:* where certificates come from; the configuration is brought ready-made.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use rustls::{ClientConfig, CommonState, ServerConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::subject::subject;
+
+/// A connected socket with TLS. Both directions belong to one session, so that its halves share it;
+/// they are used by one task in turn.
+#[derive(Debug)]
+pub struct Stream(RefCell<TlsStream<TcpStream>>);
+
+impl Stream {
+    /// Does a server's part of the handshake.
+    pub async fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let stream = TlsAcceptor::from(config).accept(socket).await?;
+        Ok(Self(RefCell::new(stream.into())))
+    }
+
+    /// Does a client's part of the handshake.
+    pub async fn connect(
+        socket: TcpStream,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<Self> {
+        let stream = TlsConnector::from(config).connect(name, socket).await?;
+        Ok(Self(RefCell::new(stream.into())))
+    }
+
+    /// Whether both sides have agreed on HTTP/2.
+    pub fn is_h2(&self) -> bool {
+        self.session(|session| session.alpn_protocol() == Some(b"h2"))
+    }
+
+    /// The subject of the certificate that the peer has proven to own, as one line of printable
+    /// ASCII (RFC 4514).
+    pub fn peer_subject(&self) -> Option<String> {
+        self.session(|session| {
+            let certificate = session.peer_certificates()?.first()?;
+            subject(certificate)
+        })
+    }
+
+    /// Whether a connection that nobody expects data on is still quiet.
+    pub fn is_quiet(&self) -> bool {
+        let mut stream = self.0.borrow_mut();
+        let mut nobody = Context::from_waker(Waker::noop());
+        Pin::new(&mut *stream)
+            .poll_fill_buf(&mut nobody)
+            .is_pending()
+    }
+
+    /// Ready once the peer has said something: `true` if that it will send no more.
+    pub fn poll_left(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut stream = self.0.borrow_mut();
+        let peeked = Pin::new(&mut *stream).poll_fill_buf(cx);
+        peeked.map(|peeked| !peeked.is_ok_and(|bytes| !bytes.is_empty()))
+    }
+
+    /// Reads.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buf)
+    }
+
+    /// Writes; what was taken is on its way only once it is flushed.
+    pub fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, buf)
+    }
+
+    /// Writes of several pieces.
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, bufs)
+    }
+
+    /// Sends what was written.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    }
+
+    /// Says that nothing more will be written, in TLS and below it.
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    }
+
+    fn session<T>(&self, ask: impl FnOnce(&CommonState) -> T) -> T {
+        match &*self.0.borrow() {
+            TlsStream::Server(stream) => ask(stream.get_ref().1),
+            TlsStream::Client(stream) => ask(stream.get_ref().1),
+        }
+    }
+}
