@@ -8,12 +8,13 @@
 
 mod accept;
 mod access_log;
+mod addresses;
 mod arrival;
+mod begin;
 mod budget;
 mod buffer;
 mod connect;
 mod crew;
-mod crowd;
 mod decide;
 mod fault;
 mod forward;
@@ -47,7 +48,6 @@ use self::{
     accept::Listeners,
     access_log::Log,
     crew::{Crew, Door},
-    crowd::Crowd,
     worker::Worker,
 };
 pub use self::{
@@ -137,7 +137,6 @@ impl Workers {
         let mut lenders = Vec::new();
         let workers = u16::try_from(by_worker.len()).unwrap_or(u16::MAX);
         let crew = Crew::seats(workers);
-        let crowd = Crowd::new((fastrand::u64(..), fastrand::u64(..)));
         for ((number, bound), (crew, door)) in (0..workers).zip(by_worker).zip(crew) {
             let (lender, borrowers) = mpsc::channel(1);
             lenders.push(lender);
@@ -153,7 +152,6 @@ impl Workers {
                 bound,
                 crew,
                 door,
-                crowd: Arc::clone(&crowd),
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             threads.push(
@@ -234,7 +232,6 @@ struct Seat {
     bound: Vec<(ListenerName, net::Bound)>,
     crew: Crew,
     door: Door,
-    crowd: Arc<Crowd>,
 }
 
 impl Seat {
@@ -250,7 +247,7 @@ impl Seat {
 
     async fn work(mut self) {
         let log = Log::new(self.access_log);
-        let worker = Worker::new(self.number, self.reader, self.samples, log, self.crowd);
+        let worker = Worker::new(self.number, self.reader, self.samples, log);
         let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);

@@ -19,7 +19,6 @@ use super::{
     access_log::Log,
     budget::Budget,
     buffer::Buffers,
-    crowd::Crowd,
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
@@ -71,12 +70,11 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    rejections: RefCell<FxHashMap<&'static str, u64>>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
     pub(crate) log: Log,
-    /// How many connections each client has, over all workers.
-    pub(crate) crowd: Arc<Crowd>,
 }
 
 /// A plan in the hands of one worker: its requests share it by a count that no other thread
@@ -101,7 +99,6 @@ impl Worker {
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
         log: Log,
-        crowd: Arc<Crowd>,
     ) -> Rc<Self> {
         let held = Rc::new(Held(Arc::clone(reader.current())));
         let mut random = fastrand::Rng::new();
@@ -127,9 +124,9 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            rejections: RefCell::default(),
             streams: Streams::default(),
             log,
-            crowd,
         })
     }
 
@@ -176,6 +173,11 @@ impl Worker {
 
     fn moment(&self, at: Instant) -> Moment {
         self.started_at + at.duration_since(self.started)
+    }
+
+    /// Counts something of a client's that was refused or cut off, by its cause.
+    pub(crate) fn reject(&self, cause: &'static str) {
+        *self.rejections.borrow_mut().entry(cause).or_insert(0) += 1;
     }
 
     /// Whether new requests on a connection are no longer wanted.
@@ -250,6 +252,8 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        let rejections = self.rejections.borrow();
+        sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
