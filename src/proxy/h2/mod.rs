@@ -13,6 +13,7 @@
 pub(crate) mod downstream;
 mod fields;
 mod inbox;
+mod link;
 mod outbox;
 pub(crate) mod upstream;
 mod watch;
