@@ -11,6 +11,7 @@ mod support;
 mod behaviour;
 mod conformance;
 mod crew;
+mod downgrade;
 mod drain;
 mod faults;
 mod forwarding;

@@ -14,5 +14,6 @@
 pub mod canon;
 pub mod client;
 pub mod corpus;
+pub mod frames;
 pub mod origin;
 pub mod proxy;
