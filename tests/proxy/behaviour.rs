@@ -154,7 +154,7 @@ async fn every_odd_request_gets_one_answer_however_it_is_cut() {
 }
 
 /// An origin that answers `/N` as the table says, and all else properly.
-async fn reciting(recitals: Vec<Recital>) -> Origin {
+pub(crate) async fn reciting(recitals: Vec<Recital>) -> Origin {
     let recitals = std::sync::Arc::new(recitals);
     Origin::doing(move |mut stream| {
         let recitals = std::sync::Arc::clone(&recitals);

@@ -2,13 +2,13 @@
 //! origin that speaks HTTP/1.1.
 
 use crate::{
-    behaviour::check_passed,
+    behaviour::{check_passed, reciting},
     support::{
         frames::{self, DATA, END_STREAM, Frames, Outcome},
         origin::{Origin, Seen},
         proxy::proxy,
     },
-    table::{self, Case, Expect},
+    table::{self, Becomes, Case, Expect, Recital},
 };
 
 /// `PROTOCOL_ERROR`.
@@ -87,6 +87,50 @@ async fn every_request_of_the_table_fares_so_over_http_2() {
         let outcome = send(&mut client, &case).await;
         if let Err(why) = check(&case, outcome, origin.try_next()) {
             failures.push(format!("{}: {why}", case.name));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// What is wrong with what comes of a recital.
+async fn listen(client: &mut Frames, number: usize, recital: &Recital) -> Result<(), String> {
+    let mut get = async |path: &str| {
+        let stream = client.open();
+        let head = [(":method", "GET"), SCHEME, HOST, (":path", path)];
+        client.fields(stream, &frames::block(&head), true).await;
+        client.reply(stream).await
+    };
+    let reply = get(&format!("/{number}")).await;
+    let as_expected = match recital.becomes {
+        Becomes::Relayed { status, body, .. } => {
+            reply.is_whole && reply.status == status && reply.body == body.as_bytes()
+        }
+        Becomes::BadGateway(_) => reply.is_whole && reply.status == 502,
+        // The reset may overtake what waits to be sent.
+        Becomes::CutOff(status) => !reply.is_whole && [0, status].contains(&reply.status),
+    };
+    if !as_expected {
+        return Err(format!("{reply:?}"));
+    }
+    let next = get("/proper").await;
+    if next.is_whole && next.body == b"proper" {
+        Ok(())
+    } else {
+        Err(format!("then {next:?}"))
+    }
+}
+
+#[tokio::test]
+async fn every_answer_of_the_table_fares_so_over_http_2() {
+    let recitals = table::recitals();
+    let origin = reciting(recitals.clone()).await;
+    let proxy = proxy(&[origin.address], &[], 0, "");
+    let mut failures = Vec::new();
+    // One connection for all: no answer may cost the others theirs.
+    let mut client = Frames::connect(proxy.address).await;
+    for (number, recital) in recitals.iter().enumerate() {
+        if let Err(why) = listen(&mut client, number, recital).await {
+            failures.push(format!("{}: {why}", recital.name));
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");

@@ -44,6 +44,15 @@ pub enum Outcome {
     Closed,
 }
 
+/// A whole answer, or what there is of one.
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The end of the stream came, and not a reset.
+    pub is_whole: bool,
+}
+
 /// A frame that came.
 #[derive(Debug)]
 pub struct Frame {
@@ -111,6 +120,26 @@ impl Frames {
             }
         }
         Outcome::Closed
+    }
+
+    /// Everything that comes on a stream until it ends or is reset.
+    pub async fn reply(&mut self, stream: u32) -> Reply {
+        let mut reply = Reply::default();
+        while let Some(frame) = self.frame().await {
+            match frame.kind {
+                _ if frame.stream != stream => continue,
+                // Trailers have no status.
+                HEADERS if reply.status < 200 => reply.status = status(&frame.payload),
+                DATA => reply.body.extend_from_slice(&frame.payload),
+                RST_STREAM => return reply,
+                _ => {}
+            }
+            if matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0 {
+                reply.is_whole = true;
+                return reply;
+            }
+        }
+        reply
     }
 
     /// The next frame; settings and pings are answered. `None`: the connection ended.
