@@ -13,6 +13,7 @@ mod budget;
 mod buffer;
 mod connect;
 mod crew;
+mod date;
 mod decide;
 mod fault;
 mod forward;

@@ -19,6 +19,7 @@ use super::{
     access_log::Log,
     budget::Budget,
     buffer::Buffers,
+    date::{Date, Dates},
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
@@ -50,6 +51,7 @@ pub(crate) struct Worker {
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
+    dates: Dates,
     is_draining: Cell<bool>,
     drains: Notify,
     busy: Cell<(Instant, Duration)>,
@@ -107,6 +109,7 @@ impl Worker {
             held: RefCell::new(held),
             samples,
             next_id: Cell::new(random.u64(..)),
+            dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
             drains: Notify::new(),
             busy: Cell::new((started, Duration::ZERO)),
@@ -150,6 +153,11 @@ impl Worker {
     /// counted since.
     pub(crate) fn now(&self) -> Moment {
         self.moment(Instant::now())
+    }
+
+    /// Now, as answers tell it.
+    pub(crate) fn date(&self) -> Date {
+        self.dates.at(self.now())
     }
 
     /// Room for the heads of one exchange.

@@ -64,6 +64,12 @@ fn check(case: &Case, answer: &Answer, seen: Option<Seen>) -> Result<(), String>
     Ok(())
 }
 
+/// Whether an answer says once when it was made (RFC 9110, section 6.6.1).
+fn is_dated(answer: &Answer) -> bool {
+    let dates = answer.fields.iter().filter(|(name, _)| name == "date");
+    dates.map(|(_, date)| date.len()).eq([29])
+}
+
 /// What is wrong with what the origin saw of a case that passes.
 pub(crate) fn check_passed(
     case: &Case,
@@ -98,6 +104,9 @@ async fn every_request_is_forwarded_or_answered_as_the_table_says() {
         let answer = client.answer_to(case.method).await;
         if let Err(why) = check(&case, &answer, origin.try_next()) {
             failures.push(format!("{}: {why}", case.name));
+        }
+        if !is_dated(&answer) {
+            failures.push(format!("{}: not dated once", case.name));
         }
         if answer.status >= 400 && answer.field("connection") != Some("close") {
             failures.push(format!("{}: the connection stays", case.name));
@@ -194,7 +203,7 @@ async fn listen(client: &mut Client, number: usize, recital: &Recital) -> Result
         }
         Becomes::CutOff(status) => answer.status == *status && !answer.is_whole,
     };
-    if !as_expected {
+    if !as_expected || !is_dated(&answer) {
         return Err(format!("{answer:?}"));
     }
     if matches!(recital.becomes, Becomes::CutOff(_)) {
