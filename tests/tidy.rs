@@ -115,6 +115,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["src/discover/dns"]),
     ("hdrhistogram", &["src/measure/"]),
     ("httparse", &["src/proxy/h1/tests/"]),
+    ("x509_parser", &["src/plan/tls", "src/net/subject.rs"]),
+    ("rustls_native_certs", &["src/control/reload/tls.rs"]),
+    ("rustls", &["src/plan/tls", "src/net", "src/proxy/"]),
+    (
+        "rcgen",
+        &["src/plan/tls/tests", "src/control/", "src/net/subject.rs"],
+    ),
     ("tokio_rustls", &["src/net/tls.rs"]),
     ("h2::server", &["src/proxy/h2/"]),
     ("h2::client", &["src/proxy/h2/"]),

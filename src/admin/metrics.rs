@@ -65,6 +65,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     rollout::write(text, status, totals);
     upstreams(text, status, totals);
     listeners(text, totals);
+    certificates(text, status);
     config(text, status);
     workers(text, totals);
     text.family(
@@ -86,7 +87,7 @@ fn build(text: &mut Text) {
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("rustc", env!("SERIN_RUSTC")),
-        ("tls_backend", "none"),
+        ("tls_backend", "rustls"),
     ];
     text.sample(&labels, 1.0);
 }
@@ -160,6 +161,20 @@ fn listeners(text: &mut Text, totals: &Totals) {
         for (result, count) in [("accepted", accepted), ("refused", refused)] {
             text.sample(&[("listener", name), ("result", result)], real(*count));
         }
+    }
+}
+
+fn certificates(text: &mut Text, status: &Status) {
+    text.family(
+        "certificate_expiry_timestamp_seconds",
+        Kind::Gauge,
+        "When the first certificate of a listener ends, in seconds since the epoch.",
+    );
+    for (listener, ends) in &status.certificates {
+        text.sample(
+            &[("listener", listener.as_str())],
+            real(ends.millis()) / 1e3,
+        );
     }
 }
 

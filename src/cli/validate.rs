@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::config::{self, Problems};
+use crate::{
+    config::{self, Problems},
+    control,
+};
 
 /// Every file is fine; warnings may have been shown.
 const FINE: u8 = 0;
@@ -59,6 +62,11 @@ fn check(file: &Path) -> Report {
         file.display().to_string()
     };
     let outcome = read(file, is_stdin).map(|text| match config::load(&text, &name) {
+        // What the file names is looked at, too, if it is known from where.
+        Ok(_) if !is_stdin => match control::read_config(file) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => problems,
+        },
         Ok((_, problems)) | Err(problems) => problems,
     });
     Report { name, outcome }
@@ -163,6 +171,27 @@ mod tests {
         let (code, said) = run(&[bad, "config/absent.yaml"], false);
         assert_eq!(code, 2);
         assert!(said.contains("cannot read config/absent.yaml"), "{said}");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it reads")]
+    fn what_the_file_names_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        let tls = format!("{{ certificates: [{{ cert: {place}/a.pem, key: {place}/a.key }}] }}");
+        let text = format!(
+            "listeners: [{{ name: web, address: \"127.0.0.1:0\", tls: {tls} }}]\n\
+             upstreams: {{ a: {{ static: [\"127.0.0.1:1\"] }} }}\n\
+             splits: {{ s: {{ stable: a }} }}\n"
+        );
+        let file = directory.path().join("serin.yaml");
+        std::fs::write(&file, text).unwrap();
+        let (code, said) = run(&[file.to_str().unwrap()], false);
+        assert_eq!(code, 1, "{said}");
+        assert_eq!(said.matches("error[tls_unreadable]").count(), 2, "{said}");
+        std::fs::write(directory.path().join("a.pem"), "no certificate").unwrap();
+        let (_, said) = run(&[file.to_str().unwrap()], false);
+        assert!(said.contains("holds no certificate"), "{said}");
     }
 
     #[test]

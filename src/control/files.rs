@@ -47,6 +47,7 @@ impl Control {
         self.in_force.config = Arc::new(config);
         self.in_force.secrets.files = secrets;
         self.in_force.tls = tls;
+        self.certificates_told = now;
         let config = Arc::clone(&self.in_force.config);
         self.retire(&config.splits);
         for split in &config.splits {
@@ -169,7 +170,7 @@ impl Control {
     }
 }
 
-fn about_file(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
+pub(super) fn about_file(at: Moment, what: &'static str, text: String, is_warning: bool) -> News {
     News {
         by: "config".to_owned(),
         ..about_source_with(at, what, text, is_warning)

@@ -11,6 +11,7 @@ mod analysis;
 mod announce;
 mod asks;
 mod by_endpoint;
+mod certificates;
 mod course;
 mod dossier;
 mod endpoints;
@@ -128,6 +129,7 @@ pub struct Control {
     meeting: samples::Meeting,
     reported: Moment,
     kept_again: Moment,
+    certificates_told: Moment,
     failures_seen: u64,
     /// The place of the split whose shadow is looked at next.
     next_shadow: usize,

@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, Opened, Outlets, Setup,
-    Status, Turn,
+    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, News, Opened, Outlets,
+    Setup, Status, Turn,
     announce::NEWS_MAX,
     endpoints::Endpoints,
+    files::about_file,
     journal::{Archive, Journal, Kept},
     outlook::Outlooks,
     publish::InForce,
@@ -18,7 +19,7 @@ use super::{
     turn::Before,
 };
 use crate::{
-    config::{Config, Split},
+    config::{Config, Problems, Split},
     discover,
     measure::Sample,
     model::{Epoch, Generation, Moment, Nonce, SplitKey, SplitName},
@@ -55,7 +56,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         config,
         secrets: files,
         tls,
-        warnings: _told,
+        warnings,
     } = setup.loaded;
     let (journal, mut kept) = Journal::open(state_dir, setup.path.as_deref());
     let default = secret::cookie_secret(state_dir);
@@ -95,11 +96,13 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         meeting: Meeting::default(),
         reported: now,
         kept_again: now,
+        certificates_told: now,
         failures_seen: 0,
         next_shadow: 0,
     };
     let mut turn = Turn {
         is_status_stale: true,
+        news: told(&warnings, now),
         ..Turn::default()
     };
     for (split, decisions) in first.decisions {
@@ -116,6 +119,15 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         reader,
         samples: ends.sampled,
     }
+}
+
+/// What is odd about the file at the start.
+fn told(warnings: &Problems, now: Moment) -> Vec<News> {
+    if warnings.list.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("the file is in force; with warnings:\n{warnings}");
+    vec![about_file(now, "config_loaded", text, true)]
 }
 
 fn begin(config: &Config, kept: &mut Kept, recordings: &Recordings, now: Moment) -> Beginning {
@@ -232,5 +244,6 @@ fn empty_status(file: &ConfigStatus, now: Moment) -> Status {
         config: file.clone(),
         splits: Vec::new(),
         upstreams: Vec::new(),
+        certificates: Vec::new(),
     }
 }

@@ -1,14 +1,16 @@
-//! The file and the secrets that it names: read into a [`Loaded`], or every problem.
+//! The file, and the secrets and certificates that it names: read into a [`Loaded`], or every
+//! problem.
 
+mod tls;
 mod watch;
 
 use std::{
     collections::HashMap,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-pub(super) use self::watch::watch;
+pub(super) use self::{tls::ends, watch::watch};
 use crate::{
     config::{self, Config, Problem, Problems},
     plan::Tls,
@@ -18,7 +20,7 @@ use crate::{
 const SECRET_LENGTH_MIN: usize = 16;
 
 /// A good file with what it refers to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Loaded {
     /// What the human wrote.
     pub config: Config,
@@ -30,13 +32,26 @@ pub struct Loaded {
     pub warnings: Problems,
 }
 
-/// Reads a file and the secrets that it names. A missing secret is a problem like any other.
+/// Shows no secret.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("config", &self.config)
+            .field("secrets", &self.secrets.keys())
+            .field("tls", &self.tls)
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}
+
+/// Reads a file with the secrets and certificates that it names. One that is missing is a problem
+/// like any other.
 pub fn read_config(path: &Path) -> Result<Loaded, Problems> {
     load(read_text(path)?)
 }
 
-/// Reads a file again. `None`: it and its secrets are as they were, which is found without parsing
-/// it, since that takes a while for a long one.
+/// Reads a file again. `None`: it and what it names are as they were, which is found without
+/// parsing anything, since that takes a while for a long one.
 fn read_again(path: &Path, known: &Result<Loaded, Problems>) -> Option<Result<Loaded, Problems>> {
     let written = match read_text(path) {
         Ok(written) => written,
@@ -47,11 +62,11 @@ fn read_again(path: &Path, known: &Result<Loaded, Problems>) -> Option<Result<Lo
         return Some(load(written));
     };
     let (secrets, problems) = read_secrets(&known.config, &written.1);
-    if problems.is_empty() && secrets == known.secrets {
+    let are_same = problems.is_empty() && secrets == known.secrets;
+    if are_same && tls::Files::read(&known.config).are_known(&known.tls) {
         return None;
     }
-    let found = (known.config.clone(), known.warnings.clone());
-    Some(with_secrets(written, found, (secrets, problems)))
+    Some(load(written))
 }
 
 /// The name of a file and what is written in it.
@@ -62,28 +77,25 @@ fn read_text(path: &Path) -> Result<(String, String), Problems> {
     Ok((name, text))
 }
 
-fn load(written: (String, String)) -> Result<Loaded, Problems> {
-    let (name, text) = &written;
-    let found = config::load(text, name)?;
-    let secrets = read_secrets(&found.0, text);
-    with_secrets(written, found, secrets)
-}
-
-fn with_secrets(
-    (name, text): (String, String),
-    (config, warnings): (Config, Problems),
-    (secrets, list): (HashMap<PathBuf, Vec<u8>>, Vec<Problem>),
-) -> Result<Loaded, Problems> {
-    if list.is_empty() {
-        Ok(Loaded {
-            config,
-            secrets,
-            tls: Tls::default(),
-            warnings,
-        })
-    } else {
-        Err(Problems { name, text, list })
+fn load((name, text): (String, String)) -> Result<Loaded, Problems> {
+    let (config, mut warnings) = config::load(&text, &name)?;
+    let (secrets, mut list) = read_secrets(&config, &text);
+    let (tls, found) = tls::Files::read(&config).understood(&config, &text);
+    let (odd, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.is_warning);
+    list.extend(wrong);
+    if !list.is_empty() {
+        return Err(Problems { name, text, list });
     }
+    if !odd.is_empty() {
+        warnings.list.extend(odd);
+        (warnings.name, warnings.text) = (name, text);
+    }
+    Ok(Loaded {
+        config,
+        secrets,
+        tls,
+        warnings,
+    })
 }
 
 fn read_secrets(config: &Config, text: &str) -> (HashMap<PathBuf, Vec<u8>>, Vec<Problem>) {

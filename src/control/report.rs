@@ -59,6 +59,7 @@ impl Control {
             },
             splits,
             upstreams,
+            certificates: self.certificate_ends(),
         };
         self.outlets.status.send_replace(Arc::new(status));
     }

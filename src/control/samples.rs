@@ -47,6 +47,7 @@ impl Control {
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
         self.look_ahead(now, turn);
+        self.remind_of_certificates(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
             turn.is_status_stale = true;
         }

@@ -9,7 +9,8 @@ use crate::{
     judge::{Forecast, Judgement},
     measure::{Cell, Gauges, RequestLabel, Tally},
     model::{
-        Epoch, Generation, Moment, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        Epoch, Generation, ListenerName, Moment, Role, RouteName, Share, SplitName, UpstreamName,
+        VersionName,
     },
 };
 
@@ -30,6 +31,8 @@ pub struct Status {
     pub splits: Vec<SplitStatus>,
     /// In the order of the file.
     pub upstreams: Vec<UpstreamStatus>,
+    /// When the first certificate of each listener ends.
+    pub certificates: Vec<(ListenerName, Moment)>,
 }
 
 /// Of the file.

@@ -164,6 +164,8 @@ pub struct Gauges {
     pub listeners: Vec<ListenerGauges>,
     /// Idle and busy upstream connections.
     pub upstream_connections: (u64, u64),
+    /// Long-lived streams, by split and part.
+    pub streams: Vec<(SplitKey, Role, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
     pub busy: f64,
 }

@@ -4,6 +4,7 @@
 //! *Owns:* how listening and connected sockets are made and split.
 //! *Does not know:* HTTP, plans.
 
+mod subject;
 pub mod tls;
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -14,6 +15,8 @@ use tokio::net::{
     tcp::{ReadHalf, WriteHalf},
 };
 
+/// What the kernel may hold of an answer that it has not sent yet.
+const UNSENT: u32 = 64 * 1024;
 /// Connections that may wait to be accepted by one worker.
 const BACKLOG: i32 = 4_096;
 /// A peer that vanished without a word is noticed after about this time.
@@ -45,6 +48,9 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     settle_in(&SockRef::from(&socket));
+    // Only what the client's system takes soon is held for it here, so that it shows early whether
+    // the client reads. Where this is not known, less is known.
+    let _bounded = socket.set_tcp_notsent_lowat(UNSENT);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -18,6 +18,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::subject::subject;
+
 /// A connected socket with TLS. Both directions belong to one session, so that its halves share it;
 /// they are used by one task in turn.
 #[derive(Debug)]
@@ -46,20 +48,11 @@ impl Stream {
     }
 
     /// The subject of the certificate that the peer has proven to own, as one line of printable
-    /// ASCII (RFC 4514); what is not printable is `?`.
+    /// ASCII (RFC 4514).
     pub fn peer_subject(&self) -> Option<String> {
         self.session(|session| {
             let certificate = session.peer_certificates()?.first()?;
-            let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-            let subject = certificate.subject().to_string();
-            let printable = |c: char| {
-                if c.is_ascii_graphic() || c == ' ' {
-                    c
-                } else {
-                    '?'
-                }
-            };
-            Some(subject.trim().chars().map(printable).collect())
+            subject(certificate)
         })
     }
 

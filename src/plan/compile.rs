@@ -61,7 +61,7 @@ pub struct Inputs<'a> {
 /// Makes a plan. Pure: the same inputs and keys give the same plan.
 pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
     let (config, previous) = (inputs.config, inputs.previous);
-    let listeners = compile_listeners(inputs);
+    let listeners = compile_listeners(inputs, keys);
     let ids: Ids<'_> = config
         .upstreams
         .iter()
@@ -119,6 +119,7 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         routes,
         splits,
         upstreams,
+        long_lived: config.drain.long_lived,
         owners,
     }
 }
@@ -156,16 +157,26 @@ fn owners(
 }
 
 /// A listener whose certificates nobody has read is left out: it must not speak plain text.
-fn compile_listeners(inputs: &Inputs<'_>) -> Arc<[Listener]> {
+fn compile_listeners(inputs: &Inputs<'_>, keys: &mut Keys) -> Arc<[Listener]> {
+    let old = inputs.previous.map(|plan| &plan.listeners);
     let listeners = inputs.config.listeners.iter().filter_map(|written| {
-        let tls = inputs.tls.servers.get(&written.name);
-        let tls = tls.filter(|_| written.tls.is_some()).cloned();
-        let written = written.clone();
-        (tls.is_some() == written.tls.is_some()).then_some(Listener { written, tls })
+        let tls = match written.tls {
+            Some(_) => {
+                let tls = inputs.tls.servers.get(&written.name)?;
+                let known = old.iter().flat_map(|old| old.iter());
+                let known = known.filter_map(|known| known.tls.as_ref());
+                // Its sessions are kept with it.
+                let same = known.into_iter().find(|known| *known == tls).cloned();
+                Some(same.unwrap_or_else(|| tls.with_tickets(keys.tickets())))
+            }
+            None => None,
+        };
+        let written = Arc::new(written.clone());
+        Some(Listener { written, tls })
     });
     let listeners: Vec<Listener> = listeners.collect();
-    match inputs.previous {
-        Some(plan) if *plan.listeners == *listeners => Arc::clone(&plan.listeners),
+    match old {
+        Some(old) if **old == *listeners => Arc::clone(old),
         Some(_) | None => listeners.into(),
     }
 }

@@ -1,9 +1,11 @@
-//! Numbers for splits and endpoints that live as long as the process.
+//! What lives as long as the process, whatever plans come and go: numbers for splits and
+//! endpoints, and the keys of session tickets.
 
 use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
+use super::Tickets;
 use crate::model::{EndpointKey, SplitKey, SplitName, UpstreamName};
 
 /// Allots keys that mean the same in every plan of this process.
@@ -15,6 +17,8 @@ pub struct Keys {
     splits: FxHashMap<SplitName, SplitKey>,
     endpoints: FxHashMap<UpstreamName, FxHashMap<SocketAddr, EndpointKey>>,
     next_endpoint: u32,
+    /// Made when the first listener speaks TLS.
+    tickets: Option<Tickets>,
 }
 
 impl Keys {
@@ -26,6 +30,11 @@ impl Keys {
         let key = SplitKey(u32::try_from(self.splits.len()).unwrap_or(u32::MAX));
         self.splits.insert(name.clone(), key);
         key
+    }
+
+    /// The one store of ticket keys.
+    pub(super) fn tickets(&mut self) -> &Tickets {
+        self.tickets.get_or_insert_with(Tickets::new)
     }
 
     /// The keys of an upstream's endpoints.

@@ -38,12 +38,15 @@ pub use self::{
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
-    tls::{ClientTls, Listener, ServerTls, Tls},
+    tls::{
+        ClientTls, Dated, Listener, ReadError, ServerTls, Tickets, Tls, TlsProblem,
+        needs_system_roots, tls_files, tls_keys,
+    },
     version_override::Override,
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Cidr, LogPath, OnUnhealthy, ProxyMode, ProxyProtocol, ProxyVersion,
+    AccessLog, Cidr, LogPath, LongLived, OnUnhealthy, ProxyMode, ProxyProtocol, ProxyVersion,
     UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
@@ -64,6 +67,8 @@ pub struct Plan {
     pub splits: Box<[Arc<Split>]>,
     /// By [`UpstreamId`].
     pub upstreams: Box<[Arc<Upstream>]>,
+    /// How long-lived streams end; `None`: they are left alone.
+    pub long_lived: Option<LongLived>,
     /// Whose each endpoint is; shared with the plan before if nothing changed in it.
     owners: Arc<FxHashMap<EndpointKey, UpstreamId>>,
 }
@@ -77,6 +82,7 @@ impl Plan {
             routes: Arc::default(),
             splits: Box::default(),
             upstreams: Box::default(),
+            long_lived: None,
             owners: Arc::default(),
         }
     }

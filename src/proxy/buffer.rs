@@ -7,6 +7,8 @@ use std::cell::RefCell;
 
 /// Of a buffer that heads and short bodies are read into.
 pub(crate) const READ: usize = 64 * 1024;
+/// Of a buffer that the body goes through of a client that may not be reading.
+pub(crate) const PIECE: usize = 16 * 1024;
 /// Of a buffer that long bodies are read into.
 pub(crate) const BULK: usize = 256 * 1024;
 /// Of a buffer that heads are written into.
@@ -21,6 +23,7 @@ const KEPT_BULK: usize = 8;
 pub(crate) struct Buffers {
     usual: RefCell<Vec<Vec<u8>>>,
     bulk: RefCell<Vec<Vec<u8>>>,
+    piece: RefCell<Vec<Vec<u8>>>,
     head: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -41,6 +44,14 @@ impl Buffers {
             .unwrap_or_else(|| Vec::with_capacity(BULK))
     }
 
+    /// An empty buffer of [`PIECE`] bytes.
+    pub(crate) fn piece(&self) -> Vec<u8> {
+        self.piece
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(PIECE))
+    }
+
     /// An empty buffer for a head.
     pub(crate) fn head(&self) -> Vec<u8> {
         self.head
@@ -55,6 +66,7 @@ impl Buffers {
         let (rack, bound) = match buffer.capacity() {
             READ => (&self.usual, KEPT),
             BULK => (&self.bulk, KEPT_BULK),
+            PIECE => (&self.piece, KEPT),
             HEAD..READ => (&self.head, KEPT),
             _ => return,
         };

@@ -15,6 +15,8 @@ pub(crate) enum FaultKind {
     HeadTimeout,
     /// The request's body stopped coming.
     BodyTimeout,
+    /// The request's body comes too slowly.
+    BodyTooSlow,
     /// The request's body is not what its framing says.
     BodyMalformed(&'static str),
     /// The request's body is over the limit.
@@ -53,6 +55,8 @@ pub(crate) enum FaultKind {
     BadResponse(&'static str),
     /// The process goes down before the exchange has ended.
     Stopped,
+    /// The version gets no traffic any more, and its long-lived streams end.
+    Withdrawn,
 }
 
 /// What went wrong, and how far the exchange had come.
@@ -83,6 +87,7 @@ impl FaultKind {
             Self::Refused(..)
             | Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::BodyTooSlow
             | Self::BodyMalformed(_)
             | Self::BodyTooLarge
             | Self::ClientGone
@@ -100,7 +105,7 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
-            Self::NoRoute | Self::Stopped => Side::Proxy,
+            Self::NoRoute | Self::Stopped | Self::Withdrawn => Side::Proxy,
         }
     }
 
@@ -109,7 +114,7 @@ impl FaultKind {
         if matches!(self, Self::ClientGone | Self::ClientStalled) {
             return Outcome::ClientAbort;
         }
-        if matches!(self, Self::Stopped) {
+        if matches!(self, Self::Stopped | Self::Withdrawn) {
             return Outcome::Ignored;
         }
         match self.side() {
@@ -135,9 +140,10 @@ impl FaultKind {
             | Self::BodyMalformed(_)
             | Self::NoWebSocket
             | Self::Refused(..) => Reason::Protocol,
-            Self::Stopped => Reason::Drain,
+            Self::Stopped | Self::Withdrawn => Reason::Drain,
             Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::BodyTooSlow
             | Self::ClientGone
             | Self::ClientStalled
             | Self::NoRoute => Reason::Other,
@@ -149,11 +155,11 @@ impl FaultKind {
         match self {
             Self::Refused(status, _) => status,
             Self::BodyMalformed(_) => 400,
-            Self::HeadTimeout | Self::BodyTimeout => 408,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => 408,
             Self::BodyTooLarge => 413,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
-            Self::NoEndpoint | Self::Stopped => 503,
+            Self::NoEndpoint | Self::Stopped | Self::Withdrawn => 503,
             Self::ConnectRefused
             | Self::UpstreamTls
             | Self::StreamRefused
@@ -173,8 +179,11 @@ impl FaultKind {
     const fn proxy_status(self) -> &'static str {
         match self {
             Self::Refused(..) | Self::BodyMalformed(_) | Self::BodyTooLarge => "http_request_error",
+            Self::BodyTooSlow => r#"http_request_error; details="too slow""#,
             Self::HeadTimeout | Self::BodyTimeout => r#"http_request_error; details="timeout""#,
-            Self::ClientGone | Self::ClientStalled | Self::Stopped => "proxy_internal_response",
+            Self::ClientGone | Self::ClientStalled | Self::Stopped | Self::Withdrawn => {
+                "proxy_internal_response"
+            }
             Self::NoRoute => "destination_not_found",
             Self::NoEndpoint => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
@@ -198,6 +207,7 @@ impl FaultKind {
             }
             Self::HeadTimeout => "the request's head was not whole in time",
             Self::BodyTimeout => "the request's body stopped coming",
+            Self::BodyTooSlow => "the request's body comes too slowly",
             Self::BodyTooLarge => "the request's body is too large",
             Self::ClientGone => "the client left",
             Self::ClientStalled => "the client stopped reading",
@@ -215,6 +225,7 @@ impl FaultKind {
             Self::ResponseStalled => "the endpoint stopped answering",
             Self::TotalTimeout => "the exchange took too long",
             Self::Stopped => "the proxy is going down",
+            Self::Withdrawn => "this version is no longer in use",
         }
     }
 }

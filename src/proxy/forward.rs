@@ -164,7 +164,7 @@ async fn attempt(
                 worker.pool.borrow_mut().give(place, lent, since, kept);
             } else if answered.is_upgraded {
                 return Then::Done(Ok(Answered {
-                    tunnel: Some(lent.stream),
+                    tunnel: Some((lent.stream, guard.long_lived())),
                     ..answered
                 }));
             }

@@ -17,6 +17,7 @@ use super::{
         outgoing::{Outgoing, Received, Reply},
     },
     settle::{self, RequestGuard},
+    streams::LongLived,
     upgrade,
     wire::Wire,
     worker::{Heads, Worker},
@@ -118,10 +119,10 @@ pub(crate) async fn handle(
     let exchange = (&mut request, &decision, &outgoing);
     let (next, tunnel) = finish(client, exchange, forwarded, story).await;
     outgoing.recycle(&worker.buffers);
-    if let Some(upstream) = tunnel {
+    if let Some((upstream, long)) = tunnel {
         // The plan is let go: a tunnel may live for days.
         drop((request, decision));
-        upgrade::relay(client, upstream).await;
+        upgrade::relay(client, upstream, long).await;
         return Next::Gone;
     }
     next
@@ -142,7 +143,7 @@ async fn finish(
     (request, decision, outgoing): (&mut RequestGuard, &Decision, &Outgoing),
     forwarded: Forwarded,
     story: Option<Story>,
-) -> (Next, Option<Wire>) {
+) -> (Next, Option<(Wire, LongLived)>) {
     let worker = Rc::clone(&client.worker);
     let Forwarded { result, attempts } = forwarded;
     let mut ended = Ended {

@@ -23,10 +23,13 @@ mod h2;
 mod handle;
 mod headers;
 mod listener;
+mod pace;
 mod pool;
 mod settle;
+mod streams;
 mod timer;
 mod upgrade;
+mod websocket;
 mod wire;
 mod worker;
 
@@ -234,7 +237,7 @@ impl Seat {
         };
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
-        worker.drain();
+        worker.drain(until);
         listeners.close().await;
         // What others have handed over until now is served like what the kernel has queued.
         self.door.close();

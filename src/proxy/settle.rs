@@ -5,7 +5,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{fault::FaultKind, grpc, pool::Place, worker::Worker};
+use super::{fault::FaultKind, grpc, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
@@ -73,6 +73,11 @@ impl AttemptGuard {
         let place = self.worker.pool.borrow_mut().begin(endpoint);
         self.endpoint = Some((endpoint, place));
         place
+    }
+
+    /// The attempt is for a stream that lives long.
+    pub(crate) fn long_lived(&self) -> LongLived {
+        LongLived::begin(&self.worker, self.account.key.split, self.account.key.role)
     }
 
     /// Whether the endpoint's answers are long.

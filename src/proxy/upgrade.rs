@@ -1,71 +1,166 @@
-//! After `101 Switching Protocols`: bytes both ways until either side ends or falls silent.
+//! After a switch to WebSocket: bytes both ways until either side ends or falls silent, or until
+//! the version that serves it gets no traffic any more.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::io::AsyncWrite;
 
-use super::{h1::downstream::Client, timer::Slot, wire::Wire};
+use super::{
+    buffer::Buffers,
+    h1::{downstream::Client, poll_read_piece},
+    streams::LongLived,
+    timer::Slot,
+    websocket::{CLOSE_RESTART, Frames},
+    wire::{Reader, Wire, Writer},
+};
 
-/// Relays until one side has ended and the other took all of it, or nothing came for
-/// `stream_idle`.
-pub(crate) async fn relay(client: &mut Client, mut upstream: Wire) {
-    let limit = client.settings.timeouts.stream_idle;
-    let Client { stream, slot, .. } = client;
-    slot.arm(limit);
-    let mut watched = Watched {
+/// Relays until one side has ended and the other took all of it, nothing came for `stream_idle`,
+/// or the stream was told to end.
+pub(crate) async fn relay(client: &mut Client, mut upstream: Wire, long: LongLived) {
+    let Client {
         stream,
         slot,
-        limit,
+        worker,
+        settings,
+        ..
+    } = client;
+    let limit = settings.timeouts.stream_idle;
+    let (from_client, to_client) = stream.split();
+    let (from_upstream, to_upstream) = upstream.split();
+    let mut tunnel = Tunnel {
+        buffers: &worker.buffers,
+        idle: (slot, limit),
+        up: Flow::new(from_client, to_upstream),
+        down: Flow::new(from_upstream, to_client),
+        end: End::Open,
     };
-    let copying = copy_bidirectional(&mut watched, &mut upstream);
-    // How it ends is the business of the two ends; the record was made at the 101.
-    let _ended = slot.guard(copying).await;
+    slot.arm(limit);
+    // How it ends is the business of the two ends; the record was made at the switch.
+    let _ended = poll_fn(|cx| tunnel.poll(&long, cx)).await;
 }
 
-/// A stream whose every byte proves that the tunnel is alive.
+/// How far the end has come that the proxy brings about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The client is told as soon as a frame may follow.
+    Wanted,
+    /// The client was told: what it still says goes on, what the endpoint says stays behind.
+    Said,
+}
+
 #[derive(Debug)]
-struct Watched<'a> {
-    stream: &'a mut Wire,
-    slot: &'a Slot,
-    limit: std::time::Duration,
+struct Tunnel<'a> {
+    buffers: &'a Buffers,
+    idle: (&'a Slot, Duration),
+    up: Flow<'a>,
+    down: Flow<'a>,
+    end: End,
 }
 
-impl AsyncRead for Watched<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+/// One direction.
+#[derive(Debug)]
+struct Flow<'a> {
+    reader: Reader<'a>,
+    writer: Writer<'a>,
+    frames: Frames,
+    buffer: Vec<u8>,
+    at: usize,
+    is_muted: bool,
+    is_over: bool,
+}
+
+impl Tunnel<'_> {
+    fn poll(&mut self, long: &LongLived, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if long.poll_end(cx).is_ready() {
+            if self.end != End::Open {
+                return Poll::Ready(Ok(()));
+            }
+            self.end = End::Wanted;
+            long.is_ending();
+        }
+        let up = self.up.poll(self.buffers, self.idle, cx)?;
+        let down = self.down.poll(self.buffers, self.idle, cx)?;
+        if self.end == End::Wanted && self.down.close() {
+            self.end = End::Said;
+            long.is_closing();
+            let _said = self.down.poll(self.buffers, self.idle, cx)?;
+        }
+        let is_over = match self.end {
+            End::Said => up.is_ready() || down.is_ready(),
+            End::Open | End::Wanted => up.is_ready() && down.is_ready(),
+        };
+        if is_over {
+            return Poll::Ready(Ok(()));
+        }
+        // Armed for the end once more: it may have come meanwhile.
+        if long.poll_end(cx).is_ready() && self.end != End::Open {
+            return Poll::Ready(Ok(()));
+        }
+        self.idle.0.poll_expired(cx).map(|_expired| Ok(()))
+    }
+}
+
+impl<'a> Flow<'a> {
+    fn new(reader: Reader<'a>, writer: Writer<'a>) -> Self {
+        Self {
+            reader,
+            writer,
+            frames: Frames::default(),
+            buffer: Vec::new(),
+            at: 0,
+            is_muted: false,
+            is_over: false,
+        }
+    }
+
+    /// Moves what there is to move; ready once the end has been passed on.
+    fn poll(
+        &mut self,
+        buffers: &Buffers,
+        (slot, limit): (&Slot, Duration),
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut *self.stream).poll_read(cx, buf);
-        if polled.is_ready() {
-            self.slot.arm(self.limit);
+        loop {
+            if self.is_over {
+                return Pin::new(&mut self.writer).poll_shutdown(cx);
+            }
+            while self.at < self.buffer.len() {
+                let rest = self.buffer.get(self.at..).unwrap_or_default();
+                let count = ready!(Pin::new(&mut self.writer).poll_write(cx, rest))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                slot.arm(limit);
+                self.at += count;
+            }
+            let _sent = Pin::new(&mut self.writer).poll_flush(cx)?;
+            buffers.give(std::mem::take(&mut self.buffer));
+            self.at = 0;
+            let read = ready!(poll_read_piece(&mut self.reader, buffers, cx))?;
+            slot.arm(limit);
+            if read.is_empty() {
+                self.is_over = true;
+            } else if !self.is_muted {
+                self.frames.feed(&read);
+                self.buffer = read;
+            }
         }
-        polled
     }
-}
 
-impl AsyncWrite for Watched<'_> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.stream).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.slot.arm(self.limit);
+    /// Says that the service restarts, if a frame may follow here; nothing follows that.
+    fn close(&mut self) -> bool {
+        let can = !self.is_over && self.frames.is_between() && self.buffer.is_empty();
+        if can {
+            self.buffer.extend_from_slice(CLOSE_RESTART);
+            self.is_muted = true;
         }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_shutdown(cx)
+        can
     }
 }

@@ -23,6 +23,7 @@ use super::{
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
+    streams::Streams,
     timer::{TICK, Wheel},
 };
 use crate::{
@@ -70,6 +71,8 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    /// Streams that live long.
+    pub(crate) streams: Streams,
     /// The access log.
     pub(crate) log: Log,
 }
@@ -121,6 +124,7 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            streams: Streams::default(),
             log,
         })
     }
@@ -187,8 +191,12 @@ impl Worker {
         }
     }
 
-    /// From now on connections end after their next answer.
-    pub(crate) fn drain(&self) {
+    /// From now on connections end after their next answer, and long-lived streams before `until`.
+    pub(crate) fn drain(&self, until: Instant) {
+        if let Some(settings) = self.plan().long_lived {
+            let span = (self.now(), self.moment(until));
+            self.streams.end_all(settings, &self.random, span);
+        }
         self.is_draining.set(true);
         self.drains.notify_waiters();
     }
@@ -218,6 +226,7 @@ impl Worker {
                 sampled = now;
                 self.hand_over(&listeners, now);
                 listeners.follow(&self, &plan.listeners);
+                self.streams.follow(&plan, &self.random, self.moment(now));
             }
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
@@ -234,6 +243,7 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
             let (mpsc::error::TrySendError::Full(sample)

@@ -225,6 +225,10 @@ pub(crate) fn snapshot() -> Status {
         },
         splits: vec![split()],
         upstreams: ["mesos", "ecs"].map(upstream).to_vec(),
+        certificates: vec![(
+            ListenerName::new("web").unwrap(),
+            Moment::from_millis(1_900_000_000_000),
+        )],
     }
 }
 

@@ -12,6 +12,7 @@
 )]
 
 pub mod canon;
+pub mod certificates;
 pub mod client;
 pub mod corpus;
 pub mod frames;

@@ -1,4 +1,5 @@
-//! Watches the file: events of its directory, a look each second, and SIGHUP.
+//! Watches the file and those that it names: events of their directories, a look each second, and
+//! SIGHUP.
 //!
 //! Editors rename, mounted volumes swap a symbolic link (`..data`), scripts write in place. So the
 //! directory is watched, and the one that the file really lies in. A file that is written in place
@@ -6,7 +7,8 @@
 //! bad. Where no events come (network file systems), the look each second finds the change.
 
 use std::{
-    ffi::OsStr,
+    collections::{BTreeSet, HashSet},
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,7 +24,7 @@ use tokio::{
 };
 
 use super::{Loaded, read_again, read_config};
-use crate::{config::Problems, control::Event};
+use crate::{config::Problems, control::Event, plan::tls_files};
 
 /// How long the directory must be quiet before the file is read...
 const QUIET: Duration = Duration::from_millis(8);
@@ -51,7 +53,7 @@ pub(in crate::control) async fn watch(
     events: mpsc::Sender<Event>,
 ) {
     let (told, mut changes) = mpsc::channel(1);
-    let mut watched = Watched::new(path.clone(), told);
+    let mut watched = Watched::new(told, files_of(&path, &last));
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Arc::new(Ok(last));
@@ -68,6 +70,10 @@ pub(in crate::control) async fn watch(
             settle(&mut changes).await;
         }
         let found = read_patiently(&path, cause, &last).await;
+        // A bad file names what it did before, as far as anybody knows.
+        if let Some(Ok(loaded)) = &found {
+            watched.turn_to(files_of(&path, loaded));
+        }
         watched.follow();
         let Some(found) = found.filter(|found| cause == Cause::Asked || *found != *last) else {
             continue;
@@ -81,6 +87,15 @@ pub(in crate::control) async fn watch(
             return;
         }
     }
+}
+
+/// The file and those that it names.
+fn files_of(path: &Path, loaded: &Loaded) -> Vec<PathBuf> {
+    let mut named: Vec<PathBuf> = loaded.secrets.keys().cloned().collect();
+    named.extend(tls_files(&loaded.config).into_iter().map(Path::to_owned));
+    named.push(path.to_owned());
+    named.sort_unstable();
+    named
 }
 
 /// Waits until no more changes come.
@@ -126,19 +141,22 @@ async fn read(path: &Path, known: Option<Arc<Found>>) -> Option<Found> {
 /// The directories under watch.
 #[derive(Debug)]
 struct Watched {
-    path: PathBuf,
+    told: mpsc::Sender<()>,
+    files: Vec<PathBuf>,
     watcher: Option<RecommendedWatcher>,
-    directories: Vec<PathBuf>,
+    directories: BTreeSet<PathBuf>,
 }
 
 impl Watched {
-    fn new(path: PathBuf, told: mpsc::Sender<()>) -> Self {
-        let name = path.file_name().map(OsStr::to_owned);
+    fn new(told: mpsc::Sender<()>, files: Vec<PathBuf>) -> Self {
+        let names = files.iter().filter_map(|path| path.file_name());
+        let names: HashSet<OsString> = names.map(OsStr::to_owned).collect();
+        let tell = told.clone();
         let heard = move |event: notify::Result<notify::Event>| {
-            let matters = event.is_ok_and(|event| matters(&event, name.as_deref()));
+            let matters = event.is_ok_and(|event| matters(&event, &names));
             if matters {
                 // A full channel holds a change that is not yet looked at.
-                let _already_told = told.try_send(());
+                let _already_told = tell.try_send(());
             }
         };
         let made = notify::recommended_watcher(heard);
@@ -146,38 +164,47 @@ impl Watched {
             tracing::warn!(%error, "no events of the file system; the file is read each second");
         });
         let mut watched = Self {
-            path,
+            told,
+            files,
             watcher: made.ok(),
-            directories: Vec::new(),
+            directories: BTreeSet::new(),
         };
         watched.follow();
         watched
     }
 
-    /// Watches the directory of the file and the one it really lies in, wherever that is now.
+    /// Watches these files from now on. What has changed in them meanwhile is looked at.
+    fn turn_to(&mut self, files: Vec<PathBuf>) {
+        if files != self.files {
+            *self = Self::new(self.told.clone(), files);
+            // A full channel holds a change that is not yet looked at.
+            let _already_told = self.told.try_send(());
+        }
+    }
+
+    /// Watches the directory of each file and the one it really lies in, wherever that is now.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let real = self
-            .path
-            .canonicalize()
-            .unwrap_or_else(|_| self.path.clone());
-        let mut wanted: Vec<PathBuf> = [&self.path, &real].map(|path| parent(path)).into();
-        wanted.dedup();
+        let both = self.files.iter().flat_map(|path| {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            [parent(path), parent(&real)]
+        });
+        let wanted: BTreeSet<PathBuf> = both.collect();
         if wanted == self.directories {
             return;
         }
-        for directory in self.directories.drain(..) {
+        for directory in std::mem::take(&mut self.directories) {
             // It may be gone already.
             let _gone = watcher.unwatch(&directory);
         }
         for directory in wanted {
             match watcher.watch(&directory, RecursiveMode::NonRecursive) {
-                Ok(()) => self.directories.push(directory),
+                Ok(()) => drop(self.directories.insert(directory)),
                 Err(error) => tracing::warn!(
                     %error, directory = %directory.display(),
-                    "the directory cannot be watched; the file is read each second"
+                    "the directory cannot be watched; its files are read each second"
                 ),
             }
         }
@@ -192,8 +219,9 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 /// Whether an event can mean another content of the file. Our own reading must not.
-fn matters(event: &notify::Event, name: Option<&OsStr>) -> bool {
-    let is_ours = event.paths.iter().any(|path| path.file_name() == name);
+fn matters(event: &notify::Event, names: &HashSet<OsString>) -> bool {
+    let is_named = |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+    let is_ours = event.paths.iter().any(is_named);
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => is_ours,

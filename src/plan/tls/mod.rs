@@ -1,19 +1,42 @@
 //! Certificates and keys as the data plane obeys them: what speaks TLS, and with whom.
 //!
 //! *Owns:* what a listener and an upstream shake hands with, made of bytes that somebody else has
-//! read; what is wrong with such bytes.
-//! *Does not know:* files, handshakes, sockets.
-//! *Invariants:* a private key is never shown: nothing here prints more than names; what cannot be
-//! used is told, and is never replaced by plain text.
+//! read; what is wrong with such bytes; which certificate is for which name; session tickets.
+//! *Does not know:* files, handshakes, sockets, the clock.
+//! *Invariants:* a private key is never shown: nothing here prints more than names. What cannot be
+//! used is told, and never becomes plain text.
 //! *Read next:* `read.rs`, `names.rs`, `tickets.rs`.
 
-use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
+mod anybody;
+mod names;
+mod pem;
+mod problem;
+mod read;
+mod tickets;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use sha2::{Digest as _, Sha256};
 
+use self::names::Names;
+pub use self::{
+    problem::{ReadError, TlsProblem},
+    read::{needs_system_roots, tls_files, tls_keys},
+    tickets::Tickets,
+};
 use crate::{
     config,
-    model::{ListenerName, UpstreamName},
+    model::{ListenerName, Moment, UpstreamName},
 };
 
 /// What tells the same bytes and settings from others.
@@ -22,8 +45,8 @@ type Digest = [u8; 32];
 /// An address to accept on, and what its handshakes are made with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
-    /// As it is written in the file.
-    pub written: config::Listener,
+    /// As it is written in the file; shared, since connections that are handed over take it along.
+    pub written: Arc<config::Listener>,
     /// How TLS is spoken; `None`: plain text.
     pub tls: Option<ServerTls>,
 }
@@ -41,6 +64,12 @@ impl Deref for Listener {
 pub struct ServerTls {
     /// What rustls obeys. Application protocols are those that the listener speaks.
     pub config: Arc<ServerConfig>,
+    /// Its certificates, in the order of the file.
+    pub certificates: Arc<[Dated]>,
+    names: Arc<Names>,
+    /// Whose tickets are as good as a handshake: those of the same listener, with the same wish to
+    /// see clients' certificates.
+    trusts: Digest,
     made_of: Digest,
 }
 
@@ -51,7 +80,18 @@ pub struct ClientTls {
     pub config: Arc<ClientConfig>,
     /// The name that certificates must have; `None`: the endpoint's IP address.
     pub server_name: Option<ServerName<'static>>,
+    /// The certificate that we show.
+    pub certificate: Option<Dated>,
     made_of: Digest,
+}
+
+/// A certificate, and when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated {
+    /// Its file.
+    pub path: PathBuf,
+    /// The last moment at which it holds.
+    pub not_after: Moment,
 }
 
 /// All that a file's `tls` keys name, read and understood.
@@ -61,6 +101,52 @@ pub struct Tls {
     pub servers: HashMap<ListenerName, ServerTls>,
     /// By upstream.
     pub clients: HashMap<UpstreamName, ClientTls>,
+    read_from: Digest,
+}
+
+impl Tls {
+    /// Whether this was made of files with these contents.
+    pub fn is_read_from(&self, files: &HashMap<PathBuf, Vec<u8>>) -> bool {
+        self.read_from == digest_of(files)
+    }
+
+    /// Every certificate, and whose it is in words.
+    pub fn certificates(&self) -> impl Iterator<Item = (String, &Dated)> {
+        let servers = self.servers.iter().flat_map(|(name, tls)| {
+            let dated = tls.certificates.iter();
+            dated.map(move |dated| (format!("listener {name}"), dated))
+        });
+        let clients = self.clients.iter().filter_map(|(name, tls)| {
+            let dated = tls.certificate.as_ref()?;
+            Some((format!("upstream {name}"), dated))
+        });
+        servers.chain(clients)
+    }
+}
+
+impl ServerTls {
+    /// When the first of its certificates ends.
+    pub fn not_after(&self) -> Option<Moment> {
+        self.certificates.iter().map(|dated| dated.not_after).min()
+    }
+
+    /// Whether a request for `host` must be told that it came the wrong way (421): its connection
+    /// asked for another name, and got a certificate that is not for this host.
+    pub fn is_misdirected(&self, sni: Option<&str>, host: &str) -> bool {
+        self.names.is_misdirected(sni, host)
+    }
+
+    /// The same, with tickets of the process's one store.
+    pub(super) fn with_tickets(&self, tickets: &Tickets) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        if let Some(bound) = tickets.bound_to(self.trusts) {
+            config.ticketer = bound;
+        }
+        Self {
+            config: Arc::new(config),
+            ..self.clone()
+        }
+    }
 }
 
 impl PartialEq for ServerTls {
@@ -77,7 +163,9 @@ impl PartialEq for ClientTls {
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerTls").finish_non_exhaustive()
+        let mut shown = f.debug_struct("ServerTls");
+        shown.field("certificates", &self.certificates);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -85,6 +173,30 @@ impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("ClientTls");
         shown.field("server_name", &self.server_name);
+        shown.field("certificate", &self.certificate);
         shown.finish_non_exhaustive()
     }
+}
+
+/// Tells these contents from others.
+fn digest_of(files: &HashMap<PathBuf, Vec<u8>>) -> Digest {
+    if files.is_empty() {
+        return Digest::default();
+    }
+    let mut names: Vec<&Path> = files.keys().map(PathBuf::as_path).collect();
+    names.sort_unstable();
+    digest(names.into_iter().flat_map(|name| {
+        let content = files.get(name).map_or(&[][..], Vec::as_slice);
+        [name.as_os_str().as_encoded_bytes(), content]
+    }))
+}
+
+/// Tells these parts, in this order, from others.
+fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        // A hash of each, so that no part can pass for the end of another one.
+        hasher.update(Sha256::digest(part));
+    }
+    hasher.finalize().into()
 }

@@ -136,6 +136,18 @@ impl BodyRelay {
         Ok(())
     }
 
+    /// Ends a body of unknown length before its sender does, if that can be done here; `false` if
+    /// the middle of a chunk, or a length that was promised, is in the way.
+    pub fn end_early(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> bool {
+        let can = match &self.inbound {
+            Inbound::UntilClose { wrap } => *wrap,
+            Inbound::Chunked(chunked) => chunked.can_end(),
+            Inbound::Length(_) => false,
+        };
+        self.done |= can && push_last(trailers, out).is_ok();
+        self.done
+    }
+
     /// The trailers that pass, as lines, once the end of a chunked body was read.
     pub fn trailers(&self) -> &[u8] {
         match &self.inbound {

@@ -57,6 +57,11 @@ impl Chunked {
         }
     }
 
+    /// Whether the last chunk may come next.
+    pub(super) fn can_end(&self) -> bool {
+        self.keeps_chunks && self.state == State::Size && self.held.is_empty()
+    }
+
     /// The trailers that pass, as lines.
     pub(super) fn trailers(&self) -> &[u8] {
         &self.trailers

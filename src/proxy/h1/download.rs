@@ -1,12 +1,10 @@
 //! The way of the answer: its head read strictly and written anew, its body relayed as it comes.
 
-use std::{future::poll_fn, pin::pin};
-
-use tokio::time::Instant;
+use std::{future::poll_fn, task::Poll};
 
 use super::{
     Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version,
-    io::{self, Size},
+    io::{self, Left, Size},
     outgoing::Reply,
     rewrite::{self, ResponseEdits},
     upstream::{Answered, COALESCED, Progress, Stage, broken},
@@ -17,6 +15,7 @@ use crate::{
         fault::FaultKind,
         grpc,
         handle::Next,
+        pace::{Appetite, Pace},
         settle::AttemptGuard,
         wire::{Reader, Writer},
         worker::Worker,
@@ -36,6 +35,8 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) reply: &'a Reply,
     pub(super) reader: Reader<'u>,
     pub(super) writer: Writer<'c>,
+    pub(super) pace: Pace,
+    pub(super) appetite: Appetite,
     pub(super) bytes_out: u64,
 }
 
@@ -63,14 +64,19 @@ impl Download<'_, '_, '_> {
             return self.switch(buffer, head_len, pending).await;
         }
         let mut grpc_status = self.grpc_status(&buffer);
+        self.note_event_stream(&buffer);
         let mut has_excess = at < buffer.len();
-        let mut size = Size::after(buffer.len());
+        let mut size = self.next_size(buffer.len());
         self.worker.buffers.give(buffer);
         while !relay.is_done() {
             self.progress.enter(Stage::Receiving);
-            let truncated = |_| FaultKind::Truncated;
-            let reading = io::read(&mut self.reader, &self.worker.buffers, size);
-            let buffer = reading.await.map_err(truncated)?;
+            let Some(buffer) = self.next_piece(size).await? else {
+                if self.end_early(&mut relay, &mut pending).await? {
+                    has_excess = true;
+                    break;
+                }
+                continue;
+            };
             self.guard.last_byte = Some(self.worker.now());
             if buffer.is_empty() {
                 let trailers = self.reader.trailers();
@@ -80,7 +86,7 @@ impl Download<'_, '_, '_> {
                 self.flush(&mut pending).await?;
                 break;
             }
-            size = Size::after(buffer.len());
+            size = self.next_size(buffer.len());
             let at = self.piece(&buffer, 0, (&mut relay, &mut pending)).await?;
             has_excess = at < buffer.len();
             self.worker.buffers.give(buffer);
@@ -103,6 +109,75 @@ impl Download<'_, '_, '_> {
             is_upgraded: false,
             tunnel: None,
         })
+    }
+
+    /// Server-sent events are a stream that lives long.
+    fn note_event_stream(&self, buffer: &[u8]) {
+        let kind = self
+            .response
+            .field(buffer, "content-type")
+            .unwrap_or_default();
+        if kind.starts_with(b"text/event-stream") {
+            let _now = self.progress.long.set(self.guard.long_lived());
+        }
+    }
+
+    /// The beginning of the answer.
+    async fn first_piece(&mut self, size: Size) -> Result<Vec<u8>, FaultKind> {
+        let (long, reader) = (self.progress.long.get(), &mut self.reader);
+        poll_fn(|cx| {
+            if long.is_some_and(|long| long.poll_end(cx).is_ready()) {
+                return Poll::Ready(Err(FaultKind::Withdrawn));
+            }
+            let read = io::poll_read(reader, &self.worker.buffers, size, cx);
+            read.map_err(|error| broken(&error))
+        })
+        .await
+    }
+
+    /// The next piece of the body; `None`: the stream must end.
+    async fn next_piece(&mut self, size: Size) -> Result<Option<Vec<u8>>, FaultKind> {
+        let (long, reader) = (self.progress.long.get(), &mut self.reader);
+        poll_fn(|cx| {
+            if long.is_some_and(|long| long.poll_end(cx).is_ready()) {
+                return Poll::Ready(Ok(None));
+            }
+            let read = io::poll_read(reader, &self.worker.buffers, size, cx);
+            read.map_ok(Some).map_err(|_| FaultKind::Truncated)
+        })
+        .await
+    }
+
+    /// Ends a stream in good order where that can be done; where not, it goes on for as long as it
+    /// may, and is cut off then.
+    async fn end_early(
+        &mut self,
+        relay: &mut BodyRelay,
+        pending: &mut Vec<u8>,
+    ) -> Result<bool, FaultKind> {
+        let trailers: &[u8] = if self.reply.is_grpc {
+            b"grpc-status: 14\r\ngrpc-message: this version is no longer in use\r\n"
+        } else {
+            b""
+        };
+        if relay.end_early(trailers, pending) {
+            self.flush(pending).await?;
+            return Ok(true);
+        }
+        match self.progress.long.get() {
+            Some(long) if !long.was_ending() => long.is_ending(),
+            _ => return Err(FaultKind::Withdrawn),
+        }
+        Ok(false)
+    }
+
+    /// How much is read after a piece of `len` bytes.
+    fn next_size(&self, len: usize) -> Size {
+        if self.appetite.is_doubtful() {
+            Size::Piece
+        } else {
+            Size::after(len)
+        }
     }
 
     /// The status of a call that is answered with a head only.
@@ -129,8 +204,7 @@ impl Download<'_, '_, '_> {
         // An answer that comes in one piece is read and written in one call each.
         let was_long = self.guard.has_long_answers();
         let size = if was_long { Size::Bulk } else { Size::Usual };
-        let reading = io::read(&mut self.reader, &self.worker.buffers, size);
-        let mut buffer = reading.await.map_err(|error| broken(&error))?;
+        let mut buffer = self.first_piece(size).await?;
         if buffer.is_empty() {
             return Err(FaultKind::Reset);
         }
@@ -238,22 +312,31 @@ impl Download<'_, '_, '_> {
 
     /// Writes to the client; the time that it makes us wait is not the version's.
     async fn write(&mut self, first: &[u8], second: &[u8]) -> Result<(), FaultKind> {
-        self.bytes_out += long(first.len() + second.len());
-        let mut waits_since = None;
-        let mut writing = pin!(io::write(&mut self.writer, first, second));
-        let wrote = poll_fn(|cx| {
-            let polled = writing.as_mut().poll(cx);
-            if polled.is_pending() && waits_since.is_none() {
-                waits_since = Some(Instant::now());
-                self.progress.enter(Stage::Relaying);
+        let mut left = Left { first, second };
+        let total = left.len();
+        self.bytes_out += long(total);
+        self.appetite.took(total);
+        let mut waits = None;
+        poll_fn(|cx| {
+            let polled = left.poll_write(&mut self.writer, cx);
+            if let Some((since, before)) = waits {
+                let waited = self.worker.now().since(since);
+                self.guard.client_time += waited;
+                if self.pace.is_too_slow(before - left.len(), waited) {
+                    return Poll::Ready(Err(FaultKind::ClientStalled));
+                }
             }
-            polled
+            if polled.is_pending() {
+                let has_moved = waits.is_none_or(|(_, before)| left.len() < before);
+                if has_moved {
+                    self.appetite.blocked();
+                    self.progress.enter(Stage::Relaying);
+                }
+                waits = Some((self.worker.now(), left.len()));
+            }
+            polled.map_err(|_| FaultKind::ClientGone)
         })
-        .await;
-        if let Some(since) = waits_since {
-            self.guard.client_time += since.elapsed();
-        }
-        wrote.map_err(|_| FaultKind::ClientGone)
+        .await
     }
 
     /// Ends the exchange with a switched protocol; what came behind the head goes along.

@@ -22,6 +22,9 @@ pub(crate) enum Size {
     Usual,
     /// For long bodies: fewer system calls.
     Bulk,
+    /// For long bodies as long as nobody knows whether the client reads: what it does not take is
+    /// held as long as it is waited for.
+    Piece,
 }
 
 impl Size {
@@ -40,7 +43,8 @@ pub(crate) async fn read<R: AsyncRead + Unpin>(
     poll_fn(|cx| poll_read(reader, buffers, size, cx)).await
 }
 
-fn poll_read<R: AsyncRead + Unpin>(
+/// The same for a caller that waits for something else, too.
+pub(crate) fn poll_read<R: AsyncRead + Unpin>(
     reader: &mut R,
     buffers: &Buffers,
     size: Size,
@@ -49,6 +53,7 @@ fn poll_read<R: AsyncRead + Unpin>(
     let mut buffer = match size {
         Size::Usual => buffers.read(),
         Size::Bulk => buffers.bulk(),
+        Size::Piece => buffers.piece(),
     };
     match poll_read_buf(Pin::new(reader), cx, &mut buffer) {
         Poll::Ready(Ok(_)) => Poll::Ready(Ok(buffer)),
@@ -61,6 +66,15 @@ fn poll_read<R: AsyncRead + Unpin>(
             Poll::Pending
         }
     }
+}
+
+/// Reads a small piece into a buffer that is taken only once there is data. Empty means the end.
+pub(crate) fn poll_read_piece<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    buffers: &Buffers,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Vec<u8>>> {
+    poll_read(reader, buffers, Size::Piece, cx)
 }
 
 /// Reads more behind what a buffer holds already; 0 is the end. The buffer grows as needed.
@@ -77,11 +91,34 @@ pub(crate) async fn read_more<R: AsyncRead + Unpin>(
 /// Writes all of two pieces, in one system call where the socket takes them, and sees them off.
 pub(crate) async fn write<W: AsyncWrite + Unpin>(
     writer: &mut W,
-    mut first: &[u8],
-    mut second: &[u8],
+    first: &[u8],
+    second: &[u8],
 ) -> io::Result<()> {
-    poll_fn(|cx| {
+    let mut left = Left { first, second };
+    poll_fn(|cx| left.poll_write(writer, cx)).await
+}
+
+/// What is still to be written of two pieces.
+#[derive(Debug)]
+pub(crate) struct Left<'a> {
+    pub(crate) first: &'a [u8],
+    pub(crate) second: &'a [u8],
+}
+
+impl Left<'_> {
+    /// How many bytes are left.
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.second.len()
+    }
+
+    /// Writes until all is written and seen off, or nothing more is taken.
+    pub(crate) fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        writer: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
+            let Self { first, second } = *self;
             let pin = Pin::new(&mut *writer);
             let wrote = match (first.is_empty(), second.is_empty()) {
                 (true, true) => return pin.poll_flush(cx),
@@ -97,11 +134,10 @@ pub(crate) async fn write<W: AsyncWrite + Unpin>(
                 Poll::Ready(result) => result?,
             };
             let of_first = count.min(first.len());
-            first = first.get(of_first..).unwrap_or_default();
-            second = second.get(count - of_first..).unwrap_or_default();
+            self.first = first.get(of_first..).unwrap_or_default();
+            self.second = second.get(count - of_first..).unwrap_or_default();
         }
-    })
-    .await
+    }
 }
 
 #[cfg(test)]

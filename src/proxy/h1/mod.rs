@@ -26,8 +26,10 @@ pub mod rewrite;
 mod scan;
 mod span;
 mod target;
+mod upload;
 pub(crate) mod upstream;
 
+pub(crate) use self::io::poll_read_piece;
 pub use self::{
     body::{BodyError, BodyRelay, Step},
     fields::{Field, FieldKind, list},

@@ -5,7 +5,7 @@
 //! step that makes progress sets it anew, and [`Stage`] says whose fault it is when it runs out.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     future::{Future, poll_fn},
     io::ErrorKind,
     pin::{Pin, pin},
@@ -13,21 +13,17 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    BodyError, BodyRelay,
-    download::Download,
-    downstream::Client,
-    io::{self, Size},
-    outgoing::{self, Outgoing, Request},
-};
+use super::{download::Download, downstream::Client, outgoing::Outgoing, upload::Upload};
 use crate::{
     model::Moment,
     proxy::{
         fault::{Fault, FaultKind},
         handle::Next,
+        pace::{Appetite, Pace},
         settle::AttemptGuard,
+        streams::LongLived,
         timer::Slot,
-        wire::{Reader, Wire, Writer},
+        wire::{Reader, Wire},
         worker::{Heads, Worker},
     },
 };
@@ -78,7 +74,7 @@ pub(crate) struct Answered {
     /// Whether the protocol was switched.
     pub(crate) is_upgraded: bool,
     /// The endpoint's connection, if the protocol was switched.
-    pub(crate) tunnel: Option<Wire>,
+    pub(crate) tunnel: Option<(Wire, LongLived)>,
 }
 
 /// Who is being waited for.
@@ -108,10 +104,25 @@ pub(super) struct Progress<'a> {
     stage: Cell<Stage>,
     pub(super) status: Cell<u16>,
     pub(super) is_answered: Cell<bool>,
-    is_sent: Cell<bool>,
+    pub(super) is_sent: Cell<bool>,
+    /// Set once the stream is known to live long.
+    pub(super) long: OnceCell<LongLived>,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    fn new(worker: &'a Worker, slot: &'a Slot, deadlines: Deadlines) -> Self {
+        Self {
+            worker,
+            slot,
+            deadlines,
+            stage: Cell::new(Stage::Sending),
+            status: Cell::new(0),
+            is_answered: Cell::new(false),
+            is_sent: Cell::new(false),
+            long: OnceCell::new(),
+        }
+    }
+
     /// Begins to wait for someone, with the time limit that goes with it.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.set(stage);
@@ -186,24 +197,22 @@ pub(crate) async fn converse(
         settings,
         ..
     } = client;
-    let progress = Progress {
-        worker,
-        slot,
-        deadlines,
-        stage: Cell::new(Stage::Sending),
-        status: Cell::new(0),
-        is_answered: Cell::new(false),
-        is_sent: Cell::new(false),
-    };
+    let progress = Progress::new(worker, slot, deadlines);
     let (client_reader, client_writer) = stream.split();
     let (upstream_reader, upstream_writer) = upstream.split();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
     let (request, reply) = outgoing.parts(max_body);
+    if reply.is_grpc {
+        let _now = progress.long.set(guard.long_lived());
+    }
+    let min_rate = settings.limits.min_rate.filter(|_| !reply.is_grpc);
+    let pace = Pace::new(min_rate);
     let upload = Upload {
         progress: &progress,
         worker,
         unread,
         reader: client_reader,
+        pace,
     };
     let download = Download {
         progress: &progress,
@@ -213,6 +222,8 @@ pub(crate) async fn converse(
         reply,
         reader: upstream_reader,
         writer: client_writer,
+        pace,
+        appetite: Appetite::default(),
         bytes_out: 0,
     };
 
@@ -296,99 +307,5 @@ pub(super) fn broken(error: &std::io::Error) -> FaultKind {
         FaultKind::NoWebSocket
     } else {
         FaultKind::Reset
-    }
-}
-
-/// The way of the request.
-#[derive(Debug)]
-struct Upload<'a, 'c> {
-    progress: &'a Progress<'a>,
-    worker: &'a Worker,
-    unread: &'a mut Option<Vec<u8>>,
-    reader: Reader<'c>,
-}
-
-impl<'c> Upload<'_, 'c> {
-    /// Sends all of the request. Gives the client's half back if there is nothing on it to read.
-    async fn run(
-        mut self,
-        request: Request<'_>,
-        mut writer: Writer<'_>,
-    ) -> Result<Option<Reader<'c>>, FaultKind> {
-        io::write(&mut writer, request.head, request.tail)
-            .await
-            .map_err(|error| broken(&error))?;
-        let mut size = Size::Usual;
-        while !request.relay.is_done() {
-            *request.is_untouched = false;
-            self.progress.enter(Stage::Uploading);
-            let reading = io::read(&mut self.reader, &self.worker.buffers, size);
-            let buffer = reading.await.map_err(|_| FaultKind::ClientGone)?;
-            if buffer.is_empty() {
-                self.end(request.relay, &mut writer).await?;
-                break;
-            }
-            size = Size::after(buffer.len());
-            self.progress.enter(Stage::Sending);
-            self.piece(&buffer, request.relay, &mut writer).await?;
-            self.worker.buffers.give(buffer);
-            if request.relay.received() > request.max_body {
-                return Err(FaultKind::BodyTooLarge);
-            }
-        }
-        self.progress.is_sent.set(true);
-        Ok(self.unread.is_none().then_some(self.reader))
-    }
-
-    /// The client sends no more: that is the end of a body whose end is told beside it only.
-    async fn end(
-        &mut self,
-        relay: &mut BodyRelay,
-        writer: &mut Writer<'_>,
-    ) -> Result<(), FaultKind> {
-        if !self.reader.tells_end() {
-            return Err(outgoing::malformed(BodyError::Truncated));
-        }
-        let mut last = Vec::new();
-        relay
-            .end(&self.reader.trailers(), &mut last)
-            .map_err(outgoing::malformed)?;
-        self.progress.enter(Stage::Sending);
-        io::write(writer, &last, b"")
-            .await
-            .map_err(|error| broken(&error))
-    }
-
-    /// Sends what belongs to the body of one piece that was read, and keeps the rest.
-    async fn piece(
-        &mut self,
-        buffer: &[u8],
-        relay: &mut BodyRelay,
-        writer: &mut Writer<'_>,
-    ) -> Result<(), FaultKind> {
-        let mut at = 0;
-        let mut rebuilt = Vec::new();
-        while at < buffer.len() && !relay.is_done() {
-            let rest = buffer.get(at..).unwrap_or_default();
-            let step = relay
-                .step(rest, &mut rebuilt)
-                .map_err(outgoing::malformed)?;
-            let forward = rest.get(step.forward).unwrap_or_default();
-            io::write(writer, &rebuilt, forward)
-                .await
-                .map_err(|error| broken(&error))?;
-            rebuilt.clear();
-            rebuilt.extend_from_slice(step.suffix);
-            at += step.consumed;
-        }
-        io::write(writer, &rebuilt, b"")
-            .await
-            .map_err(|error| broken(&error))?;
-        if at < buffer.len() {
-            let mut unread = self.worker.buffers.read();
-            unread.extend_from_slice(buffer.get(at..).unwrap_or_default());
-            *self.unread = Some(unread);
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! A real file in a real directory, saved in every way that people and tools save.
 
+mod tls;
+
 use std::{fs, os::unix::fs::symlink, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
