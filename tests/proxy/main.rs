@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod behaviour;
 mod conformance;
 mod crew;

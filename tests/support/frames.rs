@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
     time::timeout,
 };
 
@@ -15,10 +16,12 @@ const FRAME: usize = 16_384;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
@@ -76,12 +79,50 @@ impl Frames {
 
     /// Sends one frame; whether the proxy took it.
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = length[1..].to_vec();
-        frame.extend_from_slice(&[kind, flags]);
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
+        let frame = frame(kind, flags, stream, payload);
         self.stream.write_all(&frame).await.is_ok()
+    }
+
+    /// Sends whole frames.
+    pub async fn send_raw(&mut self, frames: &[u8]) {
+        self.stream.write_all(frames).await.unwrap();
+    }
+
+    /// Sends pieces one after the other, whatever comes back, until the proxy has enough of it.
+    /// Answers the reason that it gave (0: none, it just ended the connection), or `None` if it
+    /// took everything.
+    pub async fn flood(self, mut pieces: impl Iterator<Item = Vec<u8>>) -> Option<u32> {
+        let (mut reader, mut writer) = self.stream.into_split();
+        let given_up = Notify::new();
+        let sending = async {
+            let sent_all = async {
+                while let Some(piece) = pieces.next() {
+                    if writer.write_all(&piece).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            };
+            let sent_all = tokio::select! {
+                sent_all = sent_all => sent_all,
+                () = given_up.notified() => false,
+            };
+            let _ended = writer.shutdown().await;
+            sent_all
+        };
+        let reading = async {
+            let mut bytes = Vec::new();
+            while matches!(reader.read_buf(&mut bytes).await, Ok(1..)) {
+                if goaway(&bytes).is_some() {
+                    given_up.notify_one();
+                }
+            }
+            given_up.notify_one();
+            goaway(&bytes)
+        };
+        let both = timeout(PATIENCE, async { tokio::join!(sending, reading) });
+        let (sent_all, code) = both.await.expect("the flood has no end");
+        if sent_all { code } else { code.or(Some(0)) }
     }
 
     /// The number of a new stream.
@@ -168,6 +209,29 @@ impl Frames {
         let read = timeout(PATIENCE, self.stream.read_exact(bytes)).await;
         read.expect("the proxy says nothing").ok().map(drop)
     }
+}
+
+/// A frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The reason of the first GOAWAY among frames that is not the announcement of an orderly end.
+fn goaway(mut bytes: &[u8]) -> Option<u32> {
+    while let [_, a, b, kind, _, _, _, _, _, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*a, *b]));
+        let payload = rest.get(..length)?;
+        if *kind == GOAWAY && code(&payload[4..]) != 0 {
+            return Some(code(&payload[4..]));
+        }
+        bytes = &rest[length..];
+    }
+    None
 }
 
 fn code(payload: &[u8]) -> u32 {
