@@ -1,10 +1,14 @@
-//! The composition root: makes the rooms, wires the channels, waits for signals. The only file
-//! that knows all rooms.
+//! The composition root: makes the rooms and wires the channels. The only file that knows all
+//! rooms; `app/run.rs` follows signals.
 //!
 //! Threads: one a worker; `control`, which runs the one loop and discovery; `rim`, which serves
 //! admin; the writer of the journal and of the access log. None of them can stop a worker.
 
+mod descriptors;
+mod run;
 mod state;
+mod systemd;
+mod upgrade;
 
 use std::{
     io,
@@ -17,14 +21,15 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     runtime::Runtime,
-    signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
 
+pub use self::run::run;
+use self::upgrade::Predecessor;
 use crate::{
     admin::{self, Bind},
     config::{Config, Drain, Problems},
-    control::{Control, Handle, Loaded, Opened, Setup, read_config},
+    control::{Control, Handle, Opened, Setup, read_config},
     model::ListenerName,
     proxy::{self, AccessLog, Workers},
 };
@@ -66,44 +71,76 @@ pub struct Running {
     /// Dropped last: admin is served on it.
     rim: Rim,
     serving: admin::Serving,
+    asked: admin::Asked,
     log: Option<JoinHandle<()>>,
+}
+
+/// Sockets that another process has made.
+#[derive(Debug, Default)]
+struct Inherited {
+    listeners: Vec<proxy::Taken>,
+    admin: admin::Taken,
 }
 
 /// Starts everything; it runs until [`Running::stop`]. Needs no runtime of the caller's.
 pub fn start(options: &Options) -> Result<Running, StartError> {
-    let loaded = read_config(&options.config).map_err(StartError::Config)?;
-    let state_dir = state::directory(options, &loaded.config)?;
-    let path = options.config.clone();
-    Ok(compose(loaded, path, state_dir)?)
+    begin(options, Inherited::default(), None)
 }
 
-fn compose(loaded: Loaded, path: PathBuf, state_dir: Option<PathBuf>) -> anyhow::Result<Running> {
-    let config = loaded.config.clone();
+fn begin(
+    options: &Options,
+    inherited: Inherited,
+    old: Option<&Predecessor>,
+) -> Result<Running, StartError> {
+    let loaded = read_config(&options.config).map_err(StartError::Config)?;
     let setup = Setup {
-        path: Some(path),
+        path: Some(options.config.clone()),
+        state_dir: state::directory(options, &loaded.config)?,
         loaded,
-        state_dir,
     };
+    Ok(compose(setup, inherited, old)?)
+}
+
+fn compose(
+    setup: Setup,
+    inherited: Inherited,
+    old: Option<&Predecessor>,
+) -> anyhow::Result<Running> {
+    let config = setup.loaded.config.clone();
+    descriptors::provide(&config);
+    let listeners = config.listeners.iter();
+    let wanted: Vec<_> = listeners.map(|it| (it.name.clone(), it.address)).collect();
+    let workers = config.workers.map_or_else(cores, Ok)?;
+    let sockets = proxy::Sockets::open(workers, &wanted, inherited.listeners)?;
     let (access_log, log) = access_log(&config)?;
+    let rim = Rim::new()?;
+    let bind = Bind {
+        http: config.admin.http,
+        unix: config.admin.unix.clone(),
+    };
+    let taken = inherited.admin;
+    let admin = rim.run(async move { admin::Sockets::open(&bind, taken).await })??;
+    // All that can be wrong with the file has shown itself. What follows changes the state.
+    let old_is_ready = old.map(Predecessor::journal).transpose()?;
     let Opened {
         control,
         handle,
         reader,
         samples,
     } = Control::open(setup);
+    let control = run_control(control)?;
+    if let (Some(old), Some(old_is_ready)) = (old, old_is_ready) {
+        rim.run(upgrade::become_ready(handle.clone(), old_is_ready))??;
+        old.go()?;
+    }
     let workers = Workers::start(proxy::Setup {
-        workers: config.workers.map_or_else(cores, Ok)?,
+        sockets,
         reader,
         samples,
         access_log,
     })?;
-    let control = run_control(control)?;
-    let rim = Rim::new()?;
-    let bind = Bind {
-        http: config.admin.http,
-        unix: config.admin.unix.clone(),
-    };
-    let serving = rim.serve(handle.clone(), bind)?;
+    let (process, asked) = admin::Process::new();
+    let serving = rim.run(serve(admin, handle.clone(), process))?;
     Ok(Running {
         listeners: workers.addresses().to_vec(),
         admin: serving.http(),
@@ -112,8 +149,16 @@ fn compose(loaded: Loaded, path: PathBuf, state_dir: Option<PathBuf>) -> anyhow:
         control,
         rim,
         serving,
+        asked,
         log,
     })
+}
+
+/// Begins to serve admin, and tells control that all listeners are open.
+async fn serve(sockets: admin::Sockets, handle: Handle, process: admin::Process) -> admin::Serving {
+    let serving = sockets.serve(handle.clone(), process);
+    handle.listening().await;
+    serving
 }
 
 /// Starts the writer of the access log, if the file asks for one.
@@ -150,17 +195,24 @@ impl Rim {
         Ok(Self(Some(runtime)))
     }
 
-    /// Begins to serve, and tells control that all listeners are open.
-    fn serve(&self, handle: Handle, bind: Bind) -> anyhow::Result<admin::Serving> {
+    /// Runs something on it.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        self.0.as_ref().context("the rim has ended")?.spawn(work);
+        Ok(())
+    }
+
+    /// Runs something on it, and waits for what comes of it.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> anyhow::Result<T> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        let serve = async move {
-            let serving = admin::serve(handle.clone(), &bind).await;
-            handle.listening().await;
+        let work = async move {
             // The one who waits is below.
-            let _waiting = tell.send(serving);
+            let _waiting = tell.send(work.await);
         };
-        self.0.as_ref().context("the rim has ended")?.spawn(serve);
-        Ok(told.recv().context("the rim has ended")??)
+        self.spawn(work)?;
+        told.recv().context("the rim has ended")
     }
 }
 
@@ -192,9 +244,23 @@ impl Running {
         } else {
             drain.timeout
         });
+        self.end(hurry).await;
+    }
+
+    /// Goes down after another process has taken this one's place: nobody has to notice.
+    async fn leave(self, drain: Drain, hurry: impl Future<Output = ()>) {
+        self.workers.leave(drain.timeout);
+        tokio::pin!(hurry);
+        self.end(hurry).await;
+    }
+
+    async fn end(self, hurry: impl Future<Output = ()>) {
         tokio::select! {
             () = ended(&self.workers) => {}
-            () = &mut hurry => self.workers.drain(Duration::ZERO),
+            () = hurry => {
+                self.workers.drain(Duration::ZERO);
+                ended(&self.workers).await;
+            }
         }
         self.workers.join();
         self.serving.stop().await;
@@ -220,47 +286,4 @@ fn join(name: &str, thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("the {name} thread ended by a panic");
     }
-}
-
-/// Starts everything, follows signals until one ends it: SIGHUP reads the file again, SIGTERM and
-/// SIGINT drain and end, a second one at once.
-pub fn run(options: &Options) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make a runtime")?;
-    let running = start(options)?;
-    for (name, address) in &running.listeners {
-        tracing::info!(listener = %name, %address, "listening");
-    }
-    if let Some(address) = running.admin {
-        tracing::info!(%address, "admin");
-    }
-    Ok(runtime
-        .block_on(follow_signals(running))
-        .context("cannot listen for signals")?)
-}
-
-async fn follow_signals(running: Running) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            Some(()) = hangup.recv() => running.handle.reload(),
-            Some(()) = terminate.recv() => break,
-            Some(()) = interrupt.recv() => break,
-        }
-    }
-    let drain = running.handle.config().borrow().drain;
-    tracing::info!(timeout = ?drain.timeout, lag = ?drain.lag, "going down");
-    let hurry = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    running.stop(drain, hurry).await;
-    tracing::info!("ended");
-    Ok(())
 }

@@ -3,7 +3,16 @@
 //! Admin shares the process's file descriptors with the proxy, so a scraper that leaks connections
 //! must not be able to take them all: each listener has a bound, and a head has a time.
 
-use std::{convert::Infallible, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -18,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Peer;
+use crate::net;
 
 /// Connections of one listener at a time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
@@ -31,6 +41,96 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// Sockets that another process has made for admin.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// For the TCP address.
+    pub http: Option<OwnedFd>,
+    /// For the unix socket.
+    pub unix: Option<OwnedFd>,
+    /// The unix socket's file stays when this process ends: somebody else keeps it open.
+    pub is_unix_kept: bool,
+}
+
+impl Taken {
+    /// Keeps a socket for what it can be used for.
+    pub fn take(&mut self, socket: OwnedFd, is_kept: bool) {
+        let is_unix = std::os::unix::net::UnixListener::from(socket);
+        let is_named = is_unix
+            .local_addr()
+            .is_ok_and(|it| it.as_pathname().is_some());
+        let socket = OwnedFd::from(is_unix);
+        if is_named {
+            self.unix = Some(socket);
+            self.is_unix_kept = is_kept;
+        } else {
+            self.http = Some(socket);
+        }
+    }
+}
+
+/// An open listener, and where.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) listener: Listener,
+    pub(super) open: Open,
+}
+
+/// Where a listener listens.
+#[derive(Debug)]
+pub(super) enum Open {
+    Tcp(SocketAddr),
+    Unix {
+        path: PathBuf,
+        /// The file is not ours to remove.
+        is_kept: bool,
+    },
+}
+
+/// Takes the socket if it is one for this address, else binds one.
+pub(super) async fn open_tcp(wanted: SocketAddr, taken: Option<OwnedFd>) -> io::Result<Bound> {
+    let fits =
+        |actual: SocketAddr| actual == wanted || (wanted.port() == 0 && actual.ip() == wanted.ip());
+    let taken = taken.map(net::Bound::from);
+    let taken = taken.filter(|it| it.local_addr().is_ok_and(fits));
+    let listener = match taken {
+        Some(taken) => {
+            taken.set_nonblocking(true)?;
+            TcpListener::from_std(taken)?
+        }
+        None => TcpListener::bind(wanted).await?,
+    };
+    let open = Open::Tcp(listener.local_addr()?);
+    let listener = Listener::Tcp(listener);
+    Ok(Bound { listener, open })
+}
+
+/// Takes the socket if it has this path, else binds one.
+pub(super) async fn open_unix(
+    path: &Path,
+    (taken, is_kept): (Option<OwnedFd>, bool),
+) -> io::Result<Bound> {
+    let taken = taken.map(std::os::unix::net::UnixListener::from);
+    let is_at = |it: &std::os::unix::net::UnixListener| {
+        it.local_addr()
+            .is_ok_and(|at| at.as_pathname() == Some(path))
+    };
+    let (listener, is_kept) = match taken.filter(is_at) {
+        Some(taken) => {
+            taken.set_nonblocking(true)?;
+            (UnixListener::from_std(taken)?, is_kept)
+        }
+        None => (bind_unix(path).await?, false),
+    };
+    Ok(Bound {
+        listener: Listener::Unix(listener),
+        open: Open::Unix {
+            path: path.to_owned(),
+            is_kept,
+        },
+    })
 }
 
 /// Serves until `ending`, and then until requests under way have ended.
@@ -76,6 +176,14 @@ enum Accepted {
 }
 
 impl Listener {
+    /// A second hold on the socket.
+    pub(super) fn lend(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
@@ -120,7 +228,7 @@ async fn converse(
 }
 
 /// Binds a unix socket in place of one that nobody listens on; anything else that is there stays.
-pub(super) async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
     if is_socket && UnixStream::connect(path).await.is_err() {

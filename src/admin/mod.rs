@@ -13,6 +13,7 @@ mod health;
 mod hooks;
 mod listen;
 mod metrics;
+mod process;
 mod rollouts;
 mod stream;
 pub mod wire;
@@ -20,6 +21,7 @@ pub mod wire;
 use std::{
     io,
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -33,14 +35,18 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::{
     ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
     timeout::TimeoutLayer,
 };
 
-use self::listen::Listener;
+use self::listen::{Bound, Open};
+pub use self::{
+    listen::Taken,
+    process::{Asked, Process, Upgrade},
+};
 use crate::control::Handle;
 
 /// The longest body of a request.
@@ -77,6 +83,8 @@ pub struct ServeError {
 pub struct Serving {
     http: Option<SocketAddr>,
     unix: Option<SocketFile>,
+    /// To be lent.
+    lent: Vec<Lent>,
     servers: JoinSet<()>,
     ending: CancellationToken,
 }
@@ -85,6 +93,7 @@ pub struct Serving {
 #[derive(Debug, Clone)]
 struct State {
     handle: Handle,
+    process: Process,
     /// Whether the process was ever ready (`/startupz`).
     started: Arc<AtomicBool>,
     streams: Arc<Semaphore>,
@@ -97,42 +106,98 @@ struct Peer(Option<SocketAddr>);
 
 /// Binds and serves in the background; the addresses are bound when this returns.
 pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
-    let ending = CancellationToken::new();
-    let hooks = hooks::follow(handle.clone(), ending.clone());
-    let router = router(State {
-        handle,
-        started: Arc::default(),
-        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-        ending: ending.clone(),
-    });
-    let mut serving = Serving {
-        http: None,
-        unix: None,
-        servers: JoinSet::new(),
-        ending,
-    };
-    serving.servers.spawn(hooks);
-    if let Some(address) = bind.http {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| cannot(&address, error))?;
-        serving.http = listener.local_addr().ok();
-        serving.start(Listener::Tcp(listener), &router);
+    let sockets = Sockets::open(bind, Taken::default()).await?;
+    Ok(sockets.serve(handle, Process::default()))
+}
+
+/// The sockets of admin, bound and not yet served.
+#[derive(Debug)]
+pub struct Sockets {
+    http: Option<Bound>,
+    unix: Option<Bound>,
+}
+
+impl Sockets {
+    /// Takes the sockets that are there for these addresses, and binds what is missing.
+    pub async fn open(bind: &Bind, taken: Taken) -> Result<Self, ServeError> {
+        let http = match bind.http {
+            None => None,
+            Some(address) => {
+                let opened = listen::open_tcp(address, taken.http).await;
+                Some(opened.map_err(|error| cannot(&address, error))?)
+            }
+        };
+        let unix = match &bind.unix {
+            None => None,
+            Some(path) => {
+                let opened = listen::open_unix(path, (taken.unix, taken.is_unix_kept)).await;
+                Some(opened.map_err(|error| cannot(&path.display(), error))?)
+            }
+        };
+        Ok(Self { http, unix })
     }
-    if let Some(path) = &bind.unix {
-        let listener = listen::bind_unix(path).await;
-        let listener = listener.map_err(|error| cannot(&path.display(), error))?;
-        serving.unix = Some(SocketFile(path.clone()));
-        serving.start(Listener::Unix(listener), &router);
+
+    /// Serves in the background.
+    pub fn serve(self, handle: Handle, process: Process) -> Serving {
+        let ending = CancellationToken::new();
+        let hooks = hooks::follow(handle.clone(), ending.clone());
+        let router = router(State {
+            handle,
+            process,
+            started: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            ending: ending.clone(),
+        });
+        let mut serving = Serving {
+            http: None,
+            unix: None,
+            lent: Vec::new(),
+            servers: JoinSet::new(),
+            ending,
+        };
+        serving.servers.spawn(hooks);
+        for bound in [self.http, self.unix].into_iter().flatten() {
+            match &bound.open {
+                Open::Tcp(address) => serving.http = Some(*address),
+                Open::Unix { path, is_kept } => {
+                    serving.unix = Some(SocketFile {
+                        path: path.clone(),
+                        is_kept: *is_kept,
+                    });
+                }
+            }
+            serving.start(bound, &router);
+        }
+        serving
     }
-    Ok(serving)
 }
 
 impl Serving {
-    fn start(&mut self, listener: Listener, router: &Router) {
+    fn start(&mut self, bound: Bound, router: &Router) {
         let ending = self.ending.clone();
+        let is_kept = matches!(&bound.open, Open::Unix { is_kept: true, .. });
+        let lent = bound.listener.lend().ok();
+        self.lent
+            .extend(lent.map(|socket| Lent { socket, is_kept }));
         self.servers
-            .spawn(listen::serve(listener, router.clone(), ending));
+            .spawn(listen::serve(bound.listener, router.clone(), ending));
+    }
+
+    /// A second hold on each socket, for the process that takes this one's place.
+    pub fn lend(&self) -> io::Result<Vec<Lent>> {
+        let again = |lent: &Lent| {
+            let socket = lent.socket.try_clone()?;
+            Ok(Lent { socket, ..*lent })
+        };
+        self.lent.iter().map(again).collect()
+    }
+
+    /// Another process answers now: no more connections are taken, and the unix socket stays.
+    pub fn leave(&mut self) {
+        if let Some(file) = &mut self.unix {
+            file.is_kept = true;
+        }
+        self.ending.cancel();
     }
 
     /// The TCP address in use.
@@ -142,7 +207,7 @@ impl Serving {
 
     /// The unix socket in use.
     pub fn unix(&self) -> Option<&Path> {
-        self.unix.as_ref().map(|file| file.0.as_path())
+        self.unix.as_ref().map(|file| file.path.as_path())
     }
 
     /// Takes no more connections, ends event streams, and lets requests under way end.
@@ -154,14 +219,28 @@ impl Serving {
     }
 }
 
-/// A unix socket's file, which goes with its server.
+/// A socket on its way to another process.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+pub struct Lent {
+    /// A second hold on it.
+    pub socket: OwnedFd,
+    /// Its file is not ours to remove.
+    pub is_kept: bool,
+}
+
+/// A unix socket's file, which goes with its server unless somebody else keeps it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    is_kept: bool,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If it is gone already, that is what is wanted.
-        let _gone = std::fs::remove_file(&self.0);
+        if !self.is_kept {
+            // If it is gone already, that is what is wanted.
+            let _gone = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -203,6 +282,8 @@ fn router(state: State) -> Router {
         .route("/v1/config", get(api::config))
         .route("/v1/config:reload", post(api::reload))
         .route("/v1/events", get(stream::events))
+        .route("/v1/process", get(process::show))
+        .route("/v1/process:upgrade", post(process::upgrade))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(middleware::from_fn(guard::no_foreign_pages))

@@ -6,6 +6,7 @@
 mod budget;
 mod forecast;
 mod hook;
+mod process;
 mod rollouts;
 mod shown;
 
@@ -15,6 +16,7 @@ pub use self::{
     budget::HarmBudget,
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    process::Process,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
 };

@@ -112,6 +112,8 @@ pub(super) enum There {
     Rollouts(Rollouts),
     /// Show what has happened
     Events(Events),
+    /// Let the program that is at its path now take the place of the running one
+    Upgrade(Ask),
     /// Give the canary a share, and hold it there
     SetWeight(SetWeight),
     /// Go to the next step of a rollout

@@ -22,6 +22,7 @@ pub mod schema;
 mod screen;
 mod status;
 mod table;
+mod upgrade;
 pub mod validate;
 mod why;
 
@@ -100,6 +101,7 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
+        There::Upgrade(it) => upgrade::upgrade(screen, &it).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {
             acts::act(screen, &it.split, "promote", Some(it.full), it.terms).await

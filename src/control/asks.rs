@@ -38,9 +38,13 @@ impl Control {
     }
 
     fn act(&mut self, ask: &Ask, now: Moment, turn: &mut Turn) -> Result<Done, Refusal> {
-        if self.is_draining {
+        if self.is_draining || self.journal.is_lent() {
             let help = "ask again when it is back".to_owned();
-            let message = "the process is going down".to_owned();
+            let message = if self.journal.is_lent() {
+                "the process is being upgraded".to_owned()
+            } else {
+                "the process is going down".to_owned()
+            };
             return Err(Refusal {
                 kind: RefusalKind::Conflict,
                 message,

@@ -41,6 +41,14 @@ pub enum Event {
     Listening,
     /// The process is going down: be not ready, publish nothing more.
     Draining,
+    /// Another process is to know what is kept: let it have the journal, and say when it may. No
+    /// answer: it may not.
+    Lending(oneshot::Sender<()>),
+    /// That process takes this one's place: decide nothing more. `false`: something was decided
+    /// that it does not know, and this process must go on.
+    Leaving(oneshot::Sender<bool>),
+    /// It does not take its place: go on.
+    TakingBack,
     /// The last word: write what is unwritten, answer, and end.
     Closing(oneshot::Sender<()>),
 }

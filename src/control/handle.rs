@@ -116,6 +116,27 @@ impl Handle {
         self.send(Event::Draining).await;
     }
 
+    /// Lets another process have the journal; whether it may open it now. This one still judges,
+    /// and writes nothing until [`Handle::take_back`].
+    pub async fn lend(&self) -> bool {
+        let (done, lent) = oneshot::channel();
+        self.send(Event::Lending(done)).await;
+        lent.await.is_ok()
+    }
+
+    /// Leaves all decisions to the process that has the journal; `false`: something was decided
+    /// since it was lent, and nothing has changed.
+    pub async fn leave(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.send(Event::Leaving(answer)).await;
+        answered.await.unwrap_or(false)
+    }
+
+    /// Goes on after all, and writes what came up meanwhile.
+    pub async fn take_back(&self) {
+        self.send(Event::TakingBack).await;
+    }
+
     /// The last word: waits until everything is written and the loop has ended.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();

@@ -86,6 +86,16 @@ enum Write {
     Audit(Box<Audit>),
     Answer(oneshot::Sender<Answer>, Answer),
     Flush(SyncSender<()>),
+    /// Let the file go, say so, and write no more until a word comes; none will: end.
+    Lend(oneshot::Sender<()>, Receiver<()>),
+}
+
+/// The journal in the hands of another process.
+#[derive(Debug)]
+struct Lent {
+    back: SyncSender<()>,
+    /// Something came up that must not be lost, and is not written.
+    is_owed: bool,
 }
 
 /// What was kept of an earlier life.
@@ -110,6 +120,7 @@ pub(super) struct Journal {
     writes: Option<SyncSender<Write>>,
     failures: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+    lent: Option<Lent>,
 }
 
 impl Journal {
@@ -127,6 +138,7 @@ impl Journal {
                     writes: None,
                     failures,
                     thread: None,
+                    lent: None,
                 },
                 unknown,
             );
@@ -150,6 +162,7 @@ impl Journal {
                 writes: Some(writes),
                 failures,
                 thread: thread.ok(),
+                lent: None,
             },
             kept,
         )
@@ -166,12 +179,14 @@ impl Journal {
     }
 
     /// Keeps what has become of a rollout.
-    pub(super) fn noted(&self, note: Note) {
+    pub(super) fn noted(&mut self, note: Note) {
+        self.owe();
         self.send(Write::Note(note));
     }
 
     /// Keeps a decision.
-    pub(super) fn decided(&self, decision: Decision) {
+    pub(super) fn decided(&mut self, decision: Decision) {
+        self.owe();
         self.send(Write::Decision(Box::new(decision)));
     }
 
@@ -183,7 +198,7 @@ impl Journal {
     /// Tells a person what came of an act, when it is written: what was answered outlives a kill.
     pub(super) fn answer(&self, to: oneshot::Sender<Answer>, answer: Answer) {
         let write = Write::Answer(to, answer);
-        let unsent = match &self.writes {
+        let unsent = match self.writes.as_ref().filter(|_| self.lent.is_none()) {
             Some(writes) => writes.try_send(write).err(),
             None => Some(TrySendError::Disconnected(write)),
         };
@@ -192,8 +207,53 @@ impl Journal {
         }
     }
 
-    /// Waits until everything before is written.
+    /// Lets another process have the file; `done` is told when it may open it. What comes up
+    /// meanwhile waits.
+    pub(super) fn lend(&mut self, done: oneshot::Sender<()>) {
+        let Some(writes) = &self.writes else {
+            // Nothing is kept. Whoever asked may be gone.
+            let _gone = done.send(());
+            return;
+        };
+        let (back, returned) = sync_channel(1);
+        // If there is no room, `done` is dropped, and the other process gets nothing.
+        if writes.try_send(Write::Lend(done, returned)).is_ok() {
+            self.lent = Some(Lent {
+                back,
+                is_owed: false,
+            });
+        }
+    }
+
+    /// Has the file again, and writes what came up meanwhile.
+    pub(super) fn take_back(&mut self) {
+        if let Some(lent) = self.lent.take() {
+            // An error means that the thread has ended: nothing more can be written.
+            let _ended = lent.back.try_send(());
+        }
+    }
+
+    /// Whether something that must not be lost waits for the file to come back.
+    pub(super) fn is_owed(&self) -> bool {
+        self.lent.as_ref().is_some_and(|lent| lent.is_owed)
+    }
+
+    /// Whether another process has the file.
+    pub(super) const fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    fn owe(&mut self) {
+        if let Some(lent) = &mut self.lent {
+            lent.is_owed = true;
+        }
+    }
+
+    /// Waits until everything before is written; nothing is if another process has the file.
     pub(super) fn flush(&self) {
+        if self.is_lent() {
+            return;
+        }
         let (done, written) = sync_channel(1);
         if self
             .writes
@@ -217,6 +277,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         drop(self.writes.take());
+        drop(self.lent.take());
         if let Some(thread) = self.thread.take() {
             // A panic there was told by its hook already.
             let _panicked = thread.join();
@@ -233,13 +294,21 @@ impl Write {
         )
     }
 
+    const fn is_lending(&self) -> bool {
+        matches!(self, Self::Lend(..))
+    }
+
     /// Lets go who waits for what was written before.
     fn release(self) {
         match self {
             // Whoever waited may be gone.
             Self::Answer(to, answer) => drop(to.send(answer)),
             Self::Flush(done) => drop(done.send(())),
-            Self::State(..) | Self::Note(_) | Self::Decision(_) | Self::Audit(_) => {}
+            Self::Lend(..)
+            | Self::State(..)
+            | Self::Note(_)
+            | Self::Decision(_)
+            | Self::Audit(_) => {}
         }
     }
 }
@@ -251,7 +320,7 @@ fn write_all(
     failures: &AtomicU64,
 ) {
     while let Ok(first) = queue.recv() {
-        let batch: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let mut batch = together(first, queue);
         if batch.iter().any(Write::is_kept) && check(store.begin(), store, failures) {
             for write in &batch {
                 let written = write_one(store, write);
@@ -264,8 +333,28 @@ fn write_all(
                 witness.note(split, record);
             }
         }
+        let lending = batch.pop_if(|last| last.is_lending());
         batch.into_iter().for_each(Write::release);
+        if let Some(Write::Lend(done, back)) = lending {
+            store.close();
+            // Whoever asked may be gone.
+            let _gone = done.send(());
+            if back.recv().is_err() {
+                return;
+            }
+        }
     }
+}
+
+/// What waits behind the first write; nothing that waits behind a lending.
+fn together(first: Write, queue: &Receiver<Write>) -> Vec<Write> {
+    let mut batch = vec![first];
+    while !batch.last().is_some_and(Write::is_lending)
+        && let Ok(next) = queue.try_recv()
+    {
+        batch.push(next);
+    }
+    batch
 }
 
 fn write_one(store: &mut Store, write: &Write) -> Result<(), JournalError> {
@@ -274,7 +363,7 @@ fn write_one(store: &mut Store, write: &Write) -> Result<(), JournalError> {
         Write::Note(note) => store.noted(note),
         Write::Decision(decision) => store.decided(decision),
         Write::Audit(audit) => store.asked(audit),
-        Write::Answer(..) | Write::Flush(_) => Ok(()),
+        Write::Answer(..) | Write::Flush(_) | Write::Lend(..) => Ok(()),
     }
 }
 

@@ -223,6 +223,18 @@ impl Control {
                 self.is_draining = true;
                 turn.is_status_stale = true;
             }
+            Event::Lending(done) => self.journal.lend(done),
+            Event::Leaving(answer) => {
+                self.is_draining = !self.journal.is_owed();
+                turn.is_status_stale = true;
+                // Whoever asked may be gone.
+                let _gone = answer.send(self.is_draining);
+            }
+            Event::TakingBack => {
+                self.is_draining = false;
+                turn.is_status_stale = true;
+                self.journal.take_back();
+            }
             Event::Closing(done) => {
                 self.journal.flush();
                 self.recordings.flush();

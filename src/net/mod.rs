@@ -7,9 +7,14 @@
 mod subject;
 pub mod tls;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, OwnedFd},
+    time::Duration,
+};
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{
     TcpListener, TcpStream,
     tcp::{ReadHalf, WriteHalf},
@@ -65,6 +70,41 @@ pub fn is_free(address: SocketAddr) -> io::Result<()> {
     )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())
+}
+
+/// Takes a listening socket that another process has made.
+pub fn inherit(socket: OwnedFd) -> io::Result<Bound> {
+    let socket = Socket::from(socket);
+    if !socket.is_listener()? {
+        return Err(io::Error::other("it does not listen"));
+    }
+    socket.set_nonblocking(true)?;
+    settle_in(&SockRef::from(&socket));
+    Ok(socket.into())
+}
+
+/// A second hold on a listening socket, for another process: the queue of the two is one.
+pub fn lend(listener: &Listener) -> io::Result<OwnedFd> {
+    listener.as_fd().try_clone_to_owned()
+}
+
+/// Lets in no connection that has not begun yet. Those that have begun come to their end and into
+/// the queue; so a queue that was emptied a moment later stays empty.
+///
+/// A filter of four instructions throws away what carries the flag SYN. A client that comes now
+/// tries again after a second, as with any lost packet, and is refused or finds another process.
+pub fn turn_away(listener: &Listener) -> io::Result<()> {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 2;
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
 }
 
 /// Brings a bound socket into the runtime of the calling thread.
@@ -131,5 +171,20 @@ mod tests {
             assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
         }
+    }
+
+    #[tokio::test]
+    async fn new_connections_are_turned_away_and_those_that_have_begun_come_in() {
+        let listener = listen(bind(([127, 0, 0, 1], 0).into()).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let early = connect(address).await.unwrap();
+        turn_away(&listener).unwrap();
+        let late = tokio::time::timeout(Duration::from_millis(50), connect(address)).await;
+        assert!(late.is_err(), "nobody answers");
+        let (accepted, peer) = accept_queued(&listener).unwrap();
+        assert_eq!(peer, early.local_addr().unwrap());
+        early.try_write(b"x").unwrap();
+        accepted.readable().await.unwrap();
+        assert!(accept_queued(&listener).is_err(), "the queue stays empty");
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -25,6 +26,7 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Accepting {
     listener: Rc<Listener>,
+    socket: Rc<net::Listener>,
     task: JoinHandle<()>,
 }
 
@@ -140,16 +142,51 @@ impl Listeners {
         }
     }
 
+    /// A second hold on each listening socket, for the process that takes this one's place.
+    pub(crate) fn lend(&self) -> Vec<(ListenerName, OwnedFd)> {
+        let accepting = self.accepting.borrow();
+        let lent = accepting.iter().filter_map(|accepting| {
+            let name = accepting.listener.settings().name.clone();
+            let socket = net::lend(&accepting.socket);
+            let socket = socket.inspect_err(|error| {
+                tracing::error!(listener = %name, %error, "a socket cannot be handed over");
+            });
+            Some((name, socket.ok()?))
+        });
+        lent.collect()
+    }
+
+    /// Lets in no connection that has not begun yet, on the listeners for which that is wanted.
+    pub(crate) fn turn_away(&self, is_wanted: impl Fn(&ListenerName) -> bool) {
+        for accepting in self.accepting.borrow().iter() {
+            let name = &accepting.listener.settings().name;
+            if is_wanted(name)
+                && let Err(error) = net::turn_away(&accepting.socket)
+            {
+                tracing::debug!(listener = %name, %error, "new connections are not held off");
+            }
+        }
+    }
+
     /// Open connections.
     pub(crate) fn open_connections(&self) -> u32 {
         let leaving: u32 = self.leaving.borrow().iter().map(|l| l.open()).sum();
-        let open: u32 = self
-            .accepting
-            .borrow()
-            .iter()
-            .map(|a| a.listener.open())
-            .sum();
+        let open: u32 = self.accepting().iter().map(|l| l.open()).sum();
         leaving + open
+    }
+
+    /// The listeners that accept, each once: one that was taken over may have several sockets.
+    fn accepting(&self) -> Vec<Rc<Listener>> {
+        let mut listeners: Vec<Rc<Listener>> = Vec::new();
+        for accepting in self.accepting.borrow().iter() {
+            if !listeners
+                .iter()
+                .any(|known| Rc::ptr_eq(known, &accepting.listener))
+            {
+                listeners.push(Rc::clone(&accepting.listener));
+            }
+        }
+        listeners
     }
 
     /// What metrics want to know.
@@ -157,10 +194,8 @@ impl Listeners {
         self.leaving
             .borrow_mut()
             .retain(|listener| listener.open() > 0);
-        let accepting = self.accepting.borrow();
-        let gauges = accepting
-            .iter()
-            .map(|accepting| accepting.listener.gauges());
+        let accepting = self.accepting();
+        let gauges = accepting.iter().map(|listener| listener.gauges());
         gauges.collect()
     }
 
@@ -177,7 +212,13 @@ impl Listeners {
                 let gone = accepting.swap_remove(place);
                 gone.task.abort();
                 ending.push(gone.task);
-                self.leaving.borrow_mut().push(gone.listener);
+                let mut leaving = self.leaving.borrow_mut();
+                if !leaving
+                    .iter()
+                    .any(|known| Rc::ptr_eq(known, &gone.listener))
+                {
+                    leaving.push(gone.listener);
+                }
             } else {
                 place += 1;
             }
@@ -200,23 +241,28 @@ impl Listeners {
 
     fn accept_on(&self, worker: &Rc<Worker>, settings: &plan::Listener, socket: net::Bound) {
         let socket = match net::listen(socket) {
-            Ok(socket) => socket,
+            Ok(socket) => Rc::new(socket),
             Err(error) => {
                 tracing::error!(listener = %settings.name, %error, "cannot listen");
                 return;
             }
         };
-        let listener = Listener::new(settings.clone(), self.share);
+        let accepting = self.accepting();
+        let known = accepting
+            .iter()
+            .find(|it| it.settings().name == settings.name);
+        let listener = known.map_or_else(|| Listener::new(settings.clone(), self.share), Rc::clone);
         let door = LastCall {
             worker: Rc::clone(worker),
             listener: Rc::clone(&listener),
             crew: Rc::clone(&self.crew),
-            socket,
+            socket: Rc::clone(&socket),
         };
-        let task = spawn_local(accept(door));
-        self.accepting
-            .borrow_mut()
-            .push(Accepting { listener, task });
+        self.accepting.borrow_mut().push(Accepting {
+            listener,
+            socket,
+            task: spawn_local(accept(door)),
+        });
     }
 }
 
@@ -242,7 +288,7 @@ struct LastCall {
     worker: Rc<Worker>,
     listener: Rc<Listener>,
     crew: Rc<Crew>,
-    socket: net::Listener,
+    socket: Rc<net::Listener>,
 }
 
 impl LastCall {

@@ -25,7 +25,9 @@ mod headers;
 mod listener;
 mod pace;
 mod pool;
+pub mod proxy_protocol;
 mod settle;
+mod sockets;
 mod streams;
 mod timer;
 mod upgrade;
@@ -33,31 +35,37 @@ mod websocket;
 mod wire;
 mod worker;
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, LocalOptions},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
-pub use self::access_log::Sink as AccessLog;
 use self::{
     accept::Listeners,
     access_log::Log,
     crew::{Crew, Door},
     worker::Worker,
 };
+pub use self::{
+    access_log::Sink as AccessLog,
+    sockets::{Lent, Maker, Sockets, Taken},
+};
 use crate::{measure::Sample, model::ListenerName, net, plan::Reader};
 
 /// How long connections without a request are kept after a drain has begun.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a connection that a client has begun to make may take to come into the queue, before
+/// the listening socket is closed: some round trips.
+const ARRIVAL: Duration = Duration::from_millis(200);
 
 /// What the workers need.
 #[derive(Debug)]
 pub struct Setup {
-    /// How many.
-    pub workers: u16,
+    /// What they listen on; there are as many workers as it was made for.
+    pub sockets: Sockets,
     /// The plan; cloned for each worker.
     pub reader: Reader,
     /// Where samples go.
@@ -88,8 +96,17 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Work,
-    /// Accept no more, end connections after their request, until then.
-    Drain(Instant),
+    /// Accept no more, end connections after their request.
+    Drain(Drain),
+}
+
+/// How workers go down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Drain {
+    /// Until then.
+    until: Instant,
+    /// Another process has the listening sockets now and goes on with their queues.
+    are_handed_over: bool,
 }
 
 /// The running workers.
@@ -97,39 +114,40 @@ enum Order {
 pub struct Workers {
     threads: Vec<thread::JoinHandle<()>>,
     orders: watch::Sender<Order>,
+    /// Each worker's ear for those who want its listening sockets.
+    lenders: Vec<mpsc::Sender<Borrower>>,
     addresses: Vec<(ListenerName, SocketAddr)>,
 }
 
+/// Where a worker's listening sockets are wanted.
+type Borrower = oneshot::Sender<Vec<Lent>>;
+
 impl Workers {
-    /// Binds the plan's listeners and starts the workers.
-    pub fn start(mut setup: Setup) -> Result<Self, StartError> {
-        let plan = Arc::clone(setup.reader.current());
-        let mut sockets = Vec::new();
-        let mut addresses = Vec::new();
-        sockets.resize_with(usize::from(setup.workers), Vec::new);
-        for listener in plan.listeners.iter() {
-            let (name, address) = (&listener.name, listener.address);
-            let failed = |source| StartError::Listen {
-                name: name.clone(),
-                address,
-                source,
-            };
-            addresses.push((
-                name.clone(),
-                bind_all(name, address, &mut sockets).map_err(failed)?,
-            ));
-        }
+    /// Starts the workers on sockets that are bound.
+    pub fn start(setup: Setup) -> Result<Self, StartError> {
         let (orders, _) = watch::channel(Order::Work);
+        let Sockets {
+            by_worker,
+            kept,
+            addresses,
+        } = setup.sockets;
+        let kept: Arc<[ListenerName]> = kept.into();
         let mut threads = Vec::new();
-        let crew = Crew::seats(setup.workers);
-        for ((number, bound), (crew, door)) in (0..setup.workers).zip(sockets).zip(crew) {
+        let mut lenders = Vec::new();
+        let workers = u16::try_from(by_worker.len()).unwrap_or(u16::MAX);
+        let crew = Crew::seats(workers);
+        for ((number, bound), (crew, door)) in (0..workers).zip(by_worker).zip(crew) {
+            let (lender, borrowers) = mpsc::channel(1);
+            lenders.push(lender);
             let seat = Seat {
                 number,
-                workers: setup.workers,
+                workers,
                 reader: setup.reader.clone(),
                 samples: setup.samples.clone(),
                 access_log: setup.access_log.clone(),
                 orders: orders.subscribe(),
+                borrowers,
+                kept: Arc::clone(&kept),
                 bound,
                 crew,
                 door,
@@ -144,6 +162,7 @@ impl Workers {
         Ok(Self {
             threads,
             orders,
+            lenders,
             addresses,
         })
     }
@@ -153,10 +172,34 @@ impl Workers {
         &self.addresses
     }
 
+    /// A second hold on every listening socket, for the process that takes this one's place.
+    pub async fn lend(&self) -> Vec<Lent> {
+        let mut all = Vec::new();
+        for lender in &self.lenders {
+            let (borrower, lent) = oneshot::channel();
+            // A worker that has ended has no sockets.
+            let _ended = lender.send(borrower).await;
+            all.extend(lent.await.unwrap_or_default());
+        }
+        all
+    }
+
     /// Accepts no more, lets requests under way finish, ends after `timeout` at the latest.
     pub fn drain(&self, timeout: Duration) {
-        self.orders
-            .send_replace(Order::Drain(Instant::now() + timeout));
+        self.end(timeout, false);
+    }
+
+    /// The same, after another process has got the listening sockets.
+    pub fn leave(&self, timeout: Duration) {
+        self.end(timeout, true);
+    }
+
+    fn end(&self, timeout: Duration, are_handed_over: bool) {
+        let until = Instant::now() + timeout;
+        self.orders.send_replace(Order::Drain(Drain {
+            until,
+            are_handed_over,
+        }));
     }
 
     /// Waits until every worker has ended; they end after a drain only.
@@ -174,22 +217,6 @@ impl Workers {
     }
 }
 
-/// Binds one socket a worker to an address; the first decides the port if it is 0.
-fn bind_all(
-    name: &ListenerName,
-    address: SocketAddr,
-    sockets: &mut [Vec<(ListenerName, net::Bound)>],
-) -> io::Result<SocketAddr> {
-    net::is_free(address)?;
-    let mut actual = address;
-    for worker in sockets {
-        let socket = net::bind(actual)?;
-        actual = socket.local_addr()?;
-        worker.push((name.clone(), socket));
-    }
-    Ok(actual)
-}
-
 /// What one worker's thread starts with.
 #[derive(Debug)]
 struct Seat {
@@ -199,6 +226,8 @@ struct Seat {
     samples: mpsc::Sender<Box<Sample>>,
     access_log: Option<AccessLog>,
     orders: watch::Receiver<Order>,
+    borrowers: mpsc::Receiver<Borrower>,
+    kept: Arc<[ListenerName]>,
     bound: Vec<(ListenerName, net::Bound)>,
     crew: Crew,
     door: Door,
@@ -223,21 +252,30 @@ impl Seat {
         listeners.open(&worker, &plan.listeners, self.bound);
         drop(plan);
         let ticking = tokio::task::spawn_local(worker.clone().tick(listeners.clone()));
-        let until = loop {
+        let drain = loop {
             match *self.orders.borrow_and_update() {
-                Order::Drain(until) => break until,
+                Order::Drain(drain) => break drain,
                 Order::Work => {}
             }
             tokio::select! {
                 changed = self.orders.changed() => if changed.is_err() {
-                    break Instant::now();
+                    break Drain { until: Instant::now(), are_handed_over: false };
                 },
                 Some(handed) = self.door.recv() => listeners.take_over(&worker, handed),
+                Some(borrower) = self.borrowers.recv() => lend(&listeners, &self.kept, borrower),
             }
         };
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
+        let until = drain.until;
         worker.drain(until);
+        if !drain.are_handed_over {
+            // Those come in who have begun to connect, and nobody else: what is in the queue of a
+            // socket that is closed is reset.
+            listeners.turn_away(|name| !self.kept.contains(name));
+            let arrived = until.min(Instant::now() + ARRIVAL);
+            take_over_until(arrived, &worker, &listeners, &mut self.door).await;
+        }
         listeners.close().await;
         // What others have handed over until now is served like what the kernel has queued.
         self.door.close();
@@ -255,5 +293,37 @@ impl Seat {
         }
         ticking.abort();
         worker.hand_over(&listeners, Instant::now());
+    }
+}
+
+/// Gives away a second hold on each listening socket.
+fn lend(listeners: &Listeners, kept: &[ListenerName], borrower: Borrower) {
+    let lent = listeners.lend().into_iter().map(|(name, socket)| Lent {
+        maker: if kept.contains(&name) {
+            Maker::Systemd
+        } else {
+            Maker::Serin
+        },
+        name,
+        socket,
+    });
+    // Whoever asked may be gone.
+    let _gone = borrower.send(lent.collect());
+}
+
+/// Serves what other workers hand over, until a moment.
+async fn take_over_until(
+    moment: Instant,
+    worker: &Rc<Worker>,
+    listeners: &Listeners,
+    door: &mut Door,
+) {
+    let over = tokio::time::sleep_until(moment);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            Some(handed) = door.recv() => listeners.take_over(worker, handed),
+        }
     }
 }

@@ -10,7 +10,7 @@ use serin::{
         UpstreamName,
     },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
-    proxy::{Setup, Workers},
+    proxy::{Setup, Sockets, Workers},
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -121,8 +121,10 @@ impl Proxy {
         world.shift(percent, 1);
         let (publisher, reader) = plan::channel(world.plan(None));
         let (tell, samples) = mpsc::channel(64);
+        let listeners = world.config.listeners.iter();
+        let wanted: Vec<_> = listeners.map(|it| (it.name.clone(), it.address)).collect();
         let setup = Setup {
-            workers,
+            sockets: Sockets::open(workers, &wanted, Vec::new()).unwrap(),
             reader: reader.clone(),
             samples: tell,
             access_log: None,

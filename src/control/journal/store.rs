@@ -78,6 +78,11 @@ impl Store {
         }
     }
 
+    /// Lets the file go; it is opened anew at the next use.
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
     /// Opens the database; a corrupt one is moved aside, and nothing is known then.
     pub(super) fn read(&mut self) -> Result<Kept, JournalError> {
         match self.read_once() {

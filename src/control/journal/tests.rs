@@ -154,7 +154,7 @@ fn a_rollout_that_is_over_comes_back_with_everything_it_rested_on() {
     let directory = tempfile::tempdir().unwrap();
     let archive = Archive::new(directory.path());
     assert_eq!(archive.rollouts(None).unwrap(), [], "nothing was ever kept");
-    let (journal, _) = Journal::open(Some(directory.path()), None);
+    let (mut journal, _) = Journal::open(Some(directory.path()), None);
     journal.noted(begun(1, 3));
     journal.noted(begun(2, 4));
     journal.decided(decision());
@@ -220,7 +220,7 @@ fn a_file_of_the_first_shape_loses_nothing() {
         )
         .unwrap();
     drop(first);
-    let (journal, kept) = Journal::open(Some(directory.path()), None);
+    let (mut journal, kept) = Journal::open(Some(directory.path()), None);
     assert_eq!(kept.records.get(&name()), Some(&record(2)));
     assert_eq!(kept.history[&name()].len(), 1);
     journal.noted(begun(2, 90));
@@ -242,7 +242,7 @@ fn a_file_of_the_first_shape_loses_nothing() {
 #[test]
 fn what_is_kept_comes_back() {
     let directory = tempfile::tempdir().unwrap();
-    let (journal, kept) = Journal::open(Some(directory.path()), None);
+    let (mut journal, kept) = Journal::open(Some(directory.path()), None);
     assert!(kept.is_unknown && kept.records.is_empty());
     journal.keep(&name(), Moment::from_millis(1), &record(1));
     journal.keep(&name(), Moment::from_millis(2), &record(2));
@@ -351,4 +351,45 @@ fn without_a_directory_nothing_is_kept() {
     journal.keep(&name(), Moment::ZERO, &record(1));
     journal.flush();
     assert_eq!(journal.failures(), 0);
+}
+
+#[test]
+fn what_comes_up_while_another_process_has_the_file_is_written_when_it_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = || {
+        let (_journal, kept) = Journal::open(Some(directory.path()), None);
+        kept.rollouts.len() + kept.history.len()
+    };
+    let (mut journal, _) = Journal::open(Some(directory.path()), None);
+    let (done, lent) = oneshot::channel();
+    journal.lend(done);
+    lent.blocking_recv().unwrap();
+    journal.flush();
+    assert!(journal.is_lent() && !journal.is_owed());
+    let shop = SplitName::new("shop").unwrap();
+    journal.keep(&shop, Moment::from_millis(1), &record(1));
+    assert!(!journal.is_owed(), "state alone is made again by the other");
+    journal.noted(begun(1, 3));
+    assert!(journal.is_owed());
+    assert_eq!(written(), 0);
+    journal.take_back();
+    journal.flush();
+    assert!(!journal.is_lent());
+    assert_ne!(written(), 0);
+
+    let (done, lent) = oneshot::channel();
+    journal.lend(done);
+    lent.blocking_recv().unwrap();
+    let before = written();
+    journal.keep(&shop, Moment::from_millis(2), &record(2));
+    drop(journal);
+    assert_eq!(written(), before, "the end writes nothing");
+}
+
+#[test]
+fn without_a_directory_there_is_nothing_to_wait_for() {
+    let (mut journal, _) = Journal::open(None, None);
+    let (done, lent) = oneshot::channel();
+    journal.lend(done);
+    lent.blocking_recv().unwrap();
 }

@@ -1,0 +1,97 @@
+//! The process itself: which one answers, and the wish that another takes its place.
+//!
+//! Admin only passes the wish on. What comes of it is seen by asking again: the answer is another
+//! process's, or says why not.
+
+use std::sync::Arc;
+
+use axum::{Json, extract, http::StatusCode};
+use tokio::sync::{mpsc, watch};
+
+use super::{State, guard::Denial, wire};
+
+/// How an upgrade stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// None was asked for.
+    #[default]
+    None,
+    /// A new process is starting.
+    UnderWay,
+    /// The last one was given up; this process goes on. In words, why.
+    Failed(String),
+}
+
+/// What admin knows of its process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    asks: mpsc::Sender<()>,
+    upgrade: Arc<watch::Sender<Upgrade>>,
+}
+
+/// The other end: where wishes come, and where it is said what came of them.
+#[derive(Debug)]
+pub struct Asked {
+    /// Somebody wants an upgrade.
+    pub wishes: mpsc::Receiver<()>,
+    /// How it stands.
+    pub upgrade: Arc<watch::Sender<Upgrade>>,
+}
+
+impl Process {
+    /// Both ends.
+    pub fn new() -> (Self, Asked) {
+        let (asks, wishes) = mpsc::channel(1);
+        let upgrade = Arc::new(watch::Sender::new(Upgrade::None));
+        let asked = Asked {
+            wishes,
+            upgrade: Arc::clone(&upgrade),
+        };
+        (Self { asks, upgrade }, asked)
+    }
+}
+
+impl Default for Process {
+    /// One that nobody can upgrade.
+    fn default() -> Self {
+        Self::new().0
+    }
+}
+
+/// `GET /v1/process`.
+pub(super) async fn show(extract::State(state): extract::State<State>) -> Json<wire::Process> {
+    Json(shown(&state.process))
+}
+
+/// `POST /v1/process:upgrade`: begins; what comes of it is in `GET /v1/process`.
+pub(super) async fn upgrade(
+    extract::State(state): extract::State<State>,
+) -> Result<(StatusCode, Json<wire::Process>), Denial> {
+    let process = &state.process;
+    let is_first = process.upgrade.send_if_modified(|upgrade| {
+        let is_first = *upgrade != Upgrade::UnderWay;
+        *upgrade = Upgrade::UnderWay;
+        is_first
+    });
+    if is_first && process.asks.try_send(()).is_err() {
+        process.upgrade.send_replace(Upgrade::None);
+        let help = "start the new one, then stop this one";
+        let message = "this process cannot be upgraded";
+        return Err(Denial::new(StatusCode::CONFLICT, "conflict", message, help));
+    }
+    Ok((StatusCode::ACCEPTED, Json(shown(process))))
+}
+
+fn shown(process: &Process) -> wire::Process {
+    let (upgrade, problem) = match &*process.upgrade.borrow() {
+        Upgrade::None => ("none", None),
+        Upgrade::UnderWay => ("under_way", None),
+        Upgrade::Failed(why) => ("failed", Some(why.clone())),
+    };
+    wire::Process {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        upgrade: upgrade.to_owned(),
+        problem,
+    }
+}
