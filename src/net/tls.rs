@@ -56,6 +56,11 @@ impl Stream {
         })
     }
 
+    /// As [`super::cut_off`].
+    pub fn cut_off(&self) {
+        super::cut_off(self.0.borrow().get_ref().0);
+    }
+
     /// Whether a connection that nobody expects data on is still quiet.
     pub fn is_quiet(&self) -> bool {
         let mut stream = self.0.borrow_mut();

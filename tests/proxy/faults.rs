@@ -420,8 +420,8 @@ async fn an_answer_that_comes_slowly_is_not_cut_off_by_the_limit_of_its_head() {
         async move {
             let mut buffer = Vec::new();
             request(&mut stream, &mut buffer).await.unwrap();
-            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-            stream.write_all(head).await.unwrap();
+            let start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(start).await.unwrap();
             let began = tokio::time::Instant::now();
             // A piece goes when the client has the one before.
             while began.elapsed() < 4 * limit {

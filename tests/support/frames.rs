@@ -96,7 +96,7 @@ impl Frames {
         let given_up = Notify::new();
         let sending = async {
             let sent_all = async {
-                while let Some(piece) = pieces.next() {
+                for piece in pieces.by_ref() {
                     if writer.write_all(&piece).await.is_err() {
                         return false;
                     }
