@@ -17,8 +17,10 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::args::LogFormat;
 
-/// What is logged unless `SERIN_LOG` says otherwise.
-const DEFAULT: &str = "info,hickory_net=error,hickory_proto=error,hickory_resolver=error";
+/// What is logged unless `SERIN_LOG` says otherwise. Libraries warn of what strangers send, as
+/// often as strangers send it.
+const DEFAULT: &str =
+    "info,hickory_net=error,hickory_proto=error,hickory_resolver=error,rustls=error,h2=error";
 /// Lines that may wait.
 const WAITING_MAX: usize = 4_096;
 /// How long the last lines may take when the process ends.
@@ -146,6 +148,28 @@ impl Drop for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_libraries_think_of_strangers_is_not_logged() {
+        let (queue, words) = sync_channel(8);
+        let lost = Arc::new(AtomicU64::new(0));
+        let lines = Lines {
+            queue,
+            lost: Arc::clone(&lost),
+        };
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(DEFAULT))
+            .with_writer(lines);
+        tracing::subscriber::with_default(log.without_time().with_ansi(false).finish(), || {
+            tracing::warn!(target: "rustls::msgs::handshake", "illegal SNI extension");
+            tracing::warn!(target: "h2::proto::streams", "stream error");
+            tracing::info!(target: "serin::control", "the file is in force");
+        });
+        let mut out = Vec::new();
+        write(&words, &lost, &mut out);
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(said, " INFO serin::control: the file is in force\n");
+    }
 
     #[test]
     fn lines_that_nobody_takes_are_lost_and_counted_and_hold_nobody_up() {

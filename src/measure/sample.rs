@@ -164,6 +164,8 @@ pub struct Gauges {
     pub listeners: Vec<ListenerGauges>,
     /// Idle and busy upstream connections.
     pub upstream_connections: (u64, u64),
+    /// What clients sent or did that was refused or cut off since the worker started, by cause.
+    pub rejections: Vec<(&'static str, u64)>,
     /// Long-lived streams, by split and part.
     pub streams: Vec<(SplitKey, Role, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
@@ -181,6 +183,8 @@ pub struct ListenerGauges {
     pub accepted: u64,
     /// Turned away since the worker started.
     pub refused: u64,
+    /// TLS handshakes since the worker started: done, and failed.
+    pub handshakes: (u64, u64),
 }
 
 /// What a worker hands over on its tick.

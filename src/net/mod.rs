@@ -156,6 +156,11 @@ pub fn cut_off(stream: &Stream) {
     let _at_once = stream.set_zero_linger();
 }
 
+/// The peer's address and our own.
+pub fn ends(stream: &Stream) -> io::Result<(SocketAddr, SocketAddr)> {
+    Ok((stream.peer_addr()?, stream.local_addr()?))
+}
+
 /// Whether a connection that nobody expects data on is still quiet. It makes no system call
 /// unless the runtime has seen something happen on the socket.
 pub fn is_quiet(stream: &Stream) -> bool {

@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -42,6 +43,14 @@ impl Stream {
         Ok(Self(RefCell::new(stream.into())))
     }
 
+    /// The name that the client has asked for; none on a client's side.
+    pub fn asked_name(&self) -> Option<String> {
+        match &*self.0.borrow() {
+            TlsStream::Server(stream) => stream.get_ref().1.server_name().map(str::to_owned),
+            TlsStream::Client(_) => None,
+        }
+    }
+
     /// Whether both sides have agreed on HTTP/2.
     pub fn is_h2(&self) -> bool {
         self.session(|session| session.alpn_protocol() == Some(b"h2"))
@@ -59,6 +68,11 @@ impl Stream {
     /// As [`super::cut_off`].
     pub fn cut_off(&self) {
         super::cut_off(self.0.borrow().get_ref().0);
+    }
+
+    /// The peer's address and our own.
+    pub fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        super::ends(self.0.borrow().get_ref().0)
     }
 
     /// Whether a connection that nobody expects data on is still quiet.

@@ -13,7 +13,7 @@ use std::{
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::{
-    arrival,
+    begin,
     crew::{Crew, Handed},
     listener::{Listener, Open, Place},
     worker::Worker,
@@ -294,8 +294,11 @@ struct LastCall {
 impl LastCall {
     /// Serves a connection, or hands it over to a worker that has less to do.
     fn place(&self, stream: net::Stream, peer: SocketAddr) {
+        let Some(place) = self.take_place(peer) else {
+            return;
+        };
         let Some((way, load)) = self.crew.freer() else {
-            return self.keep(stream, peer);
+            return self.keep(place, stream, peer);
         };
         let Ok(stream) = net::detach(stream) else {
             return;
@@ -304,23 +307,28 @@ impl LastCall {
             stream,
             peer,
             settings: Box::new(plan::Listener::clone(&self.listener.settings())),
-            place: Place::take(&self.listener),
+            place,
             load,
         });
     }
 
-    fn keep(&self, stream: net::Stream, peer: SocketAddr) {
-        let open = Open::new(
-            &self.listener,
-            Place::take(&self.listener),
-            self.crew.keep(),
-        );
+    fn take_place(&self, peer: SocketAddr) -> Option<Place> {
+        let place = Place::take(&self.listener, self.crew.addresses(), peer.ip());
+        if place.is_none() {
+            self.listener.refuse();
+            self.worker.reject("address_limit");
+        }
+        place
+    }
+
+    fn keep(&self, place: Place, stream: net::Stream, peer: SocketAddr) {
+        let open = Open::new(&self.listener, place, self.crew.keep());
         serve(&self.worker, open, stream, peer);
     }
 }
 
 fn serve(worker: &Rc<Worker>, open: Open, stream: net::Stream, peer: SocketAddr) {
-    spawn_local(arrival::serve(Rc::clone(worker), open, stream, peer.ip()));
+    spawn_local(begin::serve(Rc::clone(worker), open, stream, peer.ip()));
 }
 
 impl Drop for LastCall {
@@ -328,7 +336,11 @@ impl Drop for LastCall {
         let max = self.listener.settings().limits.max_connections;
         for _ in 0..max {
             match net::accept_queued(&self.socket) {
-                Ok((stream, peer)) => self.keep(stream, peer),
+                Ok((stream, peer)) => {
+                    if let Some(place) = self.take_place(peer) {
+                        self.keep(place, stream, peer);
+                    }
+                }
                 Err(_) => return,
             }
         }

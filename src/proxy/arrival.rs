@@ -1,12 +1,8 @@
 //! How a client's connection has come: from whom, and over what.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc};
 
-use super::{h1, h2, headers::AddressText, listener::Open, wire::Wire, worker::Worker};
-use crate::{
-    net::{self, tls},
-    plan,
-};
+use super::{headers::AddressText, proxy_protocol::Ends};
 
 /// How a client's connection has come.
 #[derive(Debug, Clone)]
@@ -15,6 +11,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: IpAddr,
     /// The same as text.
     pub(crate) peer_text: AddressText,
+    /// Both ends of the connection, where the proxy before us has told them.
+    pub(crate) ends: Option<Rc<Ends>>,
     /// What TLS has told, if it is spoken.
     pub(crate) secure: Option<Rc<Secure>>,
 }
@@ -22,96 +20,28 @@ pub(crate) struct Arrival {
 /// What the handshake has told about a client.
 #[derive(Debug)]
 pub(crate) struct Secure {
+    /// The name that it asked for.
+    pub(crate) asked_name: Option<String>,
     /// The subject of the certificate that it has proven to own.
     pub(crate) subject: Option<String>,
 }
 
-/// A connection that requests can be read from.
-#[derive(Debug)]
-struct Ready {
-    wire: Wire,
-    arrival: Arrival,
-    is_h2: bool,
-}
-
-/// Serves a connection from its first byte to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: net::Stream, peer: IpAddr) {
-    let settings = open.listener().settings();
-    if settings.tls.is_none() {
-        drop(settings);
-        let arrival = Arrival::plain(peer);
-        return h1::downstream::serve(worker, open, Wire::Tcp(stream), arrival).await;
-    }
-    // What only the beginning needs is let go with it.
-    let Some(ready) = Box::pin(begin(&worker, &open, &settings, stream, peer)).await else {
-        return;
-    };
-    drop(settings);
-    let Ready {
-        wire,
-        arrival,
-        is_h2,
-    } = ready;
-    if is_h2 {
-        Box::pin(h2::downstream::serve(
-            worker,
-            open,
-            (wire, Vec::new()),
-            arrival,
-        ))
-        .await;
-    } else {
-        h1::downstream::serve(worker, open, wire, arrival).await;
-    }
-}
-
-/// All that comes before the first request.
-async fn begin(
-    worker: &Rc<Worker>,
-    open: &Open,
-    settings: &plan::Listener,
-    stream: net::Stream,
-    peer: IpAddr,
-) -> Option<Ready> {
-    let mut arrival = Arrival::plain(peer);
-    let Some(tls) = &settings.tls else {
-        return Some(Ready {
-            wire: Wire::Tcp(stream),
-            arrival,
-            is_h2: false,
-        });
-    };
-    let slot = worker.wheel.slot();
-    slot.arm(settings.timeouts.tls_handshake);
-    let shaking = tls::Stream::accept(stream, Arc::clone(&tls.config));
-    let stream = match slot.guard(shaking).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => {
-            open.listener().cut_off("tls_handshake");
-            return None;
-        }
-        Err(_expired) => {
-            open.listener().cut_off("tls_handshake_timeout");
-            return None;
-        }
-    };
-    arrival.secure = Some(Rc::new(Secure {
-        subject: stream.peer_subject(),
-    }));
-    Some(Ready {
-        is_h2: stream.is_h2(),
-        wire: Wire::Tls(Box::new(stream)),
-        arrival,
-    })
-}
-
 impl Arrival {
-    /// Over a plain socket.
-    pub(crate) fn plain(peer: IpAddr) -> Self {
+    /// From this address.
+    pub(crate) fn of(peer: IpAddr) -> Self {
         Self {
             peer,
             peer_text: AddressText::new(peer),
+            ends: None,
             secure: None,
+        }
+    }
+
+    /// Through a proxy that has told both ends.
+    pub(crate) fn through(ends: Ends) -> Self {
+        Self {
+            ends: Some(Rc::new(ends)),
+            ..Self::of(ends.client.ip())
         }
     }
 

@@ -3,17 +3,19 @@
 use std::{io, sync::Arc};
 
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt as _;
 
 use super::{
     fault::FaultKind,
     h1::downstream::Client,
     h2,
     pool::{Lent, Place},
+    proxy_protocol,
     wire::Wire,
 };
 use crate::{
     net::{self, tls},
-    plan::{ClientTls, Target, Upstream, UpstreamProtocol},
+    plan::{ClientTls, ProxyVersion, Target, Upstream, UpstreamProtocol},
 };
 
 /// A connection to an endpoint for one exchange: a new one, or a stream of one that carries many.
@@ -37,7 +39,11 @@ pub(super) async fn connect(
 /// A new connection.
 async fn dial(client: &Client, upstream: &Upstream, target: &Target) -> Result<Lent, FaultKind> {
     let stream = net::connect(target.address).await;
-    let stream = stream.map_err(|_| FaultKind::ConnectRefused)?;
+    let mut stream = stream.map_err(|_| FaultKind::ConnectRefused)?;
+    if let Some(version) = upstream.proxy_protocol {
+        let told = introduce(client, version, &mut stream).await;
+        told.map_err(|_| FaultKind::ConnectRefused)?;
+    }
     let stream = match &upstream.tls {
         None => Wire::Tcp(stream),
         Some(tls) => Box::pin(secure(stream, tls, upstream, target)).await?,
@@ -47,6 +53,24 @@ async fn dial(client: &Client, upstream: &Upstream, target: &Target) -> Result<L
         is_reused: false,
         made: client.worker.now(),
     })
+}
+
+/// Tells the endpoint who the client is.
+async fn introduce(
+    client: &Client,
+    version: ProxyVersion,
+    stream: &mut net::Stream,
+) -> io::Result<()> {
+    let ends = match &client.arrival.ends {
+        Some(ends) => **ends,
+        None => client.stream.ends()?,
+    };
+    let mut header = Vec::new();
+    match version {
+        ProxyVersion::V1 => proxy_protocol::write_v1(ends, &mut header),
+        ProxyVersion::V2 => proxy_protocol::write_v2(ends, &mut header),
+    }
+    stream.write_all(&header).await
 }
 
 /// Speaks TLS on a new connection, and what was agreed on in it.
@@ -79,10 +103,12 @@ async fn open_stream(
     is_fresh: bool,
 ) -> Result<Lent, FaultKind> {
     let worker = &client.worker;
+    // What was said of one client holds for the whole connection.
+    let is_shared = upstream.proxy_protocol.is_none();
     let known = || worker.pool.borrow_mut().open_stream(place, worker.now());
     let maker = worker.pool.borrow().maker(place);
     let maker = maker.ok_or(FaultKind::ConnectRefused)?;
-    let mut is_known_stale = is_fresh;
+    let mut is_known_stale = is_fresh || !is_shared;
     let _making = loop {
         if !is_known_stale && let Some(lent) = known() {
             return Ok(lent);
@@ -91,7 +117,7 @@ async fn open_stream(
             Some(making) => break making,
             None => maker.rests().await,
         }
-        is_known_stale = false;
+        is_known_stale = !is_shared;
     };
     let lent = dial(client, upstream, target).await?;
     let scheme = if upstream.tls.is_some() {
@@ -102,7 +128,9 @@ async fn open_stream(
     let opened = h2::upstream::Connection::open(lent.stream, scheme).await;
     let connection = opened.map_err(|_: io::Error| FaultKind::ConnectRefused)?;
     let stream = Wire::ToEndpoint(Box::new(connection.stream()));
-    let mut pool = worker.pool.borrow_mut();
-    pool.share(place, connection, lent.made);
+    if is_shared {
+        let mut pool = worker.pool.borrow_mut();
+        pool.share(place, connection, lent.made);
+    }
     Ok(Lent { stream, ..lent })
 }

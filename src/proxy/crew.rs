@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::listener::Place;
+use super::{addresses::Addresses, listener::Place};
 use crate::{net, plan};
 
 /// What a connection counts for that waits for its next request...
@@ -63,6 +63,7 @@ struct Desk {
 #[derive(Debug)]
 pub(crate) struct Crew {
     desks: Arc<[Desk]>,
+    addresses: Arc<Addresses>,
     own: usize,
     /// Which other one is looked at first.
     next: Cell<usize>,
@@ -78,12 +79,22 @@ impl Crew {
         };
         let (desks, doors): (Vec<_>, Vec<_>) = (0..workers).map(desk).unzip();
         let desks: Arc<[Desk]> = desks.into();
+        let addresses = Addresses::new();
         let seat = |(own, door)| {
-            let desks = Arc::clone(&desks);
-            let next = Cell::new(own);
-            (Self { desks, own, next }, door)
+            let crew = Self {
+                desks: Arc::clone(&desks),
+                addresses: Arc::clone(&addresses),
+                own,
+                next: Cell::new(own),
+            };
+            (crew, door)
         };
         doors.into_iter().enumerate().map(seat).collect()
+    }
+
+    /// The connections of each client address, of all workers.
+    pub(crate) const fn addresses(&self) -> &Arc<Addresses> {
+        &self.addresses
     }
 
     /// Counts a connection that stays with this worker.

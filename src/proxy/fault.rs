@@ -150,6 +150,39 @@ impl FaultKind {
         }
     }
 
+    /// What it is counted as if the client's side is to blame: one word of a few.
+    pub(crate) const fn rejection(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Refused(414, _) => "target_too_long",
+            Self::Refused(421, _) => "misdirected",
+            Self::Refused(431, _) => "head_too_large",
+            Self::Refused(..) => "bad_head",
+            Self::HeadTimeout => "head_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::BodyMalformed(_) => "bad_body",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ClientStalled => "client_stalled",
+            Self::ClientGone
+            | Self::NoRoute
+            | Self::NoEndpoint
+            | Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::UpstreamTls
+            | Self::StreamRefused
+            | Self::NoWebSocket
+            | Self::Reset
+            | Self::Truncated
+            | Self::SendTimeout
+            | Self::ResponseTimeout
+            | Self::ResponseStalled
+            | Self::TotalTimeout
+            | Self::BadResponse(_)
+            | Self::Stopped
+            | Self::Withdrawn => return None,
+        })
+    }
+
     /// The status that the client gets.
     pub(crate) const fn status(self) -> u16 {
         match self {
@@ -296,6 +329,7 @@ const fn phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",

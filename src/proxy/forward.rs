@@ -129,13 +129,10 @@ async fn attempt(
         return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
     };
     let place = guard.at(target.key);
-    let kept = if course.wants_fresh {
-        None
-    } else {
-        let mut pool = worker.pool.borrow_mut();
-        pool.take(place, began, upstream.timeouts.idle)
-    };
-    let lent = match kept {
+    let idle_max = upstream.timeouts.idle;
+    let take = || worker.pool.borrow_mut().take(place, began, idle_max);
+    let taken = (!course.wants_fresh).then(take).flatten();
+    let lent = match taken {
         Some(lent) => Ok(lent),
         None => connect::connect(client, upstream, (target, place), course.wants_fresh).await,
     };
@@ -160,8 +157,8 @@ async fn attempt(
             guard.answered(answered.status, answered.grpc_status);
             if answered.is_reusable {
                 let since = guard.last_byte.unwrap_or(began);
-                let kept = upstream.max_idle_connections;
-                worker.pool.borrow_mut().give(place, lent, since, kept);
+                let mut pool = worker.pool.borrow_mut();
+                pool.give(place, lent, since, kept(upstream));
             } else if answered.is_upgraded {
                 return Then::Done(Ok(Answered {
                     tunnel: Some((lent.stream, guard.long_lived())),
@@ -175,6 +172,15 @@ async fn attempt(
             after_fault(&worker, (guard, fault), at, course, outgoing)
         }
     }
+}
+
+/// Idle connections that are kept to an endpoint; what was said there of one client in front of a
+/// connection must not be taken for another's.
+fn kept(upstream: &Upstream) -> usize {
+    if upstream.proxy_protocol.is_some() {
+        return 0;
+    }
+    upstream.max_idle_connections
 }
 
 /// The limits in time of an attempt.

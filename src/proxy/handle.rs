@@ -81,15 +81,8 @@ pub(crate) async fn handle(
         Err(kind) => return refuse(client, (heads, buffer, head_len), story, (kind, form)).await,
     };
     let is_peer_trusted = view.is_peer_trusted();
-    let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
-    if matches!(heads.0.framing(), Framing::Length(length) if length > max_body) {
-        return refuse(
-            client,
-            (heads, buffer, head_len),
-            story,
-            (FaultKind::BodyTooLarge, form),
-        )
-        .await;
+    if let Some(kind) = unwanted(client, heads, &buffer, form) {
+        return refuse(client, (heads, buffer, head_len), story, (kind, form)).await;
     }
     let deadline = deadline(heads, &buffer, form, &decision);
     let mut request = RequestGuard::open(&worker, decision.account, began);
@@ -102,6 +95,7 @@ pub(crate) async fn handle(
     };
     let mut outgoing = Outgoing::new(client, heads, reply);
     if let Err(kind) = outgoing.prepare(client, heads, received, &decision) {
+        note_rejection(&worker, kind);
         let duration = request.settle(kind.status(), kind.outcome(), worker.now());
         tell(
             &worker,
@@ -126,6 +120,25 @@ pub(crate) async fn handle(
         return Next::Gone;
     }
     next
+}
+
+/// What the listener does not take.
+fn unwanted(client: &Client, heads: &Heads, buffer: &[u8], form: Form) -> Option<FaultKind> {
+    let max_body = client.settings.limits.max_body.unwrap_or(u64::MAX);
+    if matches!(heads.0.framing(), Framing::Length(length) if length > max_body) {
+        return Some(FaultKind::BodyTooLarge);
+    }
+    if form.is_grpc && !client.settings.grpc {
+        return Some(FaultKind::Refused(415, "gRPC is not taken here"));
+    }
+    let secure = client.arrival.secure.as_ref()?;
+    let tls = client.settings.tls.as_ref()?;
+    let host = str::from_utf8(heads.0.host(buffer)).unwrap_or_default();
+    let is_misdirected = tls.is_misdirected(secure.asked_name.as_deref(), host);
+    is_misdirected.then_some(FaultKind::Refused(
+        421,
+        "this connection was made for another host",
+    ))
 }
 
 /// How long all of it may take: what the split allows, or less if a call of gRPC says so.
@@ -161,6 +174,7 @@ async fn finish(
             answered.next
         }
         Err(fault) => {
+            note_rejection(&worker, fault.kind);
             ended.status = if fault.is_answered {
                 fault.status
             } else {
@@ -249,6 +263,14 @@ pub(crate) fn note_refusal(worker: &Worker, kind: FaultKind) {
         outcome: Outcome::Rejected,
     };
     worker.recorder.borrow_mut().refuse(label);
+    note_rejection(worker, kind);
+}
+
+/// Counts what was refused of a client's, whether its request had a version or not.
+fn note_rejection(worker: &Worker, kind: FaultKind) {
+    if let Some(cause) = kind.rejection() {
+        worker.reject(cause);
+    }
 }
 
 /// How a request ended, for the access log.

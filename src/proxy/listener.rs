@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -11,7 +12,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::crew::Load;
+use super::{
+    addresses::{Addresses, Visit},
+    begin,
+    crew::Load,
+};
 use crate::{measure::ListenerGauges, plan};
 
 /// One listener of one worker.
@@ -24,6 +29,7 @@ pub(crate) struct Listener {
     open: Cell<u32>,
     accepted: Cell<u64>,
     refused: Cell<u64>,
+    handshakes: Cell<(u64, u64)>,
     places: Arc<Places>,
 }
 
@@ -43,6 +49,7 @@ impl Listener {
             open: Cell::new(0),
             accepted: Cell::new(0),
             refused: Cell::new(0),
+            handshakes: Cell::new((0, 0)),
             places: Arc::default(),
         })
     }
@@ -80,9 +87,15 @@ impl Listener {
         self.places.taken.load(Ordering::Relaxed) >= max.div_ceil(self.share).max(1)
     }
 
-    /// A connection was cut off because its client sent too much of something.
-    pub(crate) fn cut_off(&self, what: &'static str) {
-        tracing::debug!(listener = %self.settings.borrow().name, what, "a client is cut off");
+    /// A TLS handshake has ended, well or not.
+    pub(crate) fn shook_hands(&self, is_well: bool) {
+        let (good, bad) = self.handshakes.get();
+        let counted = if is_well {
+            (good + 1, bad)
+        } else {
+            (good, bad + 1)
+        };
+        self.handshakes.set(counted);
     }
 
     /// What metrics want to know.
@@ -92,26 +105,51 @@ impl Listener {
             open: u64::from(self.open.get()),
             accepted: self.accepted.get(),
             refused: self.refused.get(),
+            handshakes: self.handshakes.get(),
         }
     }
 }
 
 /// A connection's place within the limit of the listener that has accepted it.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Places>);
+pub(crate) struct Place {
+    places: Arc<Places>,
+    addresses: Arc<Addresses>,
+    visit: Option<Visit>,
+}
 
 impl Place {
-    /// Takes a place.
-    pub(crate) fn take(listener: &Listener) -> Self {
+    /// Takes a place for a client; `None`: its address has too many.
+    pub(crate) fn take(
+        listener: &Listener,
+        addresses: &Arc<Addresses>,
+        peer: IpAddr,
+    ) -> Option<Self> {
         listener.places.taken.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&listener.places))
+        let mut place = Self {
+            places: Arc::clone(&listener.places),
+            addresses: Arc::clone(addresses),
+            visit: None,
+        };
+        let settings = listener.settings.borrow();
+        // A proxy that tells whom it speaks for is not the client.
+        let is_client = !begin::is_believed(&settings, peer);
+        (!is_client || place.enter(&settings, peer)).then_some(place)
+    }
+
+    fn enter(&mut self, settings: &plan::Listener, client: IpAddr) -> bool {
+        let Some(max) = settings.limits.max_connections_per_ip else {
+            return true;
+        };
+        self.visit = self.addresses.enter(&settings.name, client, max);
+        self.visit.is_some()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
-        self.0.has_room.notify_one();
+        self.places.taken.fetch_sub(1, Ordering::Relaxed);
+        self.places.has_room.notify_one();
     }
 }
 
@@ -120,7 +158,7 @@ impl Drop for Place {
 pub(crate) struct Open {
     listener: Rc<Listener>,
     load: Load,
-    _place: Place,
+    place: Place,
 }
 
 impl Open {
@@ -131,8 +169,13 @@ impl Open {
         Self {
             listener: Rc::clone(listener),
             load,
-            _place: place,
+            place,
         }
+    }
+
+    /// The connection is this client's; `false`: its address has too many.
+    pub(crate) fn enter(&mut self, client: IpAddr) -> bool {
+        self.place.enter(&self.listener.settings.borrow(), client)
     }
 
     /// The listener that the connection came by.

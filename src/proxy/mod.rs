@@ -8,7 +8,9 @@
 
 mod accept;
 mod access_log;
+mod addresses;
 mod arrival;
+mod begin;
 mod budget;
 mod buffer;
 mod connect;

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::h2;
+use super::{h2, proxy_protocol::Ends};
 use crate::net::{self, tls};
 
 /// A plaintext record of TLS: while there is room for one more, more is read.
@@ -62,6 +62,18 @@ impl Wire {
             Self::FromClient(stream) => (Reader::FromClient(stream), Writer::FromClient(stream)),
             Self::ToEndpoint(stream) => (Reader::ToEndpoint(stream), Writer::ToEndpoint(stream)),
         }
+    }
+
+    /// Both ends of a client's connection.
+    pub(crate) fn ends(&self) -> io::Result<Ends> {
+        let (client, server) = match self {
+            Self::Tcp(stream) => net::ends(stream)?,
+            Self::Tls(stream) => stream.ends()?,
+            Self::FromClient(_) | Self::ToEndpoint(_) => {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+        };
+        Ok(Ends { client, server })
     }
 
     /// Whether nothing has happened on a connection that waits for its next exchange.

@@ -71,6 +71,7 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    rejections: RefCell<FxHashMap<&'static str, u64>>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
@@ -124,6 +125,7 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            rejections: RefCell::default(),
             streams: Streams::default(),
             log,
         })
@@ -177,6 +179,11 @@ impl Worker {
 
     fn moment(&self, at: Instant) -> Moment {
         self.started_at + at.duration_since(self.started)
+    }
+
+    /// Counts something of a client's that was refused or cut off, by its cause.
+    pub(crate) fn reject(&self, cause: &'static str) {
+        *self.rejections.borrow_mut().entry(cause).or_insert(0) += 1;
     }
 
     /// Whether new requests on a connection are no longer wanted.
@@ -243,6 +250,8 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        let rejections = self.rejections.borrow();
+        sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {

@@ -477,6 +477,7 @@ fn totals() -> Totals {
         open: 4,
         accepted: 40,
         refused: 1,
+        handshakes: (0, 0),
     };
     let gauges = Gauges {
         listeners: vec![listener],

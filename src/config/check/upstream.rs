@@ -40,6 +40,7 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
         endpoints(list.at, &list.value, walk);
     }
     tls(block, walk);
+    proxy_protocol(block, walk);
     if let Some(Placed {
         value: DnsForm(dns),
         ..
@@ -102,6 +103,18 @@ fn tls(block: &UpstreamBlock, walk: &mut Walk) {
         let message = "the endpoints have several names, and their certificates need one";
         let help = "write `tls: { server_name: NAME }` with a name that all certificates have";
         walk.error(at, "missing_key", message, help);
+    }
+}
+
+/// What is said of a client at the beginning of a connection must hold to its end.
+fn proxy_protocol(block: &UpstreamBlock, walk: &mut Walk) {
+    if let (Some(header), Some(protocol)) = (&block.proxy_protocol, &block.protocol)
+        && header.value.0.is_some()
+        && protocol.value != UpstreamProtocol::H1
+    {
+        let message = "`proxy_protocol` tells of one client, and a connection of HTTP/2 has many";
+        let help = "write `protocol: h1`, or let the endpoints read `X-Forwarded-For`";
+        walk.error(header.at, "conflict", message, help);
     }
 }
 

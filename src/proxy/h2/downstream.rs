@@ -71,8 +71,9 @@ pub(crate) async fn serve(
     worker: Rc<Worker>,
     open: Open,
     (wire, first): (Wire, Vec<u8>),
-    arrival: Arrival,
+    mut arrival: Arrival,
 ) {
+    let ends = wire.ends().ok();
     let settings = open.listener().settings();
     let slot = worker.wheel.slot();
     let watch = Watch::new(limits(&settings), worker.now());
@@ -83,6 +84,9 @@ pub(crate) async fn serve(
         return;
     };
     slot.disarm();
+    if arrival.ends.is_none() {
+        arrival.ends = ends.map(Rc::new);
+    }
     let shared = Rc::new(Shared {
         worker,
         open,
@@ -149,7 +153,7 @@ async fn turns(
         });
         match turn.await {
             Turn::Flooded(what) => {
-                shared.open.listener().cut_off(what);
+                worker.reject(what);
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 is_leaving = true;
                 slot.arm(LEAVING);
@@ -160,6 +164,7 @@ async fn turns(
             }
             Turn::Expired if is_leaving => return,
             Turn::Expired if watch.is_in_head() => {
+                worker.reject("head_timeout");
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 is_leaving = true;
                 slot.arm(LEAVING);
