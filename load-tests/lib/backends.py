@@ -1,6 +1,7 @@
 """What stands behind every proxy: one nginx worker with two ports, stable and canary."""
 
 import os
+import subprocess
 
 import measure
 
@@ -18,6 +19,7 @@ class Backends:
     def __enter__(self):
         self.folder.mkdir(parents=True)
         (self.folder / "large").write_bytes(b"x" * 65536)
+        self.make_certificate()
         config = self.folder / "nginx.conf"
         config.write_text(self.config())
         _, core = measure.cores()
@@ -29,6 +31,17 @@ class Backends:
 
     def __exit__(self, *_):
         measure.end(self.process)
+
+    def make_certificate(self):
+        """For the proxies: ECDSA on P-256, as most sites have today."""
+        self.certificate, self.key = self.folder / "cert.pem", self.folder / "key.pem"
+        self.both = self.folder / "both.pem"
+        measure.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                     "/CN=shop.example", "-addext", "subjectAltName=DNS:shop.example",
+                     "-keyout", str(self.key), "-out", str(self.certificate)],
+                    stderr=subprocess.DEVNULL)
+        self.both.write_text(self.certificate.read_text() + self.key.read_text())
 
     def pin(self, cores):
         """Moves it to other cores."""

@@ -54,6 +54,7 @@ pub(crate) struct Worker {
     next_id: Cell<u64>,
     dates: Dates,
     is_draining: Cell<bool>,
+    silence: Cell<Duration>,
     drains: Notify,
     busy: Cell<(Instant, Duration)>,
     heads: RefCell<Vec<Heads>>,
@@ -115,6 +116,7 @@ impl Worker {
             next_id: Cell::new(random.u64(..)),
             dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
+            silence: Cell::new(Duration::MAX),
             drains: Notify::new(),
             busy: Cell::new((started, Duration::ZERO)),
             heads: RefCell::default(),
@@ -191,6 +193,11 @@ impl Worker {
         self.is_draining.get()
     }
 
+    /// How long a connection may wait for a request, whatever its listener allows.
+    pub(crate) fn silence(&self) -> Duration {
+        self.silence.get()
+    }
+
     /// Waits until new requests on a connection are no longer wanted.
     pub(crate) async fn draining(&self) {
         if !self.is_draining() {
@@ -199,17 +206,20 @@ impl Worker {
     }
 
     /// From now on connections end after their next answer, and long-lived streams before `until`.
-    pub(crate) fn drain(&self, until: Instant) {
+    /// One that waits for a request may do so for `silence`.
+    pub(crate) fn drain(&self, until: Instant, silence: Duration) {
         if let Some(settings) = self.plan().long_lived {
             let span = (self.now(), self.moment(until));
             self.streams.end_all(settings, &self.random, span);
         }
+        self.silence.set(silence);
         self.is_draining.set(true);
         self.drains.notify_waiters();
     }
 
     /// Ends connections that wait for a request.
     pub(crate) fn end_idle(&self) {
+        self.silence.set(Duration::ZERO);
         self.wheel.expire_idle();
         self.pool.borrow_mut().clear();
     }

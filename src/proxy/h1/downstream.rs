@@ -108,7 +108,6 @@ impl Client {
             let idle = self.settings.timeouts.idle;
             buffer = match self.next_bytes(idle.min(AT_WORK)).await {
                 Waited::Bytes(buffer) => buffer,
-                Waited::Expired if self.worker.is_draining() => return None,
                 Waited::Expired => return idle.checked_sub(AT_WORK),
                 Waited::Gone => return None,
             };
@@ -125,12 +124,7 @@ impl Client {
 
     /// Waits for a client that has nothing to say for now.
     async fn wait(&mut self, limit: Duration) -> Waited {
-        let is_draining = self.worker.is_draining();
-        self.slot.arm_idle(if is_draining {
-            limit.min(crate::proxy::GRACE)
-        } else {
-            limit
-        });
+        self.slot.arm_idle(limit.min(self.worker.silence()));
         let (mut reader, _) = self.stream.split();
         let reading = io::read(&mut reader, &self.worker.buffers, io::Size::Usual);
         match self.slot.guard(reading).await {
