@@ -144,6 +144,7 @@ fn every_odd_response_is_refused_or_read_in_one_way() {
             client: Version::Http11,
             outgoing,
             lines: b"",
+            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
         };
         let mut out = Vec::new();
         serin::proxy::h1::rewrite::response(&head, &stream, &edits, &mut out);

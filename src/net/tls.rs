@@ -65,6 +65,11 @@ impl Stream {
         })
     }
 
+    /// As [`super::cut_off`].
+    pub fn cut_off(&self) {
+        super::cut_off(self.0.borrow().get_ref().0);
+    }
+
     /// The peer's address and our own.
     pub fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         super::ends(self.0.borrow().get_ref().0)

@@ -203,14 +203,15 @@ async fn finish(
 /// Answers an OPTIONS that was to go no further than here (RFC 9110, section 7.6.2).
 async fn last_hop(client: &mut Client, heads: &Heads, request: (Vec<u8>, usize)) -> Next {
     const HEAD: &[u8] =
-        b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+        b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nDate: ";
     let keeps = keeps_after(client, heads);
     let tail: &[u8] = if keeps {
-        b"\r\n"
+        b"\r\n\r\n"
     } else {
-        b"Connection: close\r\n\r\n"
+        b"\r\nConnection: close\r\n\r\n"
     };
-    let next = client.write(&[HEAD, tail].concat()).await;
+    let date = client.worker.date();
+    let next = client.write(&[HEAD, &date, tail].concat()).await;
     client.keep_rest(request, next == Next::Request && keeps);
     if next == Next::Request && !keeps {
         Next::Linger

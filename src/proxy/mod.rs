@@ -15,6 +15,7 @@ mod budget;
 mod buffer;
 mod connect;
 mod crew;
+mod date;
 mod decide;
 mod fault;
 mod forward;

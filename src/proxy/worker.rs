@@ -19,6 +19,7 @@ use super::{
     access_log::Log,
     budget::Budget,
     buffer::Buffers,
+    date::{Date, Dates},
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
@@ -51,6 +52,7 @@ pub(crate) struct Worker {
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
+    dates: Dates,
     is_draining: Cell<bool>,
     silence: Cell<Duration>,
     drains: Notify,
@@ -112,6 +114,7 @@ impl Worker {
             held: RefCell::new(held),
             samples,
             next_id: Cell::new(random.u64(..)),
+            dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
             silence: Cell::new(Duration::MAX),
             drains: Notify::new(),
@@ -158,6 +161,11 @@ impl Worker {
     /// counted since.
     pub(crate) fn now(&self) -> Moment {
         self.moment(Instant::now())
+    }
+
+    /// Now, as answers tell it.
+    pub(crate) fn date(&self) -> Date {
+        self.dates.at(self.now())
     }
 
     /// Room for the heads of one exchange.

@@ -1,5 +1,8 @@
 //! What is too much, too long or too late.
 
+use serin::model::Outcome;
+use tokio::io::AsyncReadExt;
+
 use crate::support::{
     client::Client,
     origin::Origin,
@@ -98,6 +101,27 @@ async fn a_body_that_stops_coming_is_timed_out() {
         })
         .await;
     assert_eq!(cell.trials, 0, "a slow client is no evidence");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off_and_nothing_is_held_for_it() {
+    let origin = Origin::answering(|_| crate::support::origin::ok(&"x".repeat(30_000_000))).await;
+    let mut proxy = strict("timeouts: { body_idle: 200ms }", &origin);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    let stable = serin::model::Role::Stable;
+    let is_abort = |label: &serin::measure::AttemptLabel| label.outcome == Outcome::ClientAbort;
+    proxy
+        .counted(stable, |cell| cell.attempts.sum(is_abort) == 1)
+        .await;
+    // What has come already is read; then there is no orderly end.
+    let mut got = Vec::new();
+    let ended = client.stream.read_to_end(&mut got).await;
+    assert_eq!(
+        ended.unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionReset
+    );
+    assert!(got.len() < 30_000_000);
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod behaviour;
 mod conformance;
 mod crew;
+mod downgrade;
 mod drain;
 mod faults;
 mod forwarding;

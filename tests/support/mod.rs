@@ -15,5 +15,6 @@ pub mod canon;
 pub mod certificates;
 pub mod client;
 pub mod corpus;
+pub mod frames;
 pub mod origin;
 pub mod proxy;

@@ -251,7 +251,7 @@ impl Client {
     /// Answers a fault.
     pub(crate) async fn answer(&mut self, kind: FaultKind, form: Form) -> Next {
         let mut out = self.worker.buffers.head();
-        write_answer(kind, form, &mut out);
+        write_answer(kind, form, &self.worker.date(), &mut out);
         let next = self.write(&out).await;
         self.worker.buffers.give(out);
         if next == Next::Request && form.closes {

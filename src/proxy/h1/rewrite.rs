@@ -145,8 +145,10 @@ pub struct ResponseEdits<'a> {
     pub client: Version,
     /// How the body leaves, from [`Framing::towards`].
     pub outgoing: Outgoing,
-    /// Whole lines to add, each ended by CRLF: `Set-Cookie`, `Date`.
+    /// Whole lines to add, each ended by CRLF: `Set-Cookie`.
     pub lines: &'a [u8],
+    /// The `Date` of an answer that came without one (RFC 9110, section 6.6.1).
+    pub date: &'a [u8],
 }
 
 /// Appends the head of the final response (or of 101) as the client is to see it.
@@ -161,6 +163,9 @@ pub fn response(head: &ResponseHead, buf: &[u8], edits: &ResponseEdits<'_>, out:
     };
     out.extend_from_slice(connection);
     out.extend_from_slice(edits.lines);
+    if !head.has_date() {
+        line(out, b"Date: ", edits.date);
+    }
     out.extend_from_slice(via(head.version()));
 }
 
