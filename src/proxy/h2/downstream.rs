@@ -156,16 +156,15 @@ async fn turns(
             ready!(pause.as_mut().poll(cx));
             is_paused = false;
             while let Poll::Ready(accepted) = connection.poll_accept(cx) {
-                match accepted {
-                    Some(Ok((request, respond))) => shared.open_stream(request, respond),
-                    Some(Err(_)) | None => {
-                        // The last word, such as why.
-                        let _sent = link.poll_send(cx);
-                        return Poll::Ready(Turn::Ended);
-                    }
-                }
+                let Some(Ok((request, respond))) = accepted else {
+                    // The last word, such as why.
+                    let _sent = link.poll_send(cx);
+                    return Poll::Ready(Turn::Ended);
+                };
+                shared.open_stream(request, respond);
             }
-            // A socket that takes no more wakes this task once it does; one that fails ends reading.
+            // A socket that takes no more wakes this task once it does; one that has failed is
+            // noticed by reading.
             let _sent = link.poll_send(cx);
             if !is_leaving && let Some(what) = watch.flood() {
                 return Poll::Ready(Turn::Flooded(what));
