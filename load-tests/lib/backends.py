@@ -34,8 +34,10 @@ class Backends:
 
     def make_certificate(self):
         """For the proxies: ECDSA on P-256, as most sites have today."""
-        self.certificate, self.key = self.folder / "cert.pem", self.folder / "key.pem"
-        self.both = self.folder / "both.pem"
+        folder = self.folder / "tls"  # apart from what is served: proxies may watch it
+        folder.mkdir()
+        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
+        self.both = folder / "both.pem"
         measure.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                      "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
                      "/CN=shop.example", "-addext", "subjectAltName=DNS:shop.example",
