@@ -19,6 +19,7 @@ class Backends:
     def __enter__(self):
         self.folder.mkdir(parents=True)
         (self.folder / "large").write_bytes(b"x" * 65536)
+        (self.folder / "huge").write_bytes(b"x" * (8 << 20))
         self.make_certificate()
         config = self.folder / "nginx.conf"
         config.write_text(self.config())
@@ -66,6 +67,7 @@ class Backends:
         location = /head {{ add_header X-Version {name};{fields}
             return 200 "{body}"; }}
         location = /large {{ root {self.folder}; }}
+        location = /huge {{ root {self.folder}; }}
         location = /post {{ return 200 "{small}"; }}
         location = /who {{ add_header X-Version {name};
             add_header X-Client $http_x_forwarded_for; return 200; }}

@@ -326,7 +326,9 @@ impl Story {
         let method = bytes.len();
         bytes.extend_from_slice(heads.0.host(buffer));
         let host = bytes.len();
-        bytes.extend_from_slice(heads.0.target(buffer));
+        for part in heads.0.target(buffer) {
+            bytes.extend_from_slice(part);
+        }
         Some(Self {
             bytes,
             method,

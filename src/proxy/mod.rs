@@ -19,6 +19,8 @@ mod date;
 mod decide;
 mod fault;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grpc;
 pub mod h1;
 mod h2;

@@ -76,7 +76,8 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
     if head.target.authority.is_none() && head.version() != Version::Http10 {
         return head.start;
     }
-    for part in [head.method(buf), b" ", head.target(buf), b" HTTP/1.1\r\n"] {
+    let [path, query] = head.target(buf);
+    for part in [head.method(buf), b" ", path, query, b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
     head.line_end

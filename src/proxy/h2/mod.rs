@@ -12,6 +12,8 @@
 
 pub(crate) mod downstream;
 mod fields;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod inbox;
 mod link;
 mod outbox;

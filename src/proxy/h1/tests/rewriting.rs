@@ -124,6 +124,10 @@ fn the_line_and_the_host_are_rebuilt_where_they_must_be() {
         "GET /x?y HTTP/1.1\r\nA: b\r\nHost: b:9\r\n"
     );
     assert_eq!(
+        start("GET http://b?x=/y HTTP/1.1\r\nHost: a\r\n\r\n"),
+        "GET /?x=/y HTTP/1.1\r\nHost: b\r\n"
+    );
+    assert_eq!(
         start("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n"),
         "OPTIONS * HTTP/1.1\r\nHost: b\r\n"
     );
