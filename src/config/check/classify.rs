@@ -62,7 +62,7 @@ fn when(block: &ClassifyBlock, walk: &mut Walk) {
         let help = "what is slow is found by the latency of the versions: remove it";
         walk.error(limit.at, "conflict", message, help);
     }
-    if *is_clean && *when == WhenBlock::default() {
+    if *is_clean && **when == WhenBlock::default() {
         let help = "write `path`, `path_prefix`, `status` or `grpc_status`";
         walk.error(
             *at,

@@ -52,14 +52,14 @@ words!(Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::config) enum WhenForm {
     ClientAbort,
-    Block(WhenBlock),
+    Block(Box<WhenBlock>),
 }
 
 impl Shape for WhenForm {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
         match text(node) {
             Some(_) => word(node, walk, &[("client_abort", ())], &[]).map(|()| Self::ClientAbort),
-            None => WhenBlock::read(node, walk).map(Self::Block),
+            None => WhenBlock::read(node, walk).map(|block| Self::Block(Box::new(block))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tables and properties of the whole room.
 
 mod affinity;
+mod classify;
 mod compile;
 mod explain;
 mod route;
