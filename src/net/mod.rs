@@ -22,6 +22,8 @@ use tokio::net::{
 
 /// What the kernel may hold of an answer that it has not sent yet.
 const UNSENT: u32 = 64 * 1024;
+/// What is taken at once where there is room: what may be unsent, and a part that is being sent.
+const TAKEN: usize = 80 * 1024;
 /// Connections that may wait to be accepted by one worker.
 const BACKLOG: i32 = 4_096;
 /// A peer that vanished without a word is noticed after about this time.
@@ -159,6 +161,13 @@ pub fn cut_off(stream: &Stream) {
 /// The peer's address and our own.
 pub fn ends(stream: &Stream) -> io::Result<(SocketAddr, SocketAddr)> {
     Ok((stream.peer_addr()?, stream.local_addr()?))
+}
+
+/// How many bytes a connection takes at once, at least, if it holds none yet.
+pub fn room(stream: &Stream) -> usize {
+    // The kernel counts what it needs to keep them, too.
+    let size = SockRef::from(stream).send_buffer_size();
+    size.map_or(0, |size| (size / 3).min(TAKEN))
 }
 
 /// Whether a connection that nobody expects data on is still quiet. It makes no system call

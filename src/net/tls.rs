@@ -83,6 +83,11 @@ impl Stream {
         super::ends(self.0.borrow().get_ref().0)
     }
 
+    /// How many bytes the connection takes at once, at least, if it holds none yet.
+    pub fn room(&self) -> usize {
+        super::room(self.0.borrow().get_ref().0)
+    }
+
     /// Whether a connection that nobody expects data on is still quiet.
     pub fn is_quiet(&self) -> bool {
         let mut stream = self.0.borrow_mut();

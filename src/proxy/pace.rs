@@ -48,14 +48,25 @@ impl Pace {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appetite {
     since_blocked: u64,
-    is_known: bool,
+    room: u64,
 }
 
 impl Appetite {
-    /// As much as any client's system takes at once.
-    const FIRST: u64 = 64 * 1024;
     /// More than the kernels on both sides hold for a client that does not read.
     const PROVEN: u64 = 16 * 1024 * 1024;
+
+    /// Of a client whose socket takes so many bytes at once.
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            since_blocked: 0,
+            room: long(room),
+        }
+    }
+
+    /// Its socket takes so many bytes at once.
+    pub(crate) fn has_room(&mut self, room: usize) {
+        self.room = long(room);
+    }
 
     /// So many bytes were taken.
     pub(crate) fn took(&mut self, bytes: usize) {
@@ -64,13 +75,13 @@ impl Appetite {
 
     /// The client has made us wait: it must prove anew that it reads.
     pub(crate) fn blocked(&mut self) {
-        (self.since_blocked, self.is_known) = (0, true);
+        (self.since_blocked, self.room) = (0, 0);
     }
 
-    /// Whether the next piece must be small, since it may have to be held.
-    pub(crate) const fn is_doubtful(self) -> bool {
-        let first = if self.is_known { 0 } else { Self::FIRST };
-        self.since_blocked >= first && self.since_blocked < Self::PROVEN
+    /// Whether a piece of so many bytes may have to be held.
+    pub(crate) const fn is_doubtful(self, next: usize) -> bool {
+        let after = self.since_blocked.saturating_add(long(next));
+        after > self.room && self.since_blocked < Self::PROVEN
     }
 }
 
@@ -94,13 +105,15 @@ mod tests {
 
     #[test]
     fn a_client_proves_by_taking_much_that_it_reads() {
-        let mut appetite = Appetite::default();
-        assert!(!appetite.is_doubtful(), "a usual answer goes at once");
-        appetite.took(length(Appetite::FIRST));
-        assert!(appetite.is_doubtful());
+        assert!(Appetite::default().is_doubtful(1), "nothing is known");
+        let mut appetite = Appetite::new(100);
+        assert!(!appetite.is_doubtful(100), "it goes at once");
+        assert!(appetite.is_doubtful(101));
+        appetite.took(40);
+        assert!(!appetite.is_doubtful(60) && appetite.is_doubtful(61));
         appetite.took(length(Appetite::PROVEN));
-        assert!(!appetite.is_doubtful());
+        assert!(!appetite.is_doubtful(1_000_000));
         appetite.blocked();
-        assert!(appetite.is_doubtful());
+        assert!(appetite.is_doubtful(1));
     }
 }

@@ -165,6 +165,18 @@ fn read_records(
     }
 }
 
+impl Writer<'_> {
+    /// How many bytes are taken at once, at least, if none wait to be sent.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Self::Tcp(writer) => net::room(writer.as_ref()),
+            Self::Tls(stream) => stream.room(),
+            // Many streams share the room of a connection.
+            Self::FromClient(_) | Self::ToEndpoint(_) => 0,
+        }
+    }
+}
+
 impl AsyncWrite for Writer<'_> {
     fn poll_write(
         self: Pin<&mut Self>,

@@ -1,25 +1,25 @@
 //! The way of the answer: its head read strictly and written anew, its body relayed as it comes.
 
-use std::{future::poll_fn, task::Poll};
+mod to_client;
+
+use std::{cell::Cell, future::poll_fn, task::Poll};
 
 use super::{
     Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version,
     io::{self, Left, Size},
     outgoing::Reply,
     rewrite::{self, ResponseEdits},
-    upstream::{Answered, COALESCED, Progress, Stage, broken},
+    upstream::{Answered, Progress, Stage, broken},
 };
-use crate::{
-    model::number::long,
-    proxy::{
-        fault::FaultKind,
-        grpc,
-        handle::Next,
-        pace::{Appetite, Pace},
-        settle::AttemptGuard,
-        wire::{Reader, Writer},
-        worker::Worker,
-    },
+use crate::proxy::{
+    buffer::PIECE,
+    fault::FaultKind,
+    grpc,
+    handle::Next,
+    pace::{Appetite, Pace},
+    settle::AttemptGuard,
+    wire::{Reader, Writer},
+    worker::Worker,
 };
 
 /// Interim answers that are relayed before the final one.
@@ -37,13 +37,15 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) writer: Writer<'c>,
     pub(super) pace: Pace,
     pub(super) appetite: Appetite,
+    /// What the client's socket takes at once; 0: nobody has asked yet.
+    pub(super) room: &'a Cell<usize>,
     pub(super) bytes_out: u64,
 }
 
 impl Download<'_, '_, '_> {
     /// Relays the whole answer.
     pub(super) async fn run(mut self) -> Result<Answered, FaultKind> {
-        let (buffer, head_len) = self.head().await?;
+        let (mut buffer, head_len) = self.head().await?;
         let status = self.response.status();
         self.progress.status.set(status);
         let incoming = self.response.framing();
@@ -57,20 +59,20 @@ impl Download<'_, '_, '_> {
         let mut pending = self.worker.buffers.head();
         rewrite::response(self.response, &buffer, &edits, &mut pending);
         let mut relay = BodyRelay::new(self.inbound(incoming), leaving.framing);
+        let mut grpc_status = self.grpc_status(&buffer);
+        self.note_event_stream(&buffer);
+        let mut size = self.next_size(buffer.len());
         let at = self
-            .piece(&buffer, head_len, (&mut relay, &mut pending))
+            .piece(&mut buffer, head_len, (&mut relay, &mut pending))
             .await?;
         if status == 101 {
             return self.switch(buffer, head_len, pending).await;
         }
-        let mut grpc_status = self.grpc_status(&buffer);
-        self.note_event_stream(&buffer);
         let mut has_excess = at < buffer.len();
-        let mut size = self.next_size(buffer.len());
         self.worker.buffers.give(buffer);
         while !relay.is_done() {
             self.progress.enter(Stage::Receiving);
-            let Some(buffer) = self.next_piece(size).await? else {
+            let Some(mut buffer) = self.next_piece(size).await? else {
                 if self.end_early(&mut relay, &mut pending).await? {
                     has_excess = true;
                     break;
@@ -87,7 +89,9 @@ impl Download<'_, '_, '_> {
                 break;
             }
             size = self.next_size(buffer.len());
-            let at = self.piece(&buffer, 0, (&mut relay, &mut pending)).await?;
+            let at = self
+                .piece(&mut buffer, 0, (&mut relay, &mut pending))
+                .await?;
             has_excess = at < buffer.len();
             self.worker.buffers.give(buffer);
         }
@@ -172,11 +176,20 @@ impl Download<'_, '_, '_> {
     }
 
     /// How much is read after a piece of `len` bytes.
-    fn next_size(&self, len: usize) -> Size {
-        if self.appetite.is_doubtful() {
+    fn next_size(&mut self, len: usize) -> Size {
+        if self.room.get() == 0 && len >= PIECE {
+            self.room.set(self.writer.room().max(1));
+            self.appetite.has_room(self.room.get());
+        }
+        self.fitting(Size::after(len))
+    }
+
+    /// A size whose pieces need not be held for long.
+    fn fitting(&self, size: Size) -> Size {
+        if self.appetite.is_doubtful(size.bytes()) {
             Size::Piece
         } else {
-            Size::after(len)
+            size
         }
     }
 
@@ -203,13 +216,14 @@ impl Download<'_, '_, '_> {
     async fn head(&mut self) -> Result<(Vec<u8>, usize), FaultKind> {
         // An answer that comes in one piece is read and written in one call each.
         let was_long = self.guard.has_long_answers();
-        let size = if was_long { Size::Bulk } else { Size::Usual };
+        let size = self.fitting(if was_long { Size::Bulk } else { Size::Usual });
         let mut buffer = self.first_piece(size).await?;
         if buffer.is_empty() {
             return Err(FaultKind::Reset);
         }
         let is_long = Size::after(buffer.len()) == Size::Bulk;
-        if is_long != was_long {
+        // A small piece does not tell.
+        if is_long != was_long && (is_long || buffer.len() < PIECE) {
             self.guard.saw_answer(is_long);
         }
         let now = self.worker.now();
@@ -263,80 +277,14 @@ impl Download<'_, '_, '_> {
         let mut out = self.worker.buffers.head();
         rewrite::interim(self.response, buffer, &mut out);
         let stage = self.progress.stage();
-        self.write(&out, b"").await?;
+        self.finish(Left {
+            first: &out,
+            second: b"",
+        })
+        .await?;
         self.progress.enter(stage);
         self.worker.buffers.give(out);
         Ok(())
-    }
-
-    /// Relays what belongs to the body of one piece that was read, `pending` first; answers where
-    /// in it the body ends or the piece does.
-    async fn piece(
-        &mut self,
-        buffer: &[u8],
-        mut at: usize,
-        (relay, pending): (&mut BodyRelay, &mut Vec<u8>),
-    ) -> Result<usize, FaultKind> {
-        while at < buffer.len() && !relay.is_done() {
-            let rest = buffer.get(at..).unwrap_or_default();
-            let step = relay
-                .step(rest, pending)
-                .map_err(|error| FaultKind::BadResponse(error.as_str()))?;
-            let forward = rest.get(step.forward).unwrap_or_default();
-            if forward.len() <= COALESCED {
-                pending.extend_from_slice(forward);
-            } else {
-                self.answer(pending, forward).await?;
-                pending.clear();
-            }
-            pending.extend_from_slice(step.suffix);
-            at += step.consumed;
-        }
-        self.flush(pending).await?;
-        Ok(at)
-    }
-
-    async fn flush(&mut self, pending: &mut Vec<u8>) -> Result<(), FaultKind> {
-        if !pending.is_empty() {
-            self.answer(pending, b"").await?;
-            pending.clear();
-        }
-        Ok(())
-    }
-
-    /// Writes to the client: from here on nothing else can be answered.
-    async fn answer(&mut self, first: &[u8], second: &[u8]) -> Result<(), FaultKind> {
-        self.progress.is_answered.set(true);
-        self.write(first, second).await
-    }
-
-    /// Writes to the client; the time that it makes us wait is not the version's.
-    async fn write(&mut self, first: &[u8], second: &[u8]) -> Result<(), FaultKind> {
-        let mut left = Left { first, second };
-        let total = left.len();
-        self.bytes_out += long(total);
-        self.appetite.took(total);
-        let mut waits = None;
-        poll_fn(|cx| {
-            let polled = left.poll_write(&mut self.writer, cx);
-            if let Some((since, before)) = waits {
-                let waited = self.worker.now().since(since);
-                self.guard.client_time += waited;
-                if self.pace.is_too_slow(before - left.len(), waited) {
-                    return Poll::Ready(Err(FaultKind::ClientStalled));
-                }
-            }
-            if polled.is_pending() {
-                let has_moved = waits.is_none_or(|(_, before)| left.len() < before);
-                if has_moved {
-                    self.appetite.blocked();
-                    self.progress.enter(Stage::Relaying);
-                }
-                waits = Some((self.worker.now(), left.len()));
-            }
-            polled.map_err(|_| FaultKind::ClientGone)
-        })
-        .await
     }
 
     /// Ends the exchange with a switched protocol; what came behind the head goes along.
@@ -348,7 +296,7 @@ impl Download<'_, '_, '_> {
     ) -> Result<Answered, FaultKind> {
         let early = buffer.get(head_len..).unwrap_or_default();
         if !early.is_empty() {
-            self.write(early, b"").await?;
+            self.answer(early).await?;
         }
         pending.clear();
         self.worker.buffers.give(pending);

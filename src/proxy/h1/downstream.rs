@@ -1,6 +1,6 @@
 //! A client's connection: heads in, one after the other, until it ends.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::io::AsyncWriteExt;
 
@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) settings: Rc<plan::Listener>,
     /// Bytes that came behind the last request: the next one's.
     pub(crate) unread: Option<Vec<u8>>,
+    /// What its socket takes at once; 0: nobody has asked yet.
+    pub(crate) room: Cell<usize>,
 }
 
 /// Serves a client's connection to its end.
@@ -60,6 +62,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival:
         arrival,
         settings: open.listener().settings(),
         unread: None,
+        room: Cell::new(0),
     };
     let mut limit = client.settings.timeouts.request_header;
     let mut is_first = true;

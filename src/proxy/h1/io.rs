@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
-use crate::proxy::buffer::{BULK, Buffers, READ};
+use crate::proxy::buffer::{BULK, Buffers, PIECE, READ};
 
 /// Room that a buffer must have before more is read into it.
 const ROOM: usize = 512;
@@ -28,6 +28,15 @@ pub(crate) enum Size {
 }
 
 impl Size {
+    /// How many bytes such a buffer takes.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Usual => READ,
+            Self::Bulk => BULK,
+            Self::Piece => PIECE,
+        }
+    }
+
     /// The size for the piece after one of `len` bytes that filled its buffer or not.
     pub(crate) const fn after(len: usize) -> Self {
         if len >= READ { Self::Bulk } else { Self::Usual }

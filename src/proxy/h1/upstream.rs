@@ -195,6 +195,7 @@ pub(crate) async fn converse(
         worker,
         unread,
         settings,
+        room,
         ..
     } = client;
     let progress = Progress::new(worker, slot, deadlines);
@@ -223,7 +224,8 @@ pub(crate) async fn converse(
         reader: upstream_reader,
         writer: client_writer,
         pace,
-        appetite: Appetite::default(),
+        appetite: Appetite::new(room.get()),
+        room,
         bytes_out: 0,
     };
 

@@ -272,6 +272,7 @@ impl Active {
             arrival: self.0.arrival.clone(),
             settings: self.0.open.listener().settings(),
             unread: None,
+            room: Cell::new(0),
         };
         let mut heads = worker.heads();
         client.only_request(&mut heads, head).await;
