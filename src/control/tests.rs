@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod endpoints;
+mod exposed;
 mod remarks;
 mod shadow;
 

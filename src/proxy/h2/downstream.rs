@@ -25,7 +25,7 @@ use super::{
     watch::{Limits, Watch, Watched},
 };
 use crate::{
-    model::number::index,
+    model::{Rejection, number::index},
     plan,
     proxy::{
         arrival::Arrival, fault::FaultKind, h1::downstream::Client, listener::Open, timer::Slot,
@@ -49,7 +49,7 @@ struct Shared {
 
 /// How a turn of a connection has ended.
 enum Turn {
-    Flooded(&'static str),
+    Flooded(Rejection),
     Expired,
     Drained,
     Ended,
@@ -164,7 +164,7 @@ async fn turns(
             }
             Turn::Expired if is_leaving => return,
             Turn::Expired if watch.is_in_head() => {
-                worker.reject("head_timeout");
+                worker.reject(Rejection::HeadTimeout);
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 is_leaving = true;
                 slot.arm(LEAVING);

@@ -16,7 +16,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    model::{Moment, number::long},
+    model::{Moment, Rejection, number::long},
     proxy::{wire::Wire, worker::Worker},
 };
 
@@ -88,7 +88,7 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Watch {
     counts: RefCell<Counts>,
-    flood: Cell<Option<&'static str>>,
+    flood: Cell<Option<Rejection>>,
 }
 
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Watch {
     }
 
     /// What there was too much of, if anything.
-    pub(super) fn flood(&self) -> Option<&'static str> {
+    pub(super) fn flood(&self) -> Option<Rejection> {
         self.flood.get()
     }
 
@@ -165,7 +165,7 @@ impl Counts {
         self.control.earn(micros);
     }
 
-    fn received(&mut self, frame: Frame) -> Option<&'static str> {
+    fn received(&mut self, frame: Frame) -> Option<Rejection> {
         let has_content = frame.len > 0 || frame.flags & END_STREAM != 0;
         match frame.kind {
             DATA if has_content => {
@@ -173,24 +173,24 @@ impl Counts {
                 None
             }
             HEADERS | CONTINUATION => self.head(frame),
-            RST_STREAM => (!self.resets.take()).then_some("resets"),
-            _ => (!self.control.take()).then_some("control_frames"),
+            RST_STREAM => (!self.resets.take()).then_some(Rejection::Resets),
+            _ => (!self.control.take()).then_some(Rejection::ControlFrames),
         }
     }
 
-    fn head(&mut self, frame: Frame) -> Option<&'static str> {
+    fn head(&mut self, frame: Frame) -> Option<Rejection> {
         self.is_in_head = frame.flags & END_HEADERS == 0;
         self.continued = if frame.kind == HEADERS {
             0
         } else {
             self.continued + 1
         };
-        (self.continued > self.limits.continuation_frames).then_some("continuation_frames")
+        (self.continued > self.limits.continuation_frames).then_some(Rejection::ContinuationFrames)
     }
 
-    fn sent(&mut self, frame: Frame) -> Option<&'static str> {
+    fn sent(&mut self, frame: Frame) -> Option<Rejection> {
         if frame.kind == RST_STREAM {
-            return (!self.resets.take()).then_some("resets");
+            return (!self.resets.take()).then_some(Rejection::Resets);
         }
         if frame.kind == DATA {
             self.control.add(BROUGHT * ONE);
