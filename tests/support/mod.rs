@@ -15,5 +15,7 @@ pub mod canon;
 pub mod certificates;
 pub mod client;
 pub mod corpus;
+pub mod frames;
+pub mod h2_origin;
 pub mod origin;
 pub mod proxy;

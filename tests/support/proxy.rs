@@ -6,7 +6,7 @@ use serin::{
     config::Config,
     measure::{Cell, EndpointCounts, Sample},
     model::{
-        Endpoint, EndpointKey, Epoch, Generation, Nonce, Role, Share, SplitName, Stage,
+        Endpoint, EndpointKey, Epoch, Generation, Nonce, Rejection, Role, Share, SplitName, Stage,
         UpstreamName,
     },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
@@ -24,7 +24,7 @@ pub struct World {
     pub endpoints: HashMap<UpstreamName, Arc<[Endpoint]>>,
     pub shifts: HashMap<SplitName, Shift>,
     secrets: Secrets,
-    tls: plan::Tls,
+    pub tls: plan::Tls,
     keys: Keys,
     generation: Generation,
 }
@@ -45,6 +45,10 @@ pub struct Proxy {
     /// Open connections by worker, and how many were accepted in all.
     open: HashMap<u16, u64>,
     accepted: HashMap<u16, u64>,
+    /// Long-lived streams by worker and part.
+    streams: HashMap<(u16, Role), u64>,
+    /// Rejections by worker.
+    rejections: HashMap<(u16, Rejection), u64>,
     /// Judged requests by endpoint.
     pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
 }
@@ -62,6 +66,19 @@ pub fn file(more: &str) -> String {
          \x20   stable: old\n\
          \x20   canary: new\n{more}"
     )
+}
+
+/// The same file with these keys more of its listener and of each upstream, in YAML's flow style.
+pub fn edge(listener: &str, upstream: &str, more: &str) -> Config {
+    let text = file(more)
+        .replace(
+            "listen: \"127.0.0.1:0\"\n",
+            &format!("listeners:\n- {{ name: edge, address: \"127.0.0.1:0\", {listener} }}\n"),
+        )
+        .replace("\"] }", &format!("\"], {upstream} }}"));
+    let loaded = serin::config::load(&text, "test.yaml");
+    let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    config
 }
 
 /// A data plane with two versions, each with the endpoints given.
@@ -143,6 +160,8 @@ impl Proxy {
             shadow: 0,
             open: HashMap::new(),
             accepted: HashMap::new(),
+            streams: HashMap::new(),
+            rejections: HashMap::new(),
             endpoints: HashMap::new(),
         }
     }
@@ -211,6 +230,37 @@ impl Proxy {
         }
     }
 
+    /// Waits until so many long-lived streams of a part are open.
+    pub async fn exposed(&mut self, role: Role, count: u64) {
+        let until = Instant::now() + PATIENCE;
+        while self.exposed_now(role) != count {
+            let now = self.exposed_now(role);
+            assert!(Instant::now() < until, "{now} streams are open");
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    fn exposed_now(&self, role: Role) -> u64 {
+        let of_role = self.streams.iter().filter(|((_, known), _)| *known == role);
+        of_role.map(|(_, count)| count).sum()
+    }
+
+    /// Waits until so much was refused by this cause.
+    pub async fn rejected(&mut self, cause: Rejection, count: u64) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let of_cause = self.rejections.iter().filter(|((_, it), _)| *it == cause);
+            let now: u64 = of_cause.map(|(_, count)| count).sum();
+            if now == count {
+                return;
+            }
+            assert!(Instant::now() < until, "{now}: {:?}", self.rejections);
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
     /// How many samples were handed over since they were last taken; they are counted.
     pub fn samples_waiting(&mut self) -> usize {
         let mut waiting = 0;
@@ -227,6 +277,15 @@ impl Proxy {
         self.open.insert(sample.worker, open);
         let accepted = listeners.iter().map(|listener| listener.accepted).sum();
         self.accepted.insert(sample.worker, accepted);
+        self.streams
+            .retain(|(worker, _), _| *worker != sample.worker);
+        for (key, count) in &sample.gauges.streams {
+            let streams = self.streams.entry((sample.worker, key.role));
+            *streams.or_default() += count;
+        }
+        for (cause, count) in &sample.gauges.rejections {
+            self.rejections.insert((sample.worker, *cause), *count);
+        }
         for (key, cell) in &sample.cells {
             self.totals.entry(key.role).or_default().merge(cell);
             self.shadow += if key.is_shadow { cell.trials } else { 0 };

@@ -305,6 +305,11 @@ pub(super) fn broken(error: &std::io::Error) -> FaultKind {
         FaultKind::StreamRefused
     } else if error.kind() == ErrorKind::Unsupported {
         FaultKind::NoWebSocket
+    } else if error.kind() == ErrorKind::InvalidInput {
+        FaultKind::Refused(
+            400,
+            "HTTP/2, which the endpoint speaks, cannot carry the target",
+        )
     } else {
         FaultKind::Reset
     }

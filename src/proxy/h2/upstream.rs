@@ -125,6 +125,8 @@ enum Answer {
     None,
     Awaited(ResponseFuture),
     Begun(Inbox),
+    /// The stream could not be opened, and there will be none.
+    Never,
 }
 
 impl Drop for State {
@@ -162,7 +164,7 @@ impl Stream {
     pub(crate) fn trailers(&self) -> Vec<u8> {
         match &self.0.borrow().answer {
             Answer::Begun(inbox) => inbox.trailers(),
-            Answer::None | Answer::Awaited(_) => Vec::new(),
+            Answer::None | Answer::Awaited(_) | Answer::Never => Vec::new(),
         }
     }
 
@@ -172,8 +174,14 @@ impl Stream {
             return outbox.poll_write(cx, buf);
         }
         // One stream at a time waits to be opened; the next one may be opened after it.
-        ready!(state.connection.send.poll_ready(cx)).map_err(broken)?;
-        let len = state.ask(buf)?;
+        let opened = match ready!(state.connection.send.poll_ready(cx)) {
+            Ok(()) => state.ask(buf),
+            Err(error) => Err(unopened(error)),
+        };
+        if opened.is_err() {
+            state.answer = Answer::Never;
+        }
+        let len = opened?;
         let rest = buf.get(len..).unwrap_or_default();
         match &mut state.outbox {
             Some(outbox) if !rest.is_empty() => match outbox.poll_write(cx, rest) {
@@ -199,6 +207,11 @@ impl Stream {
     }
 }
 
+/// An error before the stream was open: the endpoint has heard nothing of the request.
+fn unopened(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionRefused, error)
+}
+
 impl State {
     /// Opens the stream with the head that `buf` begins with; its length.
     fn ask(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -206,7 +219,7 @@ impl State {
         let end = end.ok_or(io::ErrorKind::InvalidData)?;
         let head = buf.get(..end).unwrap_or_default();
         let read = fields::read_request(head, self.connection.state.scheme);
-        let read = read.ok_or(io::ErrorKind::InvalidData)?;
+        let read = read.ok_or(io::ErrorKind::InvalidInput)?;
         let can_switch = self.connection.send.is_extended_connect_protocol_enabled();
         if read.is_tunnel && !can_switch {
             return Err(io::ErrorKind::Unsupported.into());
@@ -214,7 +227,7 @@ impl State {
         let is_ended = read.framing.is_empty() && !read.is_tunnel;
         self.is_head = read.head.method() == Method::HEAD;
         let opened = self.connection.send.send_request(read.head, is_ended);
-        let (answer, stream) = opened.map_err(broken)?;
+        let (answer, stream) = opened.map_err(unopened)?;
         self.accept = read.accept;
         self.answer = Answer::Awaited(answer);
         self.outbox = Some(if read.is_tunnel {
@@ -227,9 +240,11 @@ impl State {
 
     /// Waits for a head of the answer, interim or final.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Answer::Awaited(answer) = &mut self.answer else {
+        let answer = match &mut self.answer {
+            Answer::Awaited(answer) => answer,
+            Answer::Never => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             // The request is still to be sent, by the same task.
-            return Poll::Pending;
+            Answer::None | Answer::Begun(_) => return Poll::Pending,
         };
         (self.at, self.head) = (0, std::mem::take(&mut self.head));
         self.head.clear();
