@@ -14,6 +14,7 @@ mod crew;
 mod drain;
 mod faults;
 mod forwarding;
+mod h2;
 mod limits;
 mod split;
 mod table;

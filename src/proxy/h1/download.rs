@@ -44,6 +44,9 @@ impl Download<'_, '_, '_> {
     /// Relays the whole answer.
     pub(super) async fn run(mut self) -> Result<Answered, FaultKind> {
         let (buffer, head_len) = self.head().await?;
+        if self.reader.tells_end() {
+            self.response.came_by_h2();
+        }
         let status = self.response.status();
         self.progress.status.set(status);
         let incoming = self.response.framing();

@@ -6,12 +6,12 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use h2::{
-    Reason,
+    Ping, PingPong, Reason,
     client::{Builder, ResponseFuture, SendRequest},
 };
 use http::{Method, response};
@@ -45,6 +45,45 @@ struct Shared {
     scheme: &'static str,
     streams: Cell<u32>,
     is_closed: Cell<bool>,
+    settings: Settings,
+}
+
+/// Whether the endpoint's settings are known, which say if it takes WebSockets. Nobody waits for
+/// them but who needs them: they come before the answer to a ping.
+#[derive(Debug, Default)]
+struct Settings {
+    are_known: Cell<bool>,
+    ping: RefCell<Option<PingPong>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Settings {
+    fn became_known(&self) {
+        self.are_known.set(true);
+        for waiting in self.waiting.take() {
+            waiting.wake();
+        }
+    }
+}
+
+impl Shared {
+    /// Ready once the endpoint's settings are known.
+    fn poll_settings(self: &Rc<Self>, cx: &Context<'_>) -> Poll<()> {
+        if self.settings.are_known.get() {
+            return Poll::Ready(());
+        }
+        let waiting = &self.settings.waiting;
+        waiting.borrow_mut().push(cx.waker().clone());
+        if let Some(mut ping) = self.settings.ping.take() {
+            let shared = Rc::clone(self);
+            spawn_local(async move {
+                // A connection that has ended answers none: then opening a stream says so.
+                let _answered = ping.ping(Ping::opaque()).await;
+                shared.settings.became_known();
+            });
+        }
+        Poll::Pending
+    }
 }
 
 impl Connection {
@@ -57,11 +96,16 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER);
-        let (send, connection) = builder.handshake(wire).await.map_err(broken)?;
+        let (send, mut connection) = builder.handshake(wire).await.map_err(broken)?;
+        let settings = Settings {
+            ping: RefCell::new(connection.ping_pong()),
+            ..Settings::default()
+        };
         let state = Rc::new(Shared {
             scheme,
             streams: Cell::new(0),
             is_closed: Cell::new(false),
+            settings,
         });
         let shared = Rc::clone(&state);
         spawn_local(async move {
@@ -175,7 +219,7 @@ impl Stream {
         }
         // One stream at a time waits to be opened; the next one may be opened after it.
         let opened = match ready!(state.connection.send.poll_ready(cx)) {
-            Ok(()) => state.ask(buf),
+            Ok(()) => ready!(state.poll_ask(cx, buf)),
             Err(error) => Err(unopened(error)),
         };
         if opened.is_err() {
@@ -214,15 +258,17 @@ fn unopened(error: h2::Error) -> io::Error {
 
 impl State {
     /// Opens the stream with the head that `buf` begins with; its length.
-    fn ask(&mut self, buf: &[u8]) -> io::Result<usize> {
+    fn poll_ask(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let end = memchr::memmem::find(buf, b"\r\n\r\n").map(|at| at + 4);
         let end = end.ok_or(io::ErrorKind::InvalidData)?;
         let head = buf.get(..end).unwrap_or_default();
         let read = fields::read_request(head, self.connection.state.scheme);
         let read = read.ok_or(io::ErrorKind::InvalidInput)?;
-        let can_switch = self.connection.send.is_extended_connect_protocol_enabled();
-        if read.is_tunnel && !can_switch {
-            return Err(io::ErrorKind::Unsupported.into());
+        if read.is_tunnel {
+            ready!(self.connection.state.poll_settings(cx));
+            if !self.connection.send.is_extended_connect_protocol_enabled() {
+                return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+            }
         }
         let is_ended = read.framing.is_empty() && !read.is_tunnel;
         self.is_head = read.head.method() == Method::HEAD;
@@ -235,7 +281,7 @@ impl State {
         } else {
             Outbox::new(stream, read.framing, is_ended)
         });
-        Ok(end)
+        Poll::Ready(Ok(end))
     }
 
     /// Waits for a head of the answer, interim or final.
