@@ -1,6 +1,8 @@
 //! HTTP/2 on either side, over real sockets.
 
+mod abuse;
 mod bodies;
+mod ends;
 mod grpc;
 mod heads;
 mod websocket;

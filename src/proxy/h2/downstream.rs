@@ -52,7 +52,16 @@ enum Turn {
     Flooded(Rejection),
     Expired,
     Drained,
-    Ended,
+    /// The connection has ended; because of this, if it was the client's doing.
+    Ended(Option<Rejection>),
+}
+
+impl Turn {
+    /// The library has limits of its own, which may be reached first.
+    fn broken(error: &h2::Error, watch: &Watch) -> Self {
+        let is_cut_off = error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        Self::Ended(is_cut_off.then(|| watch.flood().unwrap_or(Rejection::Resets)))
+    }
 }
 
 /// What a connection waits for.
@@ -137,7 +146,8 @@ async fn turns(
             while let Poll::Ready(accepted) = connection.poll_accept(cx) {
                 match accepted {
                     Some(Ok((request, respond))) => shared.open_stream(request, respond),
-                    Some(Err(_)) | None => return Poll::Ready(Turn::Ended),
+                    Some(Err(error)) => return Poll::Ready(Turn::broken(&error, watch)),
+                    None => return Poll::Ready(Turn::Ended(None)),
                 }
             }
             if !is_leaving && let Some(what) = watch.flood() {
@@ -174,7 +184,12 @@ async fn turns(
                 (is_leaving, is_told) = (true, true);
                 slot.arm(LEAVING);
             }
-            Turn::Ended => return,
+            Turn::Ended(cause) => {
+                if let Some(cause) = cause.filter(|_| !is_leaving) {
+                    worker.reject(cause);
+                }
+                return;
+            }
         }
     }
 }

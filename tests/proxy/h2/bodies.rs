@@ -234,6 +234,7 @@ async fn an_answer_that_an_origin_of_http_2_resets_never_looks_whole() {
     assert_eq!(answer.end, End::Reset(INTERNAL_ERROR), "{answer:?}");
     let mut client = Client::connect(proxy.address).await;
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    client.stream.readable().await.unwrap();
     cut.notify_one();
     let answer = client.answer().await;
     assert!(answer.status == 502 || !answer.is_whole, "{answer:?}");
