@@ -20,9 +20,25 @@ use super::{
     wire::{Reader, Wire, Writer},
 };
 
+/// What goes on after the switch.
+#[derive(Debug)]
+pub(crate) struct Tunnelled {
+    /// The endpoint's connection.
+    pub(crate) upstream: Wire,
+    /// Where the endpoint stands among its frames: some may have come with the switch.
+    pub(crate) frames: Frames,
+    /// The stream as the version's.
+    pub(crate) long: LongLived,
+}
+
 /// Relays until one side has ended and the other took all of it, nothing came for `stream_idle`,
 /// or the stream was told to end.
-pub(crate) async fn relay(client: &mut Client, mut upstream: Wire, long: LongLived) {
+pub(crate) async fn relay(client: &mut Client, tunnelled: Tunnelled) {
+    let Tunnelled {
+        mut upstream,
+        frames,
+        long,
+    } = tunnelled;
     let Client {
         stream,
         slot,
@@ -37,7 +53,10 @@ pub(crate) async fn relay(client: &mut Client, mut upstream: Wire, long: LongLiv
         buffers: &worker.buffers,
         idle: (slot, limit),
         up: Flow::new(from_client, to_upstream),
-        down: Flow::new(from_upstream, to_client),
+        down: Flow {
+            frames,
+            ..Flow::new(from_upstream, to_client)
+        },
         end: End::Open,
     };
     slot.arm(limit);

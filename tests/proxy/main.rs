@@ -17,4 +17,5 @@ mod forwarding;
 mod h2;
 mod limits;
 mod split;
+mod streams;
 mod table;

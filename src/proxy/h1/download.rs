@@ -17,6 +17,7 @@ use crate::{
         handle::Next,
         pace::{Appetite, Pace},
         settle::AttemptGuard,
+        websocket::Frames,
         wire::{Reader, Writer},
         worker::Worker,
     },
@@ -108,7 +109,7 @@ impl Download<'_, '_, '_> {
                 Next::Close
             },
             bytes_out: self.bytes_out,
-            is_upgraded: false,
+            switched: None,
             tunnel: None,
         })
     }
@@ -349,7 +350,9 @@ impl Download<'_, '_, '_> {
         mut pending: Vec<u8>,
     ) -> Result<Answered, FaultKind> {
         let early = buffer.get(head_len..).unwrap_or_default();
+        let mut frames = Frames::default();
         if !early.is_empty() {
+            frames.feed(early);
             self.write(early, b"").await?;
         }
         pending.clear();
@@ -361,7 +364,7 @@ impl Download<'_, '_, '_> {
             is_reusable: false,
             next: Next::Gone,
             bytes_out: self.bytes_out,
-            is_upgraded: true,
+            switched: Some(frames),
             tunnel: None,
         })
     }
