@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arrival;
 mod behaviour;
 mod conformance;
 mod crew;

@@ -14,6 +14,8 @@ use serin::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
+use super::certificates::Issued;
+
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,6 +49,8 @@ pub struct Proxy {
     accepted: HashMap<u16, u64>,
     /// Long-lived streams by worker and part.
     streams: HashMap<(u16, Role), u64>,
+    /// TLS handshakes by worker: done, and failed.
+    handshakes: HashMap<u16, (u64, u64)>,
     /// Rejections by worker.
     rejections: HashMap<(u16, Rejection), u64>,
     /// Judged requests by endpoint.
@@ -70,12 +74,10 @@ pub fn file(more: &str) -> String {
 
 /// The same file with these keys more of its listener and of each upstream, in YAML's flow style.
 pub fn edge(listener: &str, upstream: &str, more: &str) -> Config {
+    let first = format!("listeners:\n- {{ name: edge, address: \"127.0.0.1:0\", {listener} }}\n");
     let text = file(more)
-        .replace(
-            "listen: \"127.0.0.1:0\"\n",
-            &format!("listeners:\n- {{ name: edge, address: \"127.0.0.1:0\", {listener} }}\n"),
-        )
-        .replace("\"] }", &format!("\"], {upstream} }}"));
+        .replace("\"] }", &format!("\"], {upstream} }}"))
+        .replace("listen: \"127.0.0.1:0\"\n", &first);
     let loaded = serin::config::load(&text, "test.yaml");
     let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     config
@@ -114,6 +116,34 @@ impl Proxy {
         canary: &[SocketAddr],
         percent: u16,
     ) -> Self {
+        let tls = plan::Tls::default();
+        Self::begin((workers, config, tls), (stable, canary), percent)
+    }
+
+    /// With one worker, one version, and certificates: each `NAME.pem` and `NAME.key` of the
+    /// configuration is of the certificate with this name.
+    pub fn secure(config: Config, issued: &[(&str, &Issued)], stable: &[SocketAddr]) -> Self {
+        let files = plan::tls_files(&config).into_iter().map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let (_, issued) = issued.iter().find(|(known, _)| *known == name).unwrap();
+            let is_key = path.extension().is_some_and(|end| end == "key");
+            let content = if is_key {
+                &issued.key
+            } else {
+                &issued.certificate
+            };
+            (path.to_owned(), content.clone().into_bytes())
+        });
+        let (tls, problems) = plan::Tls::read(&config, &files.collect(), &[]);
+        assert!(problems.is_empty(), "{problems:?}");
+        Self::begin((1, config, tls), (stable, &[]), 0)
+    }
+
+    fn begin(
+        (workers, config, tls): (u16, Config, plan::Tls),
+        (stable, canary): (&[SocketAddr], &[SocketAddr]),
+        percent: u16,
+    ) -> Self {
         let list = |addresses: &[SocketAddr]| -> Arc<[Endpoint]> {
             addresses
                 .iter()
@@ -130,7 +160,7 @@ impl Proxy {
                 default: b"a secret for tests".to_vec(),
                 ..Secrets::default()
             },
-            tls: plan::Tls::default(),
+            tls,
             keys: Keys::default(),
             generation: Generation(0),
             config,
@@ -162,6 +192,7 @@ impl Proxy {
             accepted: HashMap::new(),
             streams: HashMap::new(),
             rejections: HashMap::new(),
+            handshakes: HashMap::new(),
             endpoints: HashMap::new(),
         }
     }
@@ -261,6 +292,19 @@ impl Proxy {
         }
     }
 
+    /// TLS handshakes, done and failed, once so many are done.
+    pub async fn handshakes(&mut self, done: u64) -> (u64, u64) {
+        loop {
+            let all = self.handshakes.values();
+            let sum = all.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+            if sum.0 >= done {
+                return sum;
+            }
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
     /// How many samples were handed over since they were last taken; they are counted.
     pub fn samples_waiting(&mut self) -> usize {
         let mut waiting = 0;
@@ -283,6 +327,9 @@ impl Proxy {
             let streams = self.streams.entry((sample.worker, key.role));
             *streams.or_default() += count;
         }
+        let handshakes = listeners.iter().map(|listener| listener.handshakes);
+        let sum = handshakes.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        self.handshakes.insert(sample.worker, sum);
         for (cause, count) in &sample.gauges.rejections {
             self.rejections.insert((sample.worker, *cause), *count);
         }

@@ -60,7 +60,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival:
     };
     let mut limit = client.settings.timeouts.request_header;
     let mut is_first = true;
-    while let Waited::Bytes(mut buffer) = client.wait(limit).await {
+    loop {
+        let mut buffer = match client.wait(limit).await {
+            Waited::Bytes(buffer) => buffer,
+            Waited::Expired => return Box::pin(client.close()).await,
+            Waited::Gone => return,
+        };
         if std::mem::take(&mut is_first) && client.may_begin_h2(&buffer) {
             match Box::pin(client.begins_h2(&mut buffer)).await {
                 Some(true) => return client.go_on_with_h2(open, buffer).await,
@@ -108,7 +113,10 @@ impl Client {
             let idle = self.settings.timeouts.idle;
             buffer = match self.next_bytes(idle.min(AT_WORK)).await {
                 Waited::Bytes(buffer) => buffer,
-                Waited::Expired if self.worker.is_draining() => return None,
+                Waited::Expired if self.worker.is_draining() => {
+                    self.close().await;
+                    return None;
+                }
                 Waited::Expired => return idle.checked_sub(AT_WORK),
                 Waited::Gone => return None,
             };
