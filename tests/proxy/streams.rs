@@ -130,7 +130,7 @@ async fn ends(mut client: Client) -> Instant {
     Instant::now()
 }
 
-/// An origin of HTTP/2 whose WebSockets say hello, and whose events and calls begin.
+/// An origin of HTTP/2 whose sockets say hello, and whose events and calls begin.
 async fn all() -> H2Origin {
     H2Origin::doing(|request, mut respond| async move {
         let path = request.uri().path().to_owned();

@@ -48,7 +48,7 @@ struct Shared {
     settings: Settings,
 }
 
-/// Whether the endpoint's settings are known, which say if it takes WebSockets. Nobody waits for
+/// Whether the endpoint's settings are known, which say if WebSocket can be spoken. Nobody waits for
 /// them but who needs them: they come before the answer to a ping.
 #[derive(Debug, Default)]
 struct Settings {

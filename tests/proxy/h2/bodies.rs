@@ -186,11 +186,11 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
         async move {
             let mut buffer = Vec::new();
             let seen = origin::request(&mut stream, &mut buffer).await.unwrap();
-            let head: &[u8] = match seen.path() {
+            let begun: &[u8] = match seen.path() {
                 "/length" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello",
                 _ => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
             };
-            stream.write_all(head).await.unwrap();
+            stream.write_all(begun).await.unwrap();
             held.notified().await;
         }
     })
@@ -216,8 +216,8 @@ async fn an_answer_that_an_origin_of_http_2_resets_never_looks_whole() {
     let origin = H2Origin::doing(move |_, mut respond| {
         let held = Arc::clone(&held);
         async move {
-            let head = h2_origin::head(200, &[]);
-            let mut stream = respond.send_response(head, false).unwrap();
+            let good = h2_origin::head(200, &[]);
+            let mut stream = respond.send_response(good, false).unwrap();
             let hello = Bytes::from_static(b"hello");
             stream.send_data(hello, false).unwrap();
             held.notified().await;

@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{io::AsyncWriteExt, sync::Notify};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 
 use super::{counted, to_h1, to_h2c};
 use crate::support::{
     client::Client,
-    frames::{Connection, End, NO_ERROR, request},
+    frames::{Connection, End, GOAWAY, NO_ERROR, SETTINGS, frame, request},
     h2_origin::{self, H2Origin, given},
     origin::{self, Origin, ok},
 };
@@ -84,8 +87,6 @@ async fn a_request_behind_the_last_one_of_a_goaway_is_repeated_whatever_its_meth
             return h2_origin::streams(stream, answer).await;
         }
         // Frames by hand: settings, and once a request is there, that none was begun with.
-        use crate::support::frames::{GOAWAY, SETTINGS, frame};
-        use tokio::io::AsyncReadExt;
         stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
         let mut read = Vec::new();
         // The preface and settings come first; a head is the first frame of kind 1.
