@@ -99,7 +99,7 @@ impl Tunnel<'_> {
     fn poll(&mut self, long: &LongLived, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if long.poll_end(cx).is_ready() {
             if self.end != End::Open {
-                return Poll::Ready(Ok(()));
+                return self.give_up(cx);
             }
             self.end = End::Wanted;
             long.is_ending();
@@ -111,18 +111,25 @@ impl Tunnel<'_> {
             long.is_closing();
             let _said = self.down.poll(self.buffers, self.idle, cx)?;
         }
-        let is_over = match self.end {
-            End::Said => up.is_ready() || down.is_ready(),
-            End::Open | End::Wanted => up.is_ready() && down.is_ready(),
-        };
-        if is_over {
+        if self.end == End::Said && (up.is_ready() || down.is_ready()) {
+            return self.give_up(cx);
+        }
+        if up.is_ready() && down.is_ready() {
             return Poll::Ready(Ok(()));
         }
         // Armed for the end once more: it may have come meanwhile.
         if long.poll_end(cx).is_ready() && self.end != End::Open {
-            return Poll::Ready(Ok(()));
+            return self.give_up(cx);
         }
         self.idle.0.poll_expired(cx).map(|_expired| Ok(()))
+    }
+
+    /// Waits for nothing more. A client that was told has all there is: its stream ends properly.
+    fn give_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.end == End::Said && self.down.is_written() {
+            let _ended = Pin::new(&mut self.down.writer).poll_shutdown(cx)?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -171,6 +178,11 @@ impl<'a> Flow<'a> {
                 self.buffer = read;
             }
         }
+    }
+
+    /// Whether nothing is held any more.
+    fn is_written(&self) -> bool {
+        self.at == self.buffer.len()
     }
 
     /// Says that the service restarts, if a frame may follow here; nothing follows that.

@@ -253,6 +253,26 @@ async fn a_stream_in_the_middle_of_a_frame_is_cut_off_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_websocket_over_http_2_is_closed_and_its_stream_ends() {
+    let origin = both(Arc::new(Notify::new())).await;
+    let mut proxy = proxied(origin.address, "", 100);
+    let mut client = Connection::connect(proxy.address).await;
+    let mut fields = request("CONNECT", "/socket").to_vec();
+    fields.insert(1, (":protocol", "websocket"));
+    fields.push(("sec-websocket-version", "13"));
+    let stream = client.open(&fields, false).await;
+    client.until(stream, |it| it.body == HELLO).await;
+    proxy.exposed(Role::Canary, 1).await;
+    proxy.change(|world| world.shift(0, 1));
+    let closed = [HELLO, CLOSE].concat();
+    client.until(stream, |it| it.body == closed).await;
+    client.data(stream, CLOSE_TOO, true).await;
+    assert_eq!(client.answer(stream).await.end, End::Whole);
+    proxy.exposed(Role::Canary, 0).await;
+    assert!(client.settled().await);
+}
+
+#[tokio::test]
 async fn streams_of_versions_with_traffic_stay() {
     let origin = both(Arc::new(Notify::new())).await;
     let spans = Some((Duration::from_millis(100), Duration::from_millis(50)));
