@@ -48,8 +48,8 @@ struct Shared {
     settings: Settings,
 }
 
-/// Whether the endpoint's settings are known, which say if WebSocket can be spoken. Nobody waits for
-/// them but who needs them: they come before the answer to a ping.
+/// Whether the endpoint's settings are known, which say if WebSocket can be spoken. Only who needs
+/// them waits for them: they come before the answer to a ping.
 #[derive(Debug, Default)]
 struct Settings {
     are_known: Cell<bool>,
