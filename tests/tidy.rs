@@ -369,10 +369,13 @@ fn no_file_is_dead() {
     let sources = rust();
     let is_root = |path: &str| {
         let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-        let is_target = ["tests", "benches", "examples"]
+        let is_target = ["tests", "benches", "examples", "fuzz/fuzz_targets"]
             .iter()
             .any(|it| folder == Path::new(it));
-        is_target || path.ends_with("/main.rs") || path == "src/lib.rs" || path == "build.rs"
+        is_target
+            || path.ends_with("/main.rs")
+            || path.ends_with("src/lib.rs")
+            || path == "build.rs"
     };
     let roots: Vec<&str> = sources
         .iter()

@@ -107,6 +107,7 @@ pub(crate) fn rewrite_answer(head: &ResponseHead, bytes: &[u8], out: &mut Vec<u8
         client: Version::Http11,
         outgoing: Framing::Length(1_000).towards(Version::Http11, true),
         lines: b"",
+        date: b"Sun, 06 Nov 1994 08:49:37 GMT",
     };
     rewrite::response(head, bytes, &edits, out);
 }

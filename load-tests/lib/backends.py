@@ -1,6 +1,7 @@
 """What stands behind every proxy: one nginx worker with two ports, stable and canary."""
 
 import os
+import subprocess
 
 import measure
 
@@ -18,6 +19,8 @@ class Backends:
     def __enter__(self):
         self.folder.mkdir(parents=True)
         (self.folder / "large").write_bytes(b"x" * 65536)
+        (self.folder / "huge").write_bytes(b"x" * (8 << 20))
+        self.make_certificate()
         config = self.folder / "nginx.conf"
         config.write_text(self.config())
         _, core = measure.cores()
@@ -29,6 +32,19 @@ class Backends:
 
     def __exit__(self, *_):
         measure.end(self.process)
+
+    def make_certificate(self):
+        """For the proxies: ECDSA on P-256, as most sites have today."""
+        folder = self.folder / "tls"  # apart from what is served: proxies may watch it
+        folder.mkdir()
+        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
+        self.both = folder / "both.pem"
+        measure.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                     "/CN=shop.example", "-addext", "subjectAltName=DNS:shop.example",
+                     "-keyout", str(self.key), "-out", str(self.certificate)],
+                    stderr=subprocess.DEVNULL)
+        self.both.write_text(self.certificate.read_text() + self.key.read_text())
 
     def pin(self, cores):
         """Moves it to other cores."""
@@ -51,6 +67,7 @@ class Backends:
         location = /head {{ add_header X-Version {name};{fields}
             return 200 "{body}"; }}
         location = /large {{ root {self.folder}; }}
+        location = /huge {{ root {self.folder}; }}
         location = /post {{ return 200 "{small}"; }}
         location = /who {{ add_header X-Version {name};
             add_header X-Client $http_x_forwarded_for; return 200; }}

@@ -13,7 +13,7 @@ KNOWN = {it.name: it for it in (
 
 def missing(names):
     """What this run needs and is not here, each with the command that installs it."""
-    found = {tool: f"sudo apt-get install {tool}" for tool in ("wrk", "nginx")
+    found = {tool: f"sudo apt-get install {tool}" for tool in ("wrk", "nginx", "openssl")
              if shutil.which(tool) is None}
     for name in names:
         command = KNOWN[name].missing()

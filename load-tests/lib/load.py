@@ -1,7 +1,8 @@
-"""The load generators: wrk for closed loops, open-loop for a fixed rate."""
+"""The load generators: wrk and h2load for closed loops, open-loop for a fixed rate."""
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Wrk:
         self.limit = seconds + 20
         command = ["wrk", f"-t{scenario.workers}", f"-c{connections}",
                    f"-d{max(1, round(seconds))}s", "-s", str(text),
-                   f"http://127.0.0.1:{port}{scenario.path}"]
+                   f"{scenario.scheme}://127.0.0.1:{port}{scenario.path}"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True,
                                         preexec_fn=lambda: os.sched_setaffinity(0, cores))
@@ -78,6 +79,38 @@ class Wrk:
         if line is None:
             raise measure.Failed(f"wrk said: {output[-400:]}")
         return json.loads(line)
+
+
+class H2load(Wrk):
+    """h2load, under way: HTTP/2, several streams of each connection at a time."""
+
+    def __init__(self, _, scenario, port, connections, seconds):
+        _, cores = measure.cores(scenario.workers)
+        self.seconds = max(1, round(seconds))
+        self.limit = seconds + 20
+        fields = [word for name, value in scenario.fields.items() if name != "Host"
+                  for word in ("-H", f"{name}: {value}")]
+        command = ["h2load", f"-t{scenario.workers}", f"-c{connections}", f"-m{scenario.streams}",
+                   f"-D{self.seconds}", *fields, "-H", ":authority: shop.example",
+                   f"{scenario.scheme}://127.0.0.1:{port}{scenario.path}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True,
+                                        preexec_fn=lambda: os.sched_setaffinity(0, cores))
+
+    def result(self):
+        """What it prints in the end. It tells means only, so that there are no percentiles."""
+        try:
+            output, _ = self.process.communicate(timeout=self.limit)
+        except subprocess.TimeoutExpired as late:
+            self.process.kill()
+            self.process.wait()
+            raise measure.Failed("h2load did not end in time") from late
+        counts = re.search(r"requests: .* (\d+) done, (\d+) succeeded, (\d+) failed", output)
+        statuses = re.search(r"status codes: (\d+) 2xx", output)
+        if counts is None or statuses is None:
+            raise measure.Failed(f"h2load said: {output[-400:]}")
+        done, answered = int(counts[1]), int(statuses[1])
+        return {"requests": answered, "seconds": float(self.seconds), "errors": done - answered}
 
 
 def build(name):

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -125,9 +126,13 @@ def pss_kib(pid):
     return total
 
 
-def get(port, path="/small", fields=None, timeout=2.0):
+def get(port, path="/small", fields=None, timeout=2.0, tls=False):
     """One request on a connection of its own: status and fields of the answer."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    if tls:
+        anybody = ssl._create_unverified_context()
+        client = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=anybody)
+    else:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         client.request("GET", path, headers={"Host": "shop.example", **(fields or {})})
         answer = client.getresponse()
@@ -137,13 +142,13 @@ def get(port, path="/small", fields=None, timeout=2.0):
         client.close()
 
 
-def wait_ready(port, process, log):
+def wait_ready(port, process, log, tls=False):
     """Until the proxy answers 200, ten seconds at most."""
     until = time.monotonic() + 10
     seen = "nothing"
     while time.monotonic() < until and process.poll() is None:
         try:
-            seen, _ = get(port)
+            seen, _ = get(port, tls=tls)
             if seen == 200:
                 return
         except (OSError, http.client.HTTPException) as error:

@@ -34,7 +34,7 @@ def measure_once(scenario, proxy, options):
             proxy.backends.pin(cores)
         if scenario.kind == "memory":
             return idle_memory(proxy, options.idle)
-        status, _ = measure.get(proxy.port, scenario.path)
+        status, _ = measure.get(proxy.port, scenario.path, tls=scenario.tls)
         if status != 200:
             raise measure.Failed(f"{scenario.path} is answered with {status}")
         if scenario.kind == "open":
@@ -54,9 +54,10 @@ def closed_loop(scenario, proxy, options):
     text = proxy.folder / "load.lua"
     text.write_text(load.script(scenario, cookies))
     connections = scenario.connections or options.connections
-    load.Wrk(text, scenario, proxy.port, connections, 1).result()
+    generator = load.H2load if scenario.streams else load.Wrk
+    generator(text, scenario, proxy.port, connections, 1).result()
     before = measure.cpu_seconds(proxy.process.pid)
-    wrk = load.Wrk(text, scenario, proxy.port, connections, options.seconds)
+    wrk = generator(text, scenario, proxy.port, connections, options.seconds)
     changes = {}
     try:
         if scenario.changes:
@@ -66,9 +67,9 @@ def closed_loop(scenario, proxy, options):
     used = measure.cpu_seconds(proxy.process.pid) - before
     if seen["requests"] == 0:
         raise measure.Failed("no request was answered")
+    percentiles = {key: value for key, value in seen.items() if key.endswith("_us")}
     return {"cpu_us": used * 1e6 / seen["requests"], "rps": seen["requests"] / seen["seconds"],
-            "p50_us": seen["p50_us"], "p99_us": seen["p99_us"], "p999_us": seen["p999_us"],
-            "errors": seen["errors"], "requests": seen["requests"],
+            **percentiles, "errors": seen["errors"], "requests": seen["requests"],
             "core": used / seen["seconds"], **changes, **proxy.inspect(scenario)}
 
 

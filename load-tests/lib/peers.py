@@ -22,6 +22,7 @@ class Peer:
     name = ""
     tool = None  # the program on the search path
     install = ""  # what brings it
+    speaks_tls = False
     split = True  # whether it sends 10 % to the canary
 
     def __init__(self, options, folder, backends):
@@ -40,6 +41,8 @@ class Peer:
         """Why it does not take part in a scenario; None: it does."""
         if scenario.changes or scenario.splits > 1 or scenario.endpoints > 1:
             return "it is not made for this comparison"
+        if scenario.tls and not self.speaks_tls:
+            return "it is not set up for TLS here"
         return None
 
     def command(self, scenario):
@@ -55,7 +58,7 @@ class Peer:
         command = self.command(scenario)
         self.setups.setdefault(scenario.name, self.setup(command))
         self.process = measure.start(command, cores, self.log)
-        measure.wait_ready(self.port, self.process, self.log)
+        measure.wait_ready(self.port, self.process, self.log, scenario.tls)
 
     def stop(self):
         if self.process is not None:
@@ -98,6 +101,7 @@ def share_of_change(number):
 
 class Haproxy(Peer):
     name = tool = "haproxy"
+    speaks_tls = True
     install = "sudo apt-get install haproxy"
     taken = 0
 
@@ -119,6 +123,10 @@ class Haproxy(Peer):
                     "    tune.pool-high-fd-ratio 99")
         bufsize = "    tune.bufsize 65536\n" if scenario.big_buffers else ""
         cookie = "    cookie shop_ver insert indirect nocache\n" if scenario.sticky else ""
+        tls = ""
+        if scenario.tls:
+            alpn = "h2,http/1.1" if scenario.streams else "http/1.1"
+            tls = f" ssl crt {self.backends.both} alpn {alpn}"
         key = (lambda name: f" cookie {name}") if scenario.sticky else (lambda name: "")
         config.write_text(f"""
 global
@@ -135,7 +143,7 @@ defaults
     timeout server 60s
     timeout http-keep-alive 300s
 frontend edge
-    bind {HOST}:{self.port} backlog 4096
+    bind {HOST}:{self.port} backlog 4096{tls}
     default_backend shop
 backend shop
     balance roundrobin
@@ -184,6 +192,7 @@ class HaproxyReload(Haproxy):
 
 class Nginx(Peer):
     name = tool = "nginx"
+    speaks_tls = True
     install = "sudo apt-get install nginx"
 
     def refuses(self, scenario):
@@ -219,9 +228,16 @@ class Nginx(Peer):
             servers = "".join(f"\n        server {HOST}:{port} weight={weights[name]} max_fails=0;"
                               for name, port in ports)
             upstreams = f"\n    upstream shop {{{servers}\n        {kept}\n    }}"
+        if scenario.tls:
+            extra += f"""
+            }}
+            ssl_certificate {self.backends.certificate};
+            ssl_certificate_key {self.backends.key};
+            ssl_protocols TLSv1.2 TLSv1.3;
+            location = /none {{"""
         return f"""{upstreams}
     server {{
-        listen {HOST}:{self.port} reuseport backlog=4096;
+        listen {HOST}:{self.port}{self.tls(scenario)} reuseport backlog=4096;
         location / {{
             proxy_pass http://{target};
             proxy_http_version 1.1;
@@ -234,6 +250,11 @@ class Nginx(Peer):
             {extra}
         }}
     }}"""
+
+    def tls(self, scenario):
+        if not scenario.tls:
+            return ""
+        return " ssl" + (" http2" if scenario.streams else "")
 
     def change(self, scenario, number):
         """By a new file and a reload; there is no other way in this nginx."""

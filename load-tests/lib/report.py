@@ -19,7 +19,8 @@ def one_line(result):
         return f"FAILED: {result['failed']}"
     if "kib" in result:
         return f"{result['kib']:.2f} KiB a connection"
-    line = (f"{result['cpu_us']:.2f} us, {result['rps']:.0f} req/s, p99 {result['p99_us']:.0f} us, "
+    tail = f"p99 {result['p99_us']:.0f} us, " if "p99_us" in result else ""
+    line = (f"{result['cpu_us']:.2f} us, {result['rps']:.0f} req/s, {tail}"
             f"{result['errors']} errors, core {result['core']:.0%}")
     if "changes" in result:
         line += f", {result['changes_in_force']} of {result['changes']} changes"
@@ -106,7 +107,9 @@ def row(it):
     line = (f"  {it['proxy']:<14} {value:8.2f} [{it['cost_min']:.2f}-{it['cost_max']:.2f}]"
             f"  {relations(it)}")
     if "rps" in it:
-        line += (f"  {it['rps']:.0f} req/s  p50 {it['p50_us']:.0f}  p99 {it['p99_us']:.0f}"
+        line += f"  {it['rps']:.0f} req/s"
+    if "p99_us" in it:
+        line += (f"  p50 {it['p50_us']:.0f}  p99 {it['p99_us']:.0f}"
                  f"  p99.9 {it['p999_us']:.0f} us")
     if "added_p50_us" in it:
         line += (f"  added p50 {it['added_p50_us']:.0f}  p99 {it['added_p99_us']:.0f}"

@@ -31,6 +31,9 @@ class Scenario:
     method: str = "GET"
     body: int = 0
     sticky: bool = False
+    # Over TLS; over HTTP/2, with so many streams of a connection at a time.
+    tls: bool = False
+    streams: int | None = None
     big_buffers: bool = False
     # What is measured: closed loop (load), PSS (memory), open loop, closed loop under changes.
     kind: str = "load"
@@ -44,6 +47,10 @@ class Scenario:
     changes: float | None = None
     # The scenario of the same proxy in the same round that it is compared with.
     against: str | None = None
+
+    @property
+    def scheme(self):
+        return "https" if self.tls else "http"
 
     @property
     def pool(self):
@@ -60,7 +67,13 @@ ALL = [
     Scenario("s1", "small GET, keep-alive"),
     Scenario("s2", "12 request fields, 10 response fields", path="/head", fields=BROWSER),
     Scenario("s3", "64 KiB response", path="/large"),
+    Scenario("s4", "s2 over TLS 1.3", path="/head", fields=BROWSER, tls=True),
+    Scenario("s4-large", "64 KiB response over TLS 1.3", path="/large", tls=True),
+    Scenario("s5", "s2 over HTTP/2 and TLS 1.3, 10 streams a connection", path="/head",
+             fields=BROWSER, tls=True, streams=10),
     Scenario("s6", "a new connection for each request",
+             fields={"Host": "shop.example", "Connection": "close"}),
+    Scenario("s7", "a new connection and a full TLS handshake for each request", tls=True,
              fields={"Host": "shop.example", "Connection": "close"}),
     Scenario("s8", "POST 16 KiB (HAProxy with 64 KiB buffers)", path="/post", method="POST",
              body=16384, big_buffers=True),

@@ -18,6 +18,7 @@ class Serin(Peer):
     """As a user runs a canary: a rollout under way, judged on all metrics, with its record."""
 
     name = "serin"
+    speaks_tls = True
     judged = True
     log_line = ""
     starts = 0
@@ -58,13 +59,19 @@ listeners:
   - name: edge
     address: "{HOST}:{self.port}"
     timeouts: {{ idle: 300s }}
-    limits: {{ max_connections: {measure.file_limit()} }}
+{self.tls(scenario)}    limits: {{ max_connections: {measure.file_limit()} }}
 admin: "{HOST}:{self.admin}"
 workers: {scenario.workers}
 state_dir: "{state}"
 {self.log_line.format(folder=self.folder)}{self.upstreams(scenario)}splits:
 {self.other_splits(scenario.splits - 1)}  shop:
 {self.split_of(scenario, canary)}"""
+
+    def tls(self, scenario):
+        if not scenario.tls:
+            return ""
+        pair = f"{{ cert: {self.backends.certificate}, key: {self.backends.key} }}"
+        return f"    tls: {{ certificates: [{pair}] }}\n"
 
     def upstreams(self, scenario):
         ports = {"stable": self.backends.stable, "canary": self.backends.canary}

@@ -15,6 +15,7 @@ use crate::{
 
 mod endpoints;
 mod exposed;
+mod lending;
 mod remarks;
 mod shadow;
 

@@ -21,6 +21,10 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::subject::subject;
 
+/// What a session may hold of one piece that is written, encrypted: no piece is larger, so that
+/// each is one system call. What is written is sent before the next piece is.
+const UNSENT_MAX: usize = 128 * 1024;
+
 /// A connected socket with TLS. Both directions belong to one session, so that its halves share it;
 /// they are used by one task in turn.
 #[derive(Debug)]
@@ -29,7 +33,11 @@ pub struct Stream(RefCell<TlsStream<TcpStream>>);
 impl Stream {
     /// Does a server's part of the handshake.
     pub async fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let stream = TlsAcceptor::from(config).accept(socket).await?;
+        let acceptor = TlsAcceptor::from(config);
+        let accepting = acceptor.accept_with(socket, |session| {
+            session.set_buffer_limit(Some(UNSENT_MAX));
+        });
+        let stream = accepting.await?;
         Ok(Self(RefCell::new(stream.into())))
     }
 
@@ -63,6 +71,11 @@ impl Stream {
             let certificate = session.peer_certificates()?.first()?;
             subject(certificate)
         })
+    }
+
+    /// As [`super::cut_off`].
+    pub fn cut_off(&self) {
+        super::cut_off(self.0.borrow().get_ref().0);
     }
 
     /// The peer's address and our own.

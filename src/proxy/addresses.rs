@@ -6,7 +6,7 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -52,7 +52,7 @@ impl Addresses {
         address: IpAddr,
         max: u32,
     ) -> Option<Visit> {
-        let key = (listener.as_str(), address.to_canonical());
+        let key = (listener.as_str(), client(address));
         let [first, second] = &self.rows;
         let at = [first.place(&key), second.place(&key)];
         let before = self.counters(at).map(|c| c.fetch_add(1, Ordering::Relaxed));
@@ -66,6 +66,15 @@ impl Addresses {
     fn counters(&self, at: [usize; 2]) -> impl Iterator<Item = &AtomicU32> {
         let rows = self.rows.iter().zip(at);
         rows.filter_map(|(row, at)| row.counters.get(at))
+    }
+}
+
+/// Whom an address belongs to: of IPv6, a provider gives each client its first 64 bits, and the
+/// client chooses the others.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -109,6 +118,14 @@ mod tests {
         assert!(addresses.enter(&web, [192, 0, 2, 2].into(), 3).is_some());
         let other = ListenerName::new("other").unwrap();
         assert!(addresses.enter(&other, one, 3).is_some());
+        let home = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|it| it.parse().unwrap());
+        let first = addresses.enter(&web, home[0], 1).unwrap();
+        assert!(
+            addresses.enter(&web, home[1], 1).is_none(),
+            "one network is one client"
+        );
+        assert!(addresses.enter(&web, home[2], 1).is_some());
+        drop(first);
         inside.pop();
         assert!(addresses.enter(&web, one, 3).is_some());
         drop(inside);

@@ -125,7 +125,7 @@ async fn open_stream(
     } else {
         "http"
     };
-    let opened = h2::upstream::Connection::open(lent.stream, scheme).await;
+    let opened = h2::upstream::Connection::open(lent.stream, scheme, worker).await;
     let connection = opened.map_err(|_: io::Error| FaultKind::ConnectRefused)?;
     let stream = Wire::ToEndpoint(Box::new(connection.stream()));
     if is_shared {

@@ -3,7 +3,7 @@
 //! One type for all of it: the side decides what is counted (I11), the kind decides the status,
 //! the metric's reason and the `Proxy-Status` (RFC 9209) that the client is told.
 
-use super::grpc;
+use super::{date::Date, grpc};
 use crate::model::{Outcome, Reason, Rejection, Side};
 
 /// What went wrong.
@@ -275,9 +275,9 @@ pub(crate) struct Form {
 }
 
 /// Appends the answer that a fault becomes.
-pub(crate) fn write_answer(kind: FaultKind, form: Form, out: &mut Vec<u8>) {
+pub(crate) fn write_answer(kind: FaultKind, form: Form, date: &Date, out: &mut Vec<u8>) {
     if form.is_grpc {
-        return write_grpc_answer(kind, out);
+        return write_grpc_answer(kind, date, out);
     }
     let status = kind.status();
     let text = kind.text();
@@ -285,6 +285,8 @@ pub(crate) fn write_answer(kind: FaultKind, form: Form, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.push(b' ');
     out.extend_from_slice(phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\nDate: ");
+    out.extend_from_slice(date);
     out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(text.len() + 1).as_bytes());
     out.extend_from_slice(b"\r\nProxy-Status: serin; error=");
@@ -306,9 +308,11 @@ pub(crate) fn write_answer(kind: FaultKind, form: Form, out: &mut Vec<u8>) {
 }
 
 /// A call of gRPC is answered with trailers only; what came of it stands in them.
-fn write_grpc_answer(kind: FaultKind, out: &mut Vec<u8>) {
+fn write_grpc_answer(kind: FaultKind, date: &Date, out: &mut Vec<u8>) {
     let status = grpc::status_of(kind);
-    out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\ngrpc-status: ");
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\nDate: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\nContent-Type: application/grpc\r\ngrpc-status: ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.extend_from_slice(b"\r\ngrpc-message: ");
     out.extend_from_slice(kind.text().as_bytes());
@@ -372,11 +376,13 @@ mod tests {
     #[test]
     fn an_answer_of_ours_says_what_happened() {
         let mut out = Vec::new();
-        write_answer(FaultKind::ConnectRefused, Form::default(), &mut out);
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        write_answer(FaultKind::ConnectRefused, Form::default(), date, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
-            "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain; charset=utf-8\r\n\
+            "HTTP/1.1 502 Bad Gateway\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: 36\r\nProxy-Status: serin; error=connection_refused\r\n\r\n\
              the endpoint refused the connection\n"
         );

@@ -16,13 +16,14 @@ use super::{
         downstream::Client,
         outgoing::{Outgoing, Received, Reply},
     },
-    settle::{self, RequestGuard},
+    settle::RequestGuard,
     upgrade::{self, Tunnelled},
     worker::{Heads, Worker},
 };
 use crate::{
     measure::RequestLabel,
     model::{CodeClass, Moment, Outcome},
+    plan::Ending,
 };
 
 /// What becomes of a client's connection after a request.
@@ -166,7 +167,10 @@ async fn finish(
     let next = match result {
         Ok(answered) => {
             ended.status = answered.status;
-            ended.outcome = settle::outcome(answered.status, answered.grpc_status);
+            ended.outcome = decision.outcome(Ending::Answer {
+                status: answered.status,
+                grpc_status: answered.grpc_status,
+            });
             ended.bytes_out = answered.bytes_out;
             tunnel = answered.tunnel;
             answered.next
@@ -178,7 +182,8 @@ async fn finish(
             } else {
                 fault.kind.status()
             };
-            ended.outcome = fault.kind.outcome();
+            let lasted = request.lasted(worker.now());
+            ended.outcome = decision.outcome_of_fault(fault.kind, lasted);
             ended.cause = fault.kind.reason().as_str();
             let gone = matches!(fault.kind, FaultKind::ClientGone | FaultKind::ClientStalled);
             if fault.is_answered || gone {
@@ -201,14 +206,15 @@ async fn finish(
 /// Answers an OPTIONS that was to go no further than here (RFC 9110, section 7.6.2).
 async fn last_hop(client: &mut Client, heads: &Heads, request: (Vec<u8>, usize)) -> Next {
     const HEAD: &[u8] =
-        b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+        b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nDate: ";
     let keeps = keeps_after(client, heads);
     let tail: &[u8] = if keeps {
-        b"\r\n"
+        b"\r\n\r\n"
     } else {
-        b"Connection: close\r\n\r\n"
+        b"\r\nConnection: close\r\n\r\n"
     };
-    let next = client.write(&[HEAD, tail].concat()).await;
+    let date = client.worker.date();
+    let next = client.write(&[HEAD, &date, tail].concat()).await;
     client.keep_rest(request, next == Next::Request && keeps);
     if next == Next::Request && !keeps {
         Next::Linger
@@ -323,7 +329,9 @@ impl Story {
         let method = bytes.len();
         bytes.extend_from_slice(heads.0.host(buffer));
         let host = bytes.len();
-        bytes.extend_from_slice(heads.0.target(buffer));
+        for part in heads.0.target(buffer) {
+            bytes.extend_from_slice(part);
+        }
         Some(Self {
             bytes,
             method,

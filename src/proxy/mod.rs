@@ -15,9 +15,12 @@ mod budget;
 mod buffer;
 mod connect;
 mod crew;
+mod date;
 mod decide;
 mod fault;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grpc;
 pub mod h1;
 mod h2;
@@ -269,7 +272,14 @@ impl Seat {
         // Answers say that the connection ends; a client that is just sending its next request on
         // it gets its answer too. Only then the silent ones are let go.
         let until = drain.until;
-        worker.drain(until);
+        let began = Instant::now();
+        // After an upgrade nobody waits for the end, so the silent ones may come back until then.
+        let grace = if drain.are_handed_over {
+            until
+        } else {
+            until.min(began + GRACE)
+        };
+        worker.drain(until, grace - began);
         if !drain.are_handed_over {
             // Those come in who have begun to connect, and nobody else: what is in the queue of a
             // socket that is closed is reset.
@@ -283,7 +293,6 @@ impl Seat {
         while let Some(handed) = self.door.recv().await {
             listeners.take_over(&worker, handed);
         }
-        let grace = until.min(Instant::now() + GRACE);
         let _silent_ones_left =
             tokio::time::timeout_at(grace, accept::all_closed(&listeners)).await;
         worker.end_idle();

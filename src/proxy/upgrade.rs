@@ -93,6 +93,9 @@ struct Flow<'a> {
     at: usize,
     is_muted: bool,
     is_over: bool,
+    /// Nobody takes what goes this way any more. The other way goes on: what was said before the
+    /// end is still to arrive.
+    is_refused: bool,
 }
 
 impl Tunnel<'_> {
@@ -143,6 +146,7 @@ impl<'a> Flow<'a> {
             at: 0,
             is_muted: false,
             is_over: false,
+            is_refused: false,
         }
     }
 
@@ -154,15 +158,21 @@ impl<'a> Flow<'a> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
+            if self.is_refused {
+                return Poll::Ready(Ok(()));
+            }
             if self.is_over {
-                return Pin::new(&mut self.writer).poll_shutdown(cx);
+                // Who has gone already need not be told.
+                let _told = ready!(Pin::new(&mut self.writer).poll_shutdown(cx));
+                return Poll::Ready(Ok(()));
             }
             while self.at < self.buffer.len() {
                 let rest = self.buffer.get(self.at..).unwrap_or_default();
-                let count = ready!(Pin::new(&mut self.writer).poll_write(cx, rest))?;
-                if count == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                }
+                let wrote = ready!(Pin::new(&mut self.writer).poll_write(cx, rest));
+                let Ok(count @ 1..) = wrote else {
+                    self.is_refused = true;
+                    return Poll::Ready(Ok(()));
+                };
                 slot.arm(limit);
                 self.at += count;
             }

@@ -85,6 +85,16 @@ impl Wire {
         }
     }
 
+    /// Has what was written to a peer that does not take it thrown away when this is dropped.
+    pub(crate) fn cut_off(&self) {
+        match self {
+            Self::Tcp(stream) => net::cut_off(stream),
+            Self::Tls(stream) => stream.cut_off(),
+            // It is reset, and other streams of its connection go on.
+            Self::FromClient(_) | Self::ToEndpoint(_) => {}
+        }
+    }
+
     /// Whether it is one of many streams of a connection, and carries one exchange only.
     pub(crate) const fn is_stream(&self) -> bool {
         matches!(self, Self::FromClient(_) | Self::ToEndpoint(_))

@@ -19,6 +19,7 @@ use super::{
     access_log::Log,
     budget::Budget,
     buffer::Buffers,
+    date::{Date, Dates},
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
     pool::{Pool, Round},
@@ -51,7 +52,9 @@ pub(crate) struct Worker {
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
+    dates: Dates,
     is_draining: Cell<bool>,
+    silence: Cell<Duration>,
     drains: Notify,
     busy: Cell<(Instant, Duration)>,
     heads: RefCell<Vec<Heads>>,
@@ -111,7 +114,9 @@ impl Worker {
             held: RefCell::new(held),
             samples,
             next_id: Cell::new(random.u64(..)),
+            dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
+            silence: Cell::new(Duration::MAX),
             drains: Notify::new(),
             busy: Cell::new((started, Duration::ZERO)),
             heads: RefCell::default(),
@@ -158,6 +163,11 @@ impl Worker {
         self.moment(Instant::now())
     }
 
+    /// Now, as answers tell it.
+    pub(crate) fn date(&self) -> Date {
+        self.dates.at(self.now())
+    }
+
     /// Room for the heads of one exchange.
     pub(crate) fn heads(&self) -> Heads {
         let kept = self.heads.borrow_mut().pop();
@@ -183,6 +193,11 @@ impl Worker {
         self.is_draining.get()
     }
 
+    /// How long a connection may wait for a request, whatever its listener allows.
+    pub(crate) fn silence(&self) -> Duration {
+        self.silence.get()
+    }
+
     /// Waits until new requests on a connection are no longer wanted.
     pub(crate) async fn draining(&self) {
         if !self.is_draining() {
@@ -191,17 +206,20 @@ impl Worker {
     }
 
     /// From now on connections end after their next answer, and long-lived streams before `until`.
-    pub(crate) fn drain(&self, until: Instant) {
+    /// One that waits for a request may do so for `silence`.
+    pub(crate) fn drain(&self, until: Instant, silence: Duration) {
         if let Some(settings) = self.plan().long_lived {
             let span = (self.now(), self.moment(until));
             self.streams.end_all(settings, &self.random, span);
         }
+        self.silence.set(silence);
         self.is_draining.set(true);
         self.drains.notify_waiters();
     }
 
     /// Ends connections that wait for a request.
     pub(crate) fn end_idle(&self) {
+        self.silence.set(Duration::ZERO);
         self.wheel.expire_idle();
         self.pool.borrow_mut().clear();
     }

@@ -124,7 +124,8 @@ impl<'a> Frames<'a> {
         let (size, rest) = wire::read_size(self.rest)?;
         let (sum, rest) = rest.split_first_chunk::<SUM>()?;
         let (body, rest) = rest.split_at_checked(size)?;
-        if checksum(body) != *sum {
+        // What mutates bytes cannot sum them up.
+        if checksum(body) != *sum && !cfg!(fuzzing) {
             return None;
         }
         self.at += self.rest.len() - rest.len();

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -26,22 +27,29 @@ pub(crate) struct Load {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// How long a client rests.
+const REST: Duration = Duration::from_millis(60);
+
 /// What a client does with a connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Habit {
     /// Asks again on it.
     Keeps,
+    /// Asks again on it, after it has rested for longer than a worker keeps it ready.
+    Rests,
     /// Makes a new one for each request.
     Leaves,
 }
 
 impl Load {
-    /// So many clients that keep their connections, and as many that do not. A client that is
+    /// So many clients of each habit. A client that is
     /// refused a connection has come too late, and ends.
     pub(crate) fn on(address: SocketAddr, clients: usize) -> Self {
         let (tell, failures) = mpsc::unbounded_channel();
         let (asked, is_over) = (Arc::default(), Arc::default());
-        let habits = [Habit::Keeps, Habit::Leaves].repeat(clients).into_iter();
+        let habits = [Habit::Keeps, Habit::Rests, Habit::Leaves]
+            .repeat(clients)
+            .into_iter();
         let tasks = habits.map(|habit| {
             let client = Client {
                 address,
@@ -122,11 +130,20 @@ impl Client {
             };
             let closes = exchange(&mut stream).await?;
             self.asked.fetch_add(1, Ordering::SeqCst);
-            if self.habit == Habit::Keeps && !closes {
+            if self.habit != Habit::Leaves && !closes {
                 kept = Some(stream);
+            }
+            if self.habit == Habit::Rests {
+                self.rest().await;
             }
         }
         Ok(())
+    }
+
+    async fn rest(&self) {
+        let mut pace = tokio::time::interval(REST);
+        pace.tick().await;
+        pace.tick().await;
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::support::{
     certificates::Authority,
     client::{Client, find},
-    frames::{Connection, request},
+    h2_client::{Connection, request},
     origin::{Origin, ok},
     proxy::{Proxy, edge},
 };

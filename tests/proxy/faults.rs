@@ -329,3 +329,142 @@ async fn a_failing_status_is_a_failure_and_a_client_error_is_not() {
     let cell = proxy.counted(Role::Stable, |cell| cell.trials == 4).await;
     assert_eq!((cell.failures, cell.failed_requests.len()), (2, 2));
 }
+
+/// Breaks each connection as soon as a request has come over it, `fails` times; then it answers.
+async fn breaking(fails: usize) -> (Origin, mpsc::UnboundedReceiver<String>) {
+    let (tell, heard) = mpsc::unbounded_channel();
+    let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(fails));
+    let origin = Origin::doing(move |mut stream| {
+        let (tell, left) = (tell.clone(), std::sync::Arc::clone(&left));
+        async move {
+            let mut buffer = Vec::new();
+            while let Some(seen) = request(&mut stream, &mut buffer).await {
+                tell.send(seen.line).unwrap();
+                let order = std::sync::atomic::Ordering::SeqCst;
+                if left
+                    .try_update(order, order, |left| left.checked_sub(1))
+                    .is_ok()
+                {
+                    return;
+                }
+                stream.write_all(&ok("at last")).await.unwrap();
+            }
+        }
+    })
+    .await;
+    (origin, heard)
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_breaks_is_tried_once_more_if_that_does_no_harm() {
+    let cases = [
+        ("GET", 1, 200, 2),
+        ("PUT", 1, 200, 2),
+        ("DELETE", 1, 200, 2),
+        ("GET", 9, 502, 2),
+        ("POST", 1, 502, 1),
+        ("PATCH", 1, 502, 1),
+        ("PURGE", 1, 502, 1),
+    ];
+    for (method, fails, status, attempts) in cases {
+        let (origin, mut heard) = breaking(fails).await;
+        let proxy = proxy(&[origin.address], &[], 0, "");
+        let mut client = Client::connect(proxy.address).await;
+        let body = "Content-Length: 2\r\n\r\nhi";
+        client
+            .send(format!("{method} / HTTP/1.1\r\nHost: a.test\r\n{body}"))
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{method}, {fails} failures");
+        let asked = std::iter::from_fn(|| heard.try_recv().ok()).count();
+        assert_eq!(asked, attempts, "{method}, {fails} failures");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_no_connection_is_a_timeout() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts: once the queue is full the system answers no more.
+    let mut queued = Vec::new();
+    let patience = Duration::from_millis(200);
+    while let Ok(stream) =
+        tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await
+    {
+        queued.push(stream.unwrap());
+    }
+    let text = crate::support::proxy::file("").replace(
+        "static: [\"127.0.0.1:1\"]",
+        "static: [\"127.0.0.1:1\"], timeouts: { connect: 200ms }",
+    );
+    let (config, _) = serin::config::load(&text, "test.yaml").unwrap();
+    let proxy = crate::support::proxy::Proxy::start(config, &[address], &[], 0);
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..2 {
+        let late = client.get("/", "").await;
+        assert_eq!(late.status, 504);
+        let cause = late.field("proxy-status");
+        assert_eq!(cause, Some("serin; error=connection_timeout"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_slowly_is_not_cut_off_by_the_limit_of_its_head() {
+    let limit = Duration::from_millis(100);
+    let (tell, heard) = mpsc::unbounded_channel::<()>();
+    let heard = std::sync::Arc::new(tokio::sync::Mutex::new(heard));
+    let slow = Origin::doing(move |mut stream| {
+        let heard = std::sync::Arc::clone(&heard);
+        async move {
+            let mut buffer = Vec::new();
+            request(&mut stream, &mut buffer).await.unwrap();
+            let start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(start).await.unwrap();
+            let began = tokio::time::Instant::now();
+            // A piece goes when the client has the one before.
+            while began.elapsed() < 4 * limit {
+                stream.write_all(b"1\r\nx\r\n").await.unwrap();
+                heard.lock().await.recv().await.unwrap();
+            }
+            stream.write_all(b"0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let limits = "    timeouts: { response_header: 100ms }\n";
+    let proxy = proxy(&[slow.address], &[], 0, limits);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n0\r\n\r\n") {
+        assert!(client.stream.read_buf(&mut got).await.unwrap() > 0);
+        let _next = tell.send(());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_coming_is_cut_off() {
+    let stalled = Origin::doing(|mut stream| async move {
+        let mut buffer = Vec::new();
+        request(&mut stream, &mut buffer).await.unwrap();
+        let part = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
+        stream.write_all(part).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let text = crate::support::proxy::file("").replace(
+        "static: [\"127.0.0.1:1\"]",
+        "static: [\"127.0.0.1:1\"], timeouts: { body_idle: 200ms }",
+    );
+    let (config, _) = serin::config::load(&text, "test.yaml").unwrap();
+    let mut proxy = crate::support::proxy::Proxy::start(config, &[stalled.address], &[], 0);
+    let mut client = Client::connect(proxy.address).await;
+    let answer = client.get("/", "").await;
+    assert_eq!((answer.status, answer.is_whole), (200, false));
+    let cell = proxy.counted(Role::Stable, |cell| cell.failures == 1).await;
+    let late = cell
+        .attempts
+        .sum(|label| label.reason == Reason::ResponseTimeout);
+    assert_eq!(late, 1);
+}

@@ -305,6 +305,41 @@ async fn a_websocket_passes_both_ways_until_one_side_ends() {
 }
 
 #[tokio::test]
+async fn last_words_over_a_websocket_arrive_although_their_speaker_listens_no_more() {
+    let origin = Origin::doing(|mut stream| async move {
+        let mut buffer = Vec::new();
+        request(&mut stream, &mut buffer).await.unwrap();
+        let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
+                       Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+        stream.write_all(switch).await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+        stream.write_all(b"last words").await.unwrap();
+        // Dropped with bytes that were not read, it resets the connection.
+    })
+    .await;
+    let proxy = proxy(&[origin.address], &[], 0, "");
+    for _ in 0..50 {
+        let mut client = Client::connect(proxy.address).await;
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n";
+        client
+            .send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{upgrade}\r\n"))
+            .await;
+        assert_eq!(client.answer().await.status, 101);
+        let (mut reader, mut writer) = client.stream.into_split();
+        let talking = tokio::spawn(async move {
+            while writer.write_all(b"and another thing").await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut heard = [0; 10];
+        reader.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"last words");
+        drop(reader);
+        talking.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_no_split_takes_is_not_found() {
     let origin = Origin::saying("x").await;
     let mut proxy = proxy(

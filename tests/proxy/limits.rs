@@ -1,5 +1,8 @@
 //! What is too much, too long or too late.
 
+use serin::model::Outcome;
+use tokio::io::AsyncReadExt;
+
 use crate::support::{
     client::Client,
     origin::Origin,
@@ -98,4 +101,52 @@ async fn a_body_that_stops_coming_is_timed_out() {
         })
         .await;
     assert_eq!(cell.trials, 0, "a slow client is no evidence");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off_and_nothing_is_held_for_it() {
+    let origin = Origin::answering(|_| crate::support::origin::ok(&"x".repeat(30_000_000))).await;
+    let mut proxy = strict("timeouts: { body_idle: 200ms }", &origin);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    let stable = serin::model::Role::Stable;
+    let is_abort = |label: &serin::measure::AttemptLabel| label.outcome == Outcome::ClientAbort;
+    proxy
+        .counted(stable, |cell| cell.attempts.sum(is_abort) == 1)
+        .await;
+    // What has come already is read; then there is no orderly end.
+    let mut got = Vec::new();
+    let ended = client.stream.read_to_end(&mut got).await;
+    assert_eq!(
+        ended.unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionReset
+    );
+    assert!(got.len() < 30_000_000);
+}
+
+#[tokio::test]
+async fn a_client_has_only_so_many_connections_over_all_workers() {
+    let origin = Origin::saying("x").await;
+    let limits = "limits: { max_connections_per_ip: 2 }";
+    let proxy = strict(limits, &origin);
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(proxy.address).await;
+        assert_eq!(client.get("/", "").await.status, 200);
+        clients.push(client);
+    }
+    let mut third = Client::connect(proxy.address).await;
+    assert!(third.is_closed().await, "it is one too many");
+    let mut other = Client::connect_from("127.0.0.2".parse().unwrap(), proxy.address).await;
+    assert_eq!(other.get("/", "").await.status, 200, "another client");
+    drop(clients.pop());
+    // The proxy hears of the end a moment later.
+    let mut next = Client::connect(proxy.address).await;
+    while !next
+        .try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await
+        || next.any_answer("GET").await.is_none()
+    {
+        next = Client::connect(proxy.address).await;
+    }
 }

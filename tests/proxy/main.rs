@@ -8,10 +8,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod arrival;
 mod behaviour;
+mod classify;
 mod conformance;
 mod crew;
+mod downgrade;
 mod drain;
 mod faults;
 mod forwarding;

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::support::{
     client::{Client, find},
-    frames::{Connection, END_STREAM, End, HEADERS, request},
+    h2_client::{Connection, END_STREAM, End, HEADERS, request},
     h2_origin::{self, H2Origin},
     origin::{self, Origin},
     proxy::{Proxy, edge},

@@ -1,20 +1,18 @@
-//! A client of HTTP/2 that sends the frames that it is told, proper or not, and reads strictly
-//! what comes. It shares no code with what it talks to.
+//! A client of HTTP/2 that sends the frames it is told, well-formed or not.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use httlib_hpack::Decoder;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
     time::timeout,
 };
 
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The largest payload of a frame that anybody takes.
-const FRAME_MAX: usize = 16_384;
+/// The largest frame that a peer takes if it says nothing else.
+const FRAME: usize = 16_384;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -25,25 +23,41 @@ pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
-
 pub const END_STREAM: u8 = 0x1;
-pub const ACK: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
+const ACK: u8 = 0x1;
 
-pub const PROTOCOL_ERROR: u32 = 1;
-pub const INTERNAL_ERROR: u32 = 2;
-pub const NO_ERROR: u32 = 0;
-pub const CANCEL: u32 = 8;
-pub const ENHANCE_YOUR_CALM: u32 = 11;
+/// A connection to the proxy.
+#[derive(Debug)]
+pub struct Frames {
+    pub stream: TcpStream,
+    next: u32,
+}
 
-/// `SETTINGS_INITIAL_WINDOW_SIZE`.
-pub const INITIAL_WINDOW: u16 = 4;
+/// What a stream comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A final answer with this status.
+    Status(u16),
+    /// The stream was reset for this reason.
+    Reset(u32),
+    /// The connection was given up for this reason.
+    GoAway(u32),
+    /// The connection ended.
+    Closed,
+}
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+/// A whole answer, or what there is of one.
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The end of the stream came, and not a reset.
+    pub is_whole: bool,
+}
 
-/// A frame as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A frame that came.
+#[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
     pub flags: u8,
@@ -51,404 +65,240 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// How a stream has ended, if it has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum End {
-    #[default]
-    Open,
-    Whole,
-    Reset(u32),
-    /// The connection ended first.
-    Lost,
-}
-
-/// What came on one stream.
-#[derive(Debug, Clone, Default)]
-pub struct Answer {
-    pub status: u16,
-    pub fields: Vec<(String, String)>,
-    pub body: Vec<u8>,
-    pub trailers: Vec<(String, String)>,
-    /// Statuses of interim answers.
-    pub interim: Vec<u16>,
-    pub end: End,
-}
-
-/// A connection to the proxy.
-pub struct Connection {
-    io: Box<dyn Wire>,
-    read: Vec<u8>,
-    decoder: Decoder<'static>,
-    block: Vec<u8>,
-    streams: HashMap<u32, Answer>,
-    next: u32,
-    /// The last stream and the code of each GOAWAY.
-    pub goaways: Vec<(u32, u32)>,
-    /// Streams that may be open at once, as the proxy has told.
-    pub settings: HashMap<u16, u32>,
-    is_over: bool,
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("streams", &self.streams)
-            .field("goaways", &self.goaways)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Answer {
-    /// The first value of a field (lower-case name).
-    pub fn field(&self, name: &str) -> Option<&str> {
-        value(&self.fields, name)
-    }
-
-    /// The first value of a trailer.
-    pub fn trailer(&self, name: &str) -> Option<&str> {
-        value(&self.trailers, name)
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> &str {
-        str::from_utf8(&self.body).unwrap()
-    }
-}
-
-fn value<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let found = fields.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value.as_str())
-}
-
-impl Connection {
-    /// With windows that nothing of a test fills.
+impl Frames {
+    /// Connects and says that it keeps no table of fields, so that none need be kept here.
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut connection = Self::connect_with(address, &[(INITIAL_WINDOW, 16 << 20)]).await;
-        connection.give(0, 1 << 28).await;
-        connection
-    }
-
-    /// With these settings, and the window of the connection as it is.
-    pub async fn connect_with(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self::over(stream, settings).await
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        stream.write_all(preface).await.unwrap();
+        let mut frames = Self { stream, next: 1 };
+        frames.send(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]).await;
+        frames
     }
 
-    /// Over a connection that was made already.
-    pub async fn over(
-        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        settings: &[(u16, u32)],
-    ) -> Self {
-        let mut connection = Self {
-            io: Box::new(io),
-            read: Vec::new(),
-            decoder: Decoder::with_dynamic_size(4_096),
-            block: Vec::new(),
-            streams: HashMap::new(),
-            next: 1,
-            goaways: Vec::new(),
-            settings: HashMap::new(),
-            is_over: false,
+    /// Sends one frame; whether the proxy took it.
+    pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
+        let frame = frame(kind, flags, stream, payload);
+        self.stream.write_all(&frame).await.is_ok()
+    }
+
+    /// Sends whole frames.
+    pub async fn send_raw(&mut self, frames: &[u8]) {
+        self.stream.write_all(frames).await.unwrap();
+    }
+
+    /// Sends pieces one after the other, whatever comes back, until the proxy has enough of it.
+    /// Answers the reason that it gave (0: none, it just ended the connection), or `None` if it
+    /// took everything.
+    pub async fn flood(self, mut pieces: impl Iterator<Item = Vec<u8>>) -> Option<u32> {
+        let (mut reader, mut writer) = self.stream.into_split();
+        let given_up = Notify::new();
+        let sending = async {
+            let sent_all = async {
+                for piece in pieces.by_ref() {
+                    if writer.write_all(&piece).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            };
+            let sent_all = tokio::select! {
+                sent_all = sent_all => sent_all,
+                () = given_up.notified() => false,
+            };
+            let _ended = writer.shutdown().await;
+            sent_all
         };
-        let pairs = settings.iter().flat_map(|(id, value)| {
-            let (id, value) = (id.to_be_bytes(), value.to_be_bytes());
-            id.into_iter().chain(value)
-        });
-        connection.send(PREFACE).await;
-        let settings: Vec<u8> = pairs.collect();
-        connection.frame(SETTINGS, 0, 0, &settings).await;
-        connection
-    }
-
-    /// Sends bytes; whether the proxy still takes them.
-    pub async fn send(&mut self, bytes: &[u8]) -> bool {
-        let sent = timeout(PATIENCE, self.io.write_all(bytes)).await;
-        let flushed = async {
-            sent.expect("the proxy reads")?;
-            self.io.flush().await
+        let reading = async {
+            let mut bytes = Vec::new();
+            while matches!(reader.read_buf(&mut bytes).await, Ok(1..)) {
+                if goaway(&bytes).is_some() {
+                    given_up.notify_one();
+                }
+            }
+            given_up.notify_one();
+            goaway(&bytes)
         };
-        flushed.await.is_ok()
+        let both = timeout(PATIENCE, async { tokio::join!(sending, reading) });
+        let (sent_all, code) = both.await.expect("the flood has no end");
+        if sent_all { code } else { code.or(Some(0)) }
     }
 
-    /// Sends one frame.
-    pub async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        let bytes = frame(kind, flags, stream, payload);
-        self.send(&bytes).await
-    }
-
-    /// Lets the proxy send so much more on a stream, or on all of them (0).
-    pub async fn give(&mut self, stream: u32, bytes: u32) {
-        self.frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
-            .await;
-    }
-
-    /// The number that the next stream will have.
-    pub fn next_stream(&mut self) -> u32 {
-        let stream = self.next;
+    /// The number of a new stream.
+    pub fn open(&mut self) -> u32 {
         self.next += 2;
-        stream
+        self.next - 2
     }
 
-    /// Opens a stream with these fields, in as many frames as it takes.
-    pub async fn open(&mut self, fields: &[(&str, &str)], ends: bool) -> u32 {
-        let stream = self.next_stream();
-        self.head(stream, fields, ends).await;
-        stream
-    }
-
-    /// Sends fields on a stream: a head, or trailers.
-    pub async fn head(&mut self, stream: u32, fields: &[(&str, &str)], ends: bool) -> bool {
-        let bytes = head(stream, fields, ends);
-        self.send(&bytes).await
-    }
-
-    /// Sends a piece of a body.
-    pub async fn data(&mut self, stream: u32, body: impl AsRef<[u8]>, ends: bool) -> bool {
-        let flags = if ends { END_STREAM } else { 0 };
-        self.frame(DATA, flags, stream, body.as_ref()).await
-    }
-
-    /// Resets a stream.
-    pub async fn reset(&mut self, stream: u32, code: u32) -> bool {
-        self.frame(RST_STREAM, 0, stream, &code.to_be_bytes()).await
-    }
-
-    /// A whole request without a body, and its answer.
-    pub async fn get(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
-        let fields = [&request("GET", path)[..], more].concat();
-        let stream = self.open(&fields, true).await;
-        self.answer(stream).await
-    }
-
-    /// A whole request with a body, and its answer.
-    pub async fn post(&mut self, path: &str, more: &[(&str, &str)], body: &str) -> Answer {
-        let fields = [&request("POST", path)[..], more].concat();
-        let stream = self.open(&fields, false).await;
-        self.data(stream, body, true).await;
-        self.answer(stream).await
-    }
-
-    /// What comes on a stream until it ends.
-    pub async fn answer(&mut self, stream: u32) -> Answer {
-        loop {
-            let known = self.streams.entry(stream).or_default();
-            if known.end != End::Open {
-                return self.streams.remove(&stream).unwrap();
-            }
-            if self.next().await.is_none() {
-                known_end(&mut self.streams, stream);
+    /// Sends a block of fields in as many frames as it takes.
+    pub async fn fields(&mut self, stream: u32, block: &[u8], ends: bool) {
+        let pieces: Vec<_> = block.chunks(FRAME).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            let kind = if number == 0 { HEADERS } else { CONTINUATION };
+            let end = if ends && number == 0 { END_STREAM } else { 0 };
+            let last = number + 1 == pieces.len();
+            let flags = end | if last { END_HEADERS } else { 0 };
+            if !self.send(kind, flags, stream, piece).await {
+                return;
             }
         }
     }
 
-    /// What came on a stream so far, once it is as wanted.
-    pub async fn until(&mut self, stream: u32, is_enough: impl Fn(&Answer) -> bool) -> &Answer {
-        while !is_enough(self.streams.entry(stream).or_default()) {
-            let frame = self.next().await;
-            assert!(frame.is_some(), "the connection ended: {self:?}");
-        }
-        &self.streams[&stream]
-    }
-
-    /// The code of the first GOAWAY.
-    pub async fn goaway(&mut self) -> u32 {
-        while self.goaways.is_empty() {
-            assert!(self.next().await.is_some(), "it ended without GOAWAY");
-        }
-        self.goaways[0].1
-    }
-
-    /// Waits until all that was sent was read: a PING comes back.
-    pub async fn settled(&mut self) -> bool {
-        self.frame(PING, 0, 0, b"settled!").await;
-        loop {
-            match self.next().await {
-                Some(frame) if frame.kind == PING && frame.payload == b"settled!" => return true,
-                Some(_) => {}
-                None => return false,
-            }
-        }
-    }
-
-    /// Reads to the end of the connection.
-    pub async fn ends(&mut self) {
-        while self.next().await.is_some() {}
-    }
-
-    /// The next frame, which is taken into account already; `None`: the connection has ended.
-    pub async fn next(&mut self) -> Option<Frame> {
-        let frame = self.read_frame().await?;
-        match frame.kind {
-            SETTINGS if frame.flags & ACK == 0 => {
-                for pair in frame.payload.chunks_exact(6) {
-                    let value = u32::from_be_bytes(pair[2..].try_into().unwrap());
-                    let id = u16::from_be_bytes([pair[0], pair[1]]);
-                    self.settings.insert(id, value);
+    /// What a stream comes to.
+    pub async fn outcome(&mut self, stream: u32) -> Outcome {
+        while let Some(frame) = self.frame().await {
+            match frame.kind {
+                HEADERS if frame.stream == stream => match status(&frame.payload) {
+                    100..=199 => {}
+                    status => return Outcome::Status(status),
+                },
+                RST_STREAM if frame.stream == stream => {
+                    return Outcome::Reset(code(&frame.payload));
                 }
-                self.frame(SETTINGS, ACK, 0, &[]).await;
+                GOAWAY => return Outcome::GoAway(code(&frame.payload[4..])),
+                _ => {}
             }
-            PING if frame.flags & ACK == 0 => {
-                self.frame(PING, ACK, 0, &frame.payload.clone()).await;
+        }
+        Outcome::Closed
+    }
+
+    /// Everything that comes on a stream until it ends or is reset.
+    pub async fn reply(&mut self, stream: u32) -> Reply {
+        let mut reply = Reply::default();
+        while let Some(frame) = self.frame().await {
+            match frame.kind {
+                _ if frame.stream != stream => continue,
+                // Trailers have no status.
+                HEADERS if reply.status < 200 => reply.status = status(&frame.payload),
+                DATA => reply.body.extend_from_slice(&frame.payload),
+                RST_STREAM => return reply,
+                _ => {}
             }
-            GOAWAY => self
-                .goaways
-                .push((number(&frame.payload), number(&frame.payload[4..]))),
-            RST_STREAM => {
-                let answer = self.streams.entry(frame.stream).or_default();
-                if answer.end == End::Open {
-                    answer.end = End::Reset(number(&frame.payload));
-                }
+            if matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0 {
+                reply.is_whole = true;
+                return reply;
             }
-            DATA => {
-                let answer = self.streams.entry(frame.stream).or_default();
-                assert_eq!(answer.end, End::Open, "a body behind the end");
-                assert!(answer.status >= 200, "a body before its head");
-                answer.body.extend_from_slice(&frame.payload);
-                if frame.flags & END_STREAM != 0 {
-                    answer.end = End::Whole;
-                }
-            }
-            HEADERS | CONTINUATION => self.take_head(&frame),
-            _ => {}
+        }
+        reply
+    }
+
+    /// The next frame; settings and pings are answered. `None`: the connection ended.
+    pub async fn frame(&mut self) -> Option<Frame> {
+        let mut head = [0; 9];
+        self.read(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        self.read(&mut payload).await?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let frame = Frame {
+            kind: head[3],
+            flags: head[4],
+            stream,
+            payload,
+        };
+        if matches!(frame.kind, SETTINGS | PING) && frame.flags & ACK == 0 {
+            let empty = frame.kind == SETTINGS;
+            let payload = if empty { &[][..] } else { &frame.payload };
+            self.send(frame.kind, ACK, 0, payload).await;
         }
         Some(frame)
     }
 
-    fn take_head(&mut self, frame: &Frame) {
-        assert!(frame.flags & 0x28 == 0, "no padding, no priority");
-        self.block.extend_from_slice(&frame.payload);
-        let answer = self.streams.entry(frame.stream).or_default();
-        if frame.kind == HEADERS && frame.flags & END_STREAM != 0 {
-            answer.end = End::Whole;
-        }
-        if frame.flags & END_HEADERS == 0 {
-            return;
-        }
-        let (mut block, mut decoded) = (std::mem::take(&mut self.block), Vec::new());
-        self.decoder.decode(&mut block, &mut decoded).unwrap();
-        let text = |bytes: Vec<u8>| bytes.into_iter().map(char::from).collect::<String>();
-        let fields = decoded.into_iter().map(|(n, v, _)| (text(n), text(v)));
-        let mut fields: Vec<(String, String)> = fields.collect();
-        for (name, _) in &fields {
-            let is_of_hop = ["connection", "transfer-encoding", "keep-alive", "upgrade"];
-            assert!(!is_of_hop.contains(&name.as_str()), "{name} in HTTP/2");
-            assert_eq!(*name, name.to_ascii_lowercase());
-        }
-        if answer.status >= 200 {
-            assert_eq!(answer.end, End::Whole, "trailers end a stream");
-            answer.trailers = fields;
-            return;
-        }
-        let (name, status) = fields.remove(0);
-        assert_eq!(name, ":status");
-        let status = status.parse().unwrap();
-        if status < 200 {
-            answer.interim.push(status);
-        } else {
-            (answer.status, answer.fields) = (status, fields);
-        }
-    }
-
-    async fn read_frame(&mut self) -> Option<Frame> {
-        self.fill(9).await?;
-        let length = u32::from_be_bytes([0, self.read[0], self.read[1], self.read[2]]);
-        let total = 9 + usize::try_from(length).unwrap();
-        self.fill(total).await?;
-        let bytes: Vec<u8> = self.read.drain(..total).collect();
-        Some(Frame {
-            kind: bytes[3],
-            flags: bytes[4],
-            stream: number(&bytes[5..]),
-            payload: bytes[9..].to_vec(),
-        })
-    }
-
-    async fn fill(&mut self, length: usize) -> Option<()> {
-        while self.read.len() < length {
-            let reading = self.io.read_buf(&mut self.read);
-            let read = timeout(PATIENCE, reading)
-                .await
-                .expect("the proxy says nothing");
-            if self.is_over || !matches!(read, Ok(1..)) {
-                self.is_over = true;
-                return None;
-            }
-        }
-        Some(())
+    async fn read(&mut self, bytes: &mut [u8]) -> Option<()> {
+        let read = timeout(PATIENCE, self.stream.read_exact(bytes)).await;
+        read.expect("the proxy says nothing").ok().map(drop)
     }
 }
 
-fn known_end(streams: &mut HashMap<u32, Answer>, stream: u32) {
-    streams.entry(stream).or_default().end = End::Lost;
-}
-
-fn number(bytes: &[u8]) -> u32 {
-    u32::from_be_bytes(bytes[..4].try_into().unwrap())
-}
-
-/// The fields of a usual request.
-pub fn request<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str); 4] {
-    [
-        (":method", method),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", "a.test"),
-    ]
-}
-
-/// A frame as bytes.
+/// A frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
+    let mut frame = length[1..].to_vec();
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
 }
 
-/// The frames of a head as bytes.
-pub fn head(stream: u32, fields: &[(&str, &str)], ends: bool) -> Vec<u8> {
-    let block = encode(fields);
-    let mut pieces: Vec<&[u8]> = block.chunks(FRAME_MAX).collect();
-    if pieces.is_empty() {
-        pieces.push(&[]);
+/// The reason of the first GOAWAY among frames that is not the announcement of an orderly end.
+fn goaway(mut bytes: &[u8]) -> Option<u32> {
+    while let [_, a, b, kind, _, _, _, _, _, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*a, *b]));
+        let payload = rest.get(..length)?;
+        if *kind == GOAWAY && code(&payload[4..]) != 0 {
+            return Some(code(&payload[4..]));
+        }
+        bytes = &rest[length..];
     }
-    let last = pieces.len() - 1;
-    let mut bytes = Vec::new();
-    for (place, piece) in pieces.into_iter().enumerate() {
-        let kind = if place == 0 { HEADERS } else { CONTINUATION };
-        let ends_stream = if place == 0 && ends { END_STREAM } else { 0 };
-        let ends_head = if place == last { END_HEADERS } else { 0 };
-        bytes.extend(frame(kind, ends_stream | ends_head, stream, piece));
-    }
-    bytes
+    None
 }
 
-/// Fields as literals that nothing is remembered of (RFC 7541, section 6.2.2).
-pub fn encode(fields: &[(&str, &str)]) -> Vec<u8> {
+fn code(payload: &[u8]) -> u32 {
+    u32::from_be_bytes(payload[..4].try_into().unwrap())
+}
+
+/// Fields as HPACK has them at its plainest: literal, neither indexed nor compressed.
+pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
-        for text in [name, value] {
-            push_length(&mut block, text.len());
-            block.extend(text.as_bytes());
-        }
+        text(name, &mut block);
+        text(value, &mut block);
     }
     block
 }
 
-/// An integer with a prefix of seven bits (RFC 7541, section 5.1).
-fn push_length(block: &mut Vec<u8>, length: usize) {
-    let byte = |value: usize| u8::try_from(value).unwrap();
-    if length < 127 {
-        return block.push(byte(length));
+/// A length of 7 bits and more (RFC 7541, section 5.1), then the bytes.
+fn text(text: &str, out: &mut Vec<u8>) {
+    let length = text.len();
+    if let Ok(short @ ..127) = u8::try_from(length) {
+        out.push(short);
+    } else {
+        out.push(127);
+        let mut rest = length - 127;
+        while rest >= 128 {
+            out.push(u8::try_from(rest % 128).unwrap() | 128);
+            rest /= 128;
+        }
+        out.push(u8::try_from(rest).unwrap());
     }
-    block.push(127);
-    let mut rest = length - 127;
-    while rest >= 128 {
-        block.push(byte(rest % 128 + 128));
-        rest /= 128;
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The status, which is the first field of an answer: one of the static table, or a literal.
+fn status(block: &[u8]) -> u16 {
+    // A change of the table's size may come first.
+    let start = block.iter().position(|b| b & 0xe0 != 0x20).unwrap();
+    match block[start..] {
+        [indexed @ 0x88..=0x8e, ..] => {
+            [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)]
+        }
+        [_, 3, a, b, c, ..] => [a, b, c]
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
+        [_, length @ 0x80..=0xff, ref rest @ ..] => digits(&rest[..usize::from(length & 0x7f)]),
+        _ => panic!("no status in {}", block.escape_ascii()),
     }
-    block.push(byte(rest));
+}
+
+/// Digits in the code of HPACK (RFC 7541, appendix B): 0, 1 and 2 have five bits, the others six.
+fn digits(bytes: &[u8]) -> u16 {
+    let bits: Vec<u16> = bytes
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)))
+        .collect();
+    let number = |bits: &[u16]| bits.iter().fold(0, |sum, bit| sum * 2 + bit);
+    let (mut at, mut status) = (0, 0);
+    for _ in 0..3 {
+        let short = number(&bits[at..at + 5]);
+        let (digit, length) = if short < 3 {
+            (short, 5)
+        } else {
+            (number(&bits[at..at + 6]) - 0b01_1001 + 3, 6)
+        };
+        status = status * 10 + digit;
+        at += length;
+    }
+    status
 }

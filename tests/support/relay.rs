@@ -3,7 +3,7 @@
 use serin::proxy::h1::{BodyError, BodyRelay, HeadLimits, Parsed, Reject, RequestHead, rewrite};
 
 /// What became of a client's stream.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Relayed {
     /// What the origin gets.
     pub forwarded: Vec<u8>,
@@ -11,6 +11,8 @@ pub struct Relayed {
     pub requests: Vec<(String, String, u64)>,
     /// Requests whose head was forwarded.
     pub heads: usize,
+    /// What was taken of the client's bytes for each of them.
+    pub taken: Vec<Vec<u8>>,
     /// Why it ended early.
     pub refused: Option<Reject>,
     /// Why a body ended early.
@@ -80,9 +82,10 @@ impl Client {
         self.relayed.heads += 1;
         let framing = self.head.framing();
         let method = String::from_utf8_lossy(self.head.method(&self.buf)).into_owned();
-        let target = String::from_utf8_lossy(self.head.target(&self.buf)).into_owned();
+        let target = self.head.target(&self.buf).concat();
+        let target = String::from_utf8_lossy(&target).into_owned();
         self.body = Some((BodyRelay::new(framing, framing), method, target));
-        self.buf.drain(..len);
+        self.relayed.taken.push(self.buf.drain(..len).collect());
         true
     }
 
@@ -101,7 +104,9 @@ impl Client {
         out.extend_from_slice(&self.buf[step.forward.clone()]);
         out.extend_from_slice(step.suffix);
         self.relayed.forwarded.extend_from_slice(&out);
-        self.buf.drain(..step.consumed);
+        if let Some(taken) = self.relayed.taken.last_mut() {
+            taken.extend(self.buf.drain(..step.consumed));
+        }
         if step.done {
             self.relayed
                 .requests

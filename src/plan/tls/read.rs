@@ -164,6 +164,8 @@ impl Reader<'_> {
         let spoken = [(listener.h2, &b"h2"[..]), (listener.h1, b"http/1.1")];
         let spoken = spoken.into_iter().filter(|(is_spoken, _)| *is_spoken);
         config.alpn_protocols = spoken.map(|(_, name)| name.to_vec()).collect();
+        // One is enough: a client gets another with each connection that it resumes.
+        config.send_tls13_tickets = 1;
         let name = listener.name.as_str();
         let asked = tls.clients.as_ref().map(|clients| &*clients.ca);
         let settings = format!("{name} {} {} {tls:?}", listener.h1, listener.h2);

@@ -56,6 +56,7 @@ impl Download<'_, '_, '_> {
             client: self.reply.version,
             outgoing: leaving,
             lines: &self.reply.lines,
+            date: &self.worker.date(),
         };
         let mut pending = self.worker.buffers.head();
         rewrite::response(self.response, &buffer, &edits, &mut pending);

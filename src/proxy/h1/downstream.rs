@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away then.
 const LINGER_BYTES: usize = 64 * 1024;
 
+/// Room for the beginning of a head that is not whole.
+const SMALL: usize = 1024;
+
 /// What a client's connection of HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -68,7 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival:
         };
         if std::mem::take(&mut is_first) && client.may_begin_h2(&buffer) {
             match Box::pin(client.begins_h2(&mut buffer)).await {
-                Some(true) => return client.go_on_with_h2(open, buffer).await,
+                Some(true) => return Box::pin(client.go_on_with_h2(open, buffer)).await,
                 Some(false) => {}
                 None => return,
             }
@@ -113,10 +116,6 @@ impl Client {
             let idle = self.settings.timeouts.idle;
             buffer = match self.next_bytes(idle.min(AT_WORK)).await {
                 Waited::Bytes(buffer) => buffer,
-                Waited::Expired if self.worker.is_draining() => {
-                    self.close().await;
-                    return None;
-                }
                 Waited::Expired => return idle.checked_sub(AT_WORK),
                 Waited::Gone => return None,
             };
@@ -133,12 +132,7 @@ impl Client {
 
     /// Waits for a client that has nothing to say for now.
     async fn wait(&mut self, limit: Duration) -> Waited {
-        let is_draining = self.worker.is_draining();
-        self.slot.arm_idle(if is_draining {
-            limit.min(crate::proxy::GRACE)
-        } else {
-            limit
-        });
+        self.slot.arm_idle(limit.min(self.worker.silence()));
         let (mut reader, _) = self.stream.split();
         let reading = io::read(&mut reader, &self.worker.buffers, io::Size::Usual);
         match self.slot.guard(reading).await {
@@ -176,13 +170,7 @@ impl Client {
             arrival,
             ..
         } = self;
-        Box::pin(h2::downstream::serve(
-            worker,
-            open,
-            (stream, first),
-            arrival,
-        ))
-        .await;
+        h2::downstream::serve(worker, open, (stream, first), arrival).await;
     }
 
     /// The only request of a stream of HTTP/2, whose head is whole.
@@ -217,6 +205,7 @@ impl Client {
                 Ok(Parsed::Partial) => {
                     self.slot.arm(self.settings.timeouts.request_header);
                     is_armed = true;
+                    buffer = self.keep_small(buffer);
                 }
                 Err(reject) => {
                     let kind = FaultKind::Refused(reject.status, reject.reason);
@@ -238,6 +227,17 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Moves the beginning of a head that may be long in coming to where it takes little.
+    fn keep_small(&self, buffer: Vec<u8>) -> Vec<u8> {
+        if buffer.len() > SMALL {
+            return buffer;
+        }
+        let mut small = Vec::with_capacity(SMALL);
+        small.extend_from_slice(&buffer);
+        self.worker.buffers.give(buffer);
+        small
     }
 
     fn head_limits(&self) -> HeadLimits {
@@ -265,7 +265,7 @@ impl Client {
     /// Answers a fault.
     pub(crate) async fn answer(&mut self, kind: FaultKind, form: Form) -> Next {
         let mut out = self.worker.buffers.head();
-        write_answer(kind, form, &mut out);
+        write_answer(kind, form, &self.worker.date(), &mut out);
         let next = self.write(&out).await;
         self.worker.buffers.give(out);
         if next == Next::Request && form.closes {

@@ -45,6 +45,8 @@ pub enum FieldKind {
     MaxForwards,
     /// `Cookie`.
     Cookie,
+    /// `Date`.
+    Date,
     /// `X-Forwarded-For`.
     ForwardedFor,
     /// `X-Forwarded-Proto`.
@@ -70,6 +72,7 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
     };
     match (name.len(), first | 0x20) {
         (2, b't') if is(name, b"te") => FieldKind::Hop,
+        (4, b'd') if is(name, b"date") => FieldKind::Date,
         (4, b'h') if is(name, b"host") => FieldKind::Host,
         (6, b'c') if is(name, b"cookie") => FieldKind::Cookie,
         (6, b'e') if is(name, b"expect") => FieldKind::Expect,

@@ -169,6 +169,7 @@ impl RequestHead {
                 | FieldKind::Hop
                 | FieldKind::MaxForwards
                 | FieldKind::Cookie
+                | FieldKind::Date
                 | FieldKind::ForwardedFor
                 | FieldKind::ForwardedProto
                 | FieldKind::ForwardedHost

@@ -32,6 +32,7 @@ pub struct ResponseHead {
     framing: Framing,
     length: Option<u64>,
     keep_alive: bool,
+    has_date: bool,
     pub(super) fields: Vec<Field>,
     seen: usize,
 }
@@ -100,6 +101,7 @@ impl ResponseHead {
     fn read_fields(&mut self, buf: &[u8], asked: Asked) -> Result<(), Malformed> {
         let mut notes = Notes::default();
         for field in self.fields.iter().filter(|it| it.kind != FieldKind::Other) {
+            self.has_date |= field.kind == FieldKind::Date;
             let read = notes.note(field.kind, field.value.of(buf));
             read.map_err(malformed)?;
         }
@@ -250,6 +252,11 @@ impl ResponseHead {
     /// Whether the origin lets the connection be used again after the body.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
+    }
+
+    /// Whether the origin has said when it answered.
+    pub fn has_date(&self) -> bool {
+        self.has_date
     }
 
     /// All fields, in order.

@@ -76,7 +76,8 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
     if head.target.authority.is_none() && head.version() != Version::Http10 {
         return head.start;
     }
-    for part in [head.method(buf), b" ", head.target(buf), b" HTTP/1.1\r\n"] {
+    let [path, query] = head.target(buf);
+    for part in [head.method(buf), b" ", path, query, b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
     head.line_end
@@ -145,8 +146,10 @@ pub struct ResponseEdits<'a> {
     pub client: Version,
     /// How the body leaves, from [`Framing::towards`].
     pub outgoing: Outgoing,
-    /// Whole lines to add, each ended by CRLF: `Set-Cookie`, `Date`.
+    /// Whole lines to add, each ended by CRLF: `Set-Cookie`.
     pub lines: &'a [u8],
+    /// The `Date` of an answer that came without one (RFC 9110, section 6.6.1).
+    pub date: &'a [u8],
 }
 
 /// Appends the head of the final response (or of 101) as the client is to see it.
@@ -161,6 +164,9 @@ pub fn response(head: &ResponseHead, buf: &[u8], edits: &ResponseEdits<'_>, out:
     };
     out.extend_from_slice(connection);
     out.extend_from_slice(edits.lines);
+    if !head.has_date() {
+        line(out, b"Date: ", edits.date);
+    }
     out.extend_from_slice(via(head.version()));
 }
 

@@ -244,7 +244,12 @@ pub(crate) async fn converse(
             next: Next::Linger,
             ..answered
         }),
-        Err(kind) => Err(progress.fault(kind)),
+        Err(kind) => {
+            if kind == FaultKind::ClientStalled {
+                stream.cut_off();
+            }
+            Err(progress.fault(kind))
+        }
     }
 }
 

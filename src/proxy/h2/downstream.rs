@@ -4,9 +4,9 @@ use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     io,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,13 +16,17 @@ use h2::{
     server::{Builder, Connection, SendResponse},
 };
 use http::Request;
-use tokio::{io::ReadBuf, task::spawn_local};
+use tokio::{
+    io::ReadBuf,
+    task::{spawn_local, yield_now},
+};
 
 use super::{
     fields,
     inbox::Inbox,
+    link::Link,
     outbox::{Outbox, broken},
-    watch::{Limits, Watch, Watched},
+    watch::{Limits, Watch},
 };
 use crate::{
     model::{Rejection, number::index},
@@ -56,14 +60,6 @@ enum Turn {
     Ended(Option<Rejection>),
 }
 
-impl Turn {
-    /// The library has limits of its own, which may be reached first.
-    fn broken(error: &h2::Error, watch: &Watch) -> Self {
-        let is_cut_off = error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
-        Self::Ended(is_cut_off.then(|| watch.flood().unwrap_or(Rejection::Resets)))
-    }
-}
-
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WaitsFor {
@@ -86,10 +82,10 @@ pub(crate) async fn serve(
     let settings = open.listener().settings();
     let slot = worker.wheel.slot();
     let watch = Watch::new(limits(&settings), worker.now());
-    let io = Watched::new(wire, first, Rc::clone(&watch), Rc::clone(&worker));
+    let link = Link::new((wire, first), Some(Rc::clone(&watch)), Rc::clone(&worker));
     slot.arm(settings.timeouts.request_header);
-    let handshake = slot.guard(builder(&settings).handshake::<_, Bytes>(io));
-    let Ok(Ok(connection)) = handshake.await else {
+    let handshake = pin!(builder(&settings).handshake::<_, Bytes>(link.clone()));
+    let Ok(Ok(connection)) = slot.guard(sending(&link, handshake)).await else {
         return;
     };
     slot.disarm();
@@ -102,7 +98,17 @@ pub(crate) async fn serve(
         arrival,
         streams: Cell::new(0),
     });
-    turns(&shared, connection, &watch, &slot).await;
+    turns(&shared, connection, (&link, &watch), &slot).await;
+}
+
+/// Sends what the library writes on the way.
+async fn sending<F: Future>(link: &Link, mut work: Pin<&mut F>) -> F::Output {
+    poll_fn(|cx| {
+        let done = work.as_mut().poll(cx);
+        let _sent = link.poll_send(cx);
+        done
+    })
+    .await
 }
 
 fn builder(settings: &plan::Listener) -> Builder {
@@ -133,23 +139,37 @@ fn limits(settings: &plan::Listener) -> Limits {
 /// Takes requests until the connection has ended.
 async fn turns(
     shared: &Rc<Shared>,
-    mut connection: Connection<Watched, Bytes>,
-    watch: &Watch,
+    mut connection: Connection<Link, Bytes>,
+    (link, watch): (&Link, &Watch),
     slot: &Slot,
 ) {
     let worker = &shared.worker;
     let mut draining = pin!(worker.draining());
     let (mut is_leaving, mut is_told) = (false, false);
     let mut waits = WaitsFor::Streams;
+    let (mut pause, mut is_paused) = (pin!(yield_now()), false);
     loop {
         let turn = poll_fn(|cx| {
+            // Streams that are ready, too, go first: what they have to say leaves in one piece.
+            if !std::mem::replace(&mut is_paused, true) {
+                pause.set(yield_now());
+            }
+            ready!(pause.as_mut().poll(cx));
+            is_paused = false;
             while let Poll::Ready(accepted) = connection.poll_accept(cx) {
                 match accepted {
                     Some(Ok((request, respond))) => shared.open_stream(request, respond),
-                    Some(Err(error)) => return Poll::Ready(Turn::broken(&error, watch)),
-                    None => return Poll::Ready(Turn::Ended(None)),
+                    ended => {
+                        // The last word, such as why.
+                        let _sent = link.poll_send(cx);
+                        let cause = watch.cut_off(ended.and_then(Result::err));
+                        return Poll::Ready(Turn::Ended(cause));
+                    }
                 }
             }
+            // A socket that takes no more wakes this task once it does; one that has failed is
+            // noticed by reading.
+            let _sent = link.poll_send(cx);
             if !is_leaving && let Some(what) = watch.flood() {
                 return Poll::Ready(Turn::Flooded(what));
             }
@@ -184,12 +204,8 @@ async fn turns(
                 (is_leaving, is_told) = (true, true);
                 slot.arm(LEAVING);
             }
-            Turn::Ended(cause) => {
-                if let Some(cause) = cause.filter(|_| !is_leaving) {
-                    worker.reject(cause);
-                }
-                return;
-            }
+            Turn::Ended(Some(cause)) if !is_leaving => return worker.reject(cause),
+            Turn::Ended(_) => return,
         }
     }
 }
@@ -220,7 +236,8 @@ impl Shared {
         self.streams.set(self.streams.get() + 1);
         self.open.load().works();
         let active = Active(Rc::clone(self));
-        spawn_local(active.serve(request, respond));
+        // The runtime moves what it is given several times: some kilobytes, if they were not boxed.
+        spawn_local(Box::pin(active.serve(request, respond)));
     }
 }
 

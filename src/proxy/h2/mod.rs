@@ -12,7 +12,10 @@
 
 pub(crate) mod downstream;
 mod fields;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod inbox;
+mod link;
 mod outbox;
 pub(crate) mod upstream;
 mod watch;

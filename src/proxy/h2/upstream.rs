@@ -2,9 +2,9 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::Future,
+    future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
@@ -20,9 +20,10 @@ use tokio::{io::ReadBuf, task::spawn_local};
 use super::{
     fields,
     inbox::Inbox,
+    link::Link,
     outbox::{Outbox, broken},
 };
-use crate::proxy::wire::Wire;
+use crate::proxy::{wire::Wire, worker::Worker};
 
 /// What an endpoint may send of one answer, and of all on a connection, before a client has taken
 /// it.
@@ -88,7 +89,12 @@ impl Shared {
 
 impl Connection {
     /// Begins to speak HTTP/2 on a connection; `scheme` is `http` or `https`.
-    pub(crate) async fn open(wire: Wire, scheme: &'static str) -> io::Result<Self> {
+    pub(crate) async fn open(
+        wire: Wire,
+        scheme: &'static str,
+        worker: &Rc<Worker>,
+    ) -> io::Result<Self> {
+        let link = Link::new((wire, Vec::new()), None, Rc::clone(worker));
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -96,7 +102,7 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER);
-        let (send, mut connection) = builder.handshake(wire).await.map_err(broken)?;
+        let (send, mut connection) = builder.handshake(link.clone()).await.map_err(broken)?;
         let settings = Settings {
             ping: RefCell::new(connection.ping_pong()),
             ..Settings::default()
@@ -109,8 +115,14 @@ impl Connection {
         });
         let shared = Rc::clone(&state);
         spawn_local(async move {
+            let mut connection = pin!(connection);
             // Its streams have learned how it ended.
-            let _ended = connection.await;
+            let _ended = poll_fn(|cx| {
+                let ended = connection.as_mut().poll(cx);
+                let _sent = link.poll_send(cx);
+                ended
+            })
+            .await;
             shared.is_closed.set(true);
         });
         Ok(Self { send, state })

@@ -7,18 +7,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    io,
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use crate::{
-    model::{Moment, Rejection, number::long},
-    proxy::{wire::Wire, worker::Worker},
-};
+use crate::model::{Moment, Rejection, number::long};
 
 /// The bytes that a client's side of a connection begins with.
 const PREFACE: usize = 24;
@@ -126,13 +118,22 @@ impl Watch {
         self.flood.get()
     }
 
+    /// What the library has cut a connection off for, if it has: it has limits of its own, which
+    /// may be reached first.
+    pub(super) fn cut_off(&self, error: Option<h2::Error>) -> Option<Rejection> {
+        let error = error.filter(h2::Error::is_library)?;
+        let is_so = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        is_so.then(|| self.flood().unwrap_or(Rejection::Resets))
+    }
+
     /// Whether the client is in the middle of a head.
     pub(super) fn is_in_head(&self) -> bool {
         let counts = self.counts.borrow();
         counts.is_in_head || counts.inbound.is_in(HEADERS) || counts.inbound.is_in(CONTINUATION)
     }
 
-    fn read(&self, bytes: &[u8], now: Moment) {
+    /// These bytes have come.
+    pub(super) fn read(&self, bytes: &[u8], now: Moment) {
         let counts = &mut *self.counts.borrow_mut();
         counts.pass(now);
         let mut inbound = std::mem::take(&mut counts.inbound);
@@ -144,7 +145,8 @@ impl Watch {
         counts.inbound = inbound;
     }
 
-    fn wrote(&self, bytes: &[u8], now: Moment) {
+    /// These bytes have gone.
+    pub(super) fn wrote(&self, bytes: &[u8], now: Moment) {
         let counts = &mut *self.counts.borrow_mut();
         counts.pass(now);
         let mut outbound = std::mem::take(&mut counts.outbound);
@@ -257,103 +259,5 @@ impl Frames {
                 each(Frame { len, kind, flags });
             }
         }
-    }
-}
-
-/// A connection whose frames are counted as they pass. What was read before comes first.
-#[derive(Debug)]
-pub(super) struct Watched {
-    wire: Wire,
-    first: Vec<u8>,
-    at: usize,
-    watch: Rc<Watch>,
-    worker: Rc<Worker>,
-}
-
-impl Watched {
-    pub(super) fn new(wire: Wire, first: Vec<u8>, watch: Rc<Watch>, worker: Rc<Worker>) -> Self {
-        Self {
-            wire,
-            first,
-            at: 0,
-            watch,
-            worker,
-        }
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let first = self.first.get(self.at..).unwrap_or_default();
-        if first.is_empty() {
-            return Pin::new(&mut self.wire).poll_read(cx, buf);
-        }
-        let piece = first
-            .get(..buf.remaining().min(first.len()))
-            .unwrap_or_default();
-        buf.put_slice(piece);
-        self.at += piece.len();
-        if self.at == self.first.len() {
-            (self.first, self.at) = (Vec::new(), 0);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = self.poll_fill(cx, buf);
-        let news = buf.filled().get(before..).unwrap_or_default();
-        if !news.is_empty() {
-            self.watch.read(news, self.worker.now());
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.wire).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = polled {
-            let now = self.worker.now();
-            self.watch.wrote(buf.get(..count).unwrap_or_default(), now);
-        }
-        polled
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.wire).poll_write_vectored(cx, bufs);
-        if let Poll::Ready(Ok(mut count)) = polled {
-            let now = self.worker.now();
-            for buf in bufs {
-                let piece = buf.get(..count.min(buf.len())).unwrap_or_default();
-                self.watch.wrote(piece, now);
-                count -= piece.len();
-            }
-        }
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.wire.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }

@@ -1,17 +1,16 @@
-//! The tables of behaviour over HTTP/2, from clients and to origins.
+//! The table of behaviour in front of origins that speak HTTP/2.
 
 use serin::{measure::Cell, model::Role};
 
-use super::{bytes, check, is_as_expected, reciting};
+use super::{bytes, check};
 use crate::{
     support::{
         client::{self, Client},
-        frames::{Answer, Connection, End, INTERNAL_ERROR, PROTOCOL_ERROR},
+        h2_client::{Answer, Connection, End, PROTOCOL_ERROR},
         h2_origin::{H2Origin, given},
-        origin::Origin,
-        proxy::{Proxy, edge, proxy},
+        proxy::{Proxy, edge},
     },
-    table::{self, Becomes, Case, Expect},
+    table::{self, Case, Expect},
 };
 
 /// An answer as the tables are held to it.
@@ -74,26 +73,6 @@ fn judge(case: &Case, answer: Answer, seen: Option<crate::support::origin::Seen>
     wrong
 }
 
-#[tokio::test]
-async fn every_request_of_http_2_is_forwarded_or_answered_as_the_table_says() {
-    let mut origin = Origin::saying("x").await;
-    let proxy = proxy(&[origin.address], &[], 0, "");
-    let mut failures = Vec::new();
-    let mut connection = Connection::connect(proxy.address).await;
-    for case in table::cases().into_iter().filter(|it| !it.is_for_h1_only) {
-        let answer = ask(&mut connection, &case).await;
-        if answer.end == End::Lost {
-            // Bytes that no field may hold end the connection.
-            if connection.goaway().await != PROTOCOL_ERROR {
-                failures.push(format!("{}: {:?}", case.name, connection.goaways));
-            }
-            connection = Connection::connect(proxy.address).await;
-        }
-        failures.extend(judge(&case, answer, origin.try_next()));
-    }
-    assert!(failures.is_empty(), "{failures:#?}");
-}
-
 fn to_h2c(origin: &H2Origin) -> Proxy {
     Proxy::start(edge("", "protocol: h2c", ""), &[origin.address], &[], 0)
 }
@@ -103,7 +82,7 @@ async fn every_request_reaches_an_origin_of_http_2_as_the_table_says() {
     let mut origin = H2Origin::answering(|_| given("x")).await;
     let proxy = to_h2c(&origin);
     let mut failures = Vec::new();
-    for case in table::cases().into_iter().filter(|it| !it.is_for_h1_only) {
+    for case in table::cases() {
         let mut client = Client::connect(proxy.address).await;
         client.try_send(bytes(&case)).await;
         let answer = client.answer_to(case.method).await;
@@ -116,37 +95,6 @@ async fn every_request_reaches_an_origin_of_http_2_as_the_table_says() {
     }
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(origin.connections() <= 2, "one for each worker");
-}
-
-#[tokio::test]
-async fn every_answer_is_relayed_or_replaced_over_http_2_as_the_table_says() {
-    let recitals = table::recitals();
-    let origin = reciting(recitals.clone()).await;
-    let proxy = proxy(&[origin.address], &[], 0, "");
-    let mut connection = Connection::connect(proxy.address).await;
-    let mut failures = Vec::new();
-    for (number, recital) in recitals.iter().enumerate() {
-        let answer = connection.get(&format!("/{number}"), &[]).await;
-        let is_cut = matches!(recital.becomes, Becomes::CutOff(_));
-        let end = answer.end;
-        if is_cut != (end == End::Reset(INTERNAL_ERROR)) {
-            failures.push(format!("{}: {end:?}", recital.name));
-        }
-        let mut answer = plain(answer);
-        if is_cut && answer.status == 0 {
-            // What was not on its way yet goes with the reset.
-            answer.status = 200;
-        }
-        if !is_as_expected(&answer, recital) {
-            failures.push(format!("{}: {answer:?}", recital.name));
-        }
-        let next = connection.get("/proper", &[]).await;
-        if next.body != b"proper" {
-            failures.push(format!("{}: then {next:?}", recital.name));
-        }
-    }
-    assert!(failures.is_empty(), "{failures:#?}");
-    assert!(connection.goaways.is_empty());
 }
 
 #[tokio::test]

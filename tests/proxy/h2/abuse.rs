@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use super::{to_h1, to_h1_by};
 use crate::support::{
     client::find,
-    frames::{
+    h2_client::{
         self, CANCEL, CONTINUATION, Connection, DATA, END_HEADERS, ENHANCE_YOUR_CALM, HEADERS,
         NO_ERROR, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, encode, frame, request,
     },
@@ -60,7 +60,7 @@ async fn rapid_resets_are_cut_off() {
     let mut proxy = to_h1(&origin);
     let pair = |number: u32| {
         let stream = 2 * number + 1;
-        let head = frames::head(stream, &request("GET", "/"), true);
+        let head = h2_client::head(stream, &request("GET", "/"), true);
         [head, frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())].concat()
     };
     let bytes = (0..MANY).flat_map(pair).collect();
@@ -84,7 +84,7 @@ async fn resets_that_the_proxy_is_provoked_to_send_are_cut_off() {
         let mut proxy = to_h1(&origin);
         let pair = |number: u32| {
             let stream = 2 * number + 1;
-            let head = frames::head(stream, &request("GET", "/"), true);
+            let head = h2_client::head(stream, &request("GET", "/"), true);
             [head, provoke(stream)].concat()
         };
         let bytes = (0..MANY).flat_map(pair).collect();
@@ -95,7 +95,7 @@ async fn resets_that_the_proxy_is_provoked_to_send_are_cut_off() {
 
 #[tokio::test]
 async fn frames_that_carry_nothing_are_cut_off() {
-    let open = frames::head(1, &request("POST", "/"), false);
+    let open = h2_client::head(1, &request("POST", "/"), false);
     let floods = [
         frame(PING, 0, 0, b"8 bytes!").repeat(300),
         frame(SETTINGS, 0, 0, &[]).repeat(300),
@@ -194,6 +194,6 @@ async fn more_streams_than_are_allowed_are_refused_one_by_one() {
     }
     let stream = client.open(&request("GET", "/"), true).await;
     let refused = client.answer(stream).await.end;
-    assert_eq!(refused, frames::End::Reset(7), "REFUSED_STREAM");
+    assert_eq!(refused, h2_client::End::Reset(7), "REFUSED_STREAM");
     assert!(client.settled().await);
 }

@@ -15,7 +15,7 @@ use tokio::{
 use super::{counted, to_h1, to_h1_by, to_h2c};
 use crate::support::{
     client::Client,
-    frames::{CANCEL, Connection, End, INITIAL_WINDOW, INTERNAL_ERROR, PROTOCOL_ERROR, request},
+    h2_client::{CANCEL, Connection, End, INITIAL_WINDOW, INTERNAL_ERROR, PROTOCOL_ERROR, request},
     h2_origin::{self, Given, H2Origin, given},
     origin::{self, Origin, ok},
 };

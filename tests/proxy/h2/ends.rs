@@ -10,7 +10,7 @@ use tokio::{
 use super::{counted, to_h1, to_h2c};
 use crate::support::{
     client::Client,
-    frames::{Connection, End, GOAWAY, NO_ERROR, SETTINGS, frame, request},
+    h2_client::{Connection, End, GOAWAY, NO_ERROR, SETTINGS, frame, request},
     h2_origin::{self, H2Origin, given},
     origin::{self, Origin, ok},
 };

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{to_h1_by, to_h2c};
 use crate::support::{
-    frames::{Answer, Connection, End, request},
+    h2_client::{Answer, Connection, End, request},
     h2_origin::{self, Given, H2Origin, given},
     origin::{Origin, nowhere},
     proxy::{Proxy, edge},
@@ -146,7 +146,9 @@ async fn a_call_that_is_given_up_is_given_up_behind_the_proxy() {
     let stream = begin(&mut client, "/x", &[]).await;
     assert_eq!(told.recv().await, Some(None));
     proxy.exposed(Role::Stable, 1).await;
-    client.reset(stream, crate::support::frames::CANCEL).await;
+    client
+        .reset(stream, crate::support::h2_client::CANCEL)
+        .await;
     assert_eq!(told.recv().await.unwrap().as_deref(), Some("given up"));
     proxy.exposed(Role::Stable, 0).await;
     let cell = proxy

@@ -3,7 +3,7 @@
 use super::{to_h1, to_h2c};
 use crate::support::{
     client::Client,
-    frames::{Connection, End, PROTOCOL_ERROR, request},
+    h2_client::{Connection, End, PROTOCOL_ERROR, request},
     h2_origin::{Given, H2Origin, given},
     origin::{Origin, ok},
 };

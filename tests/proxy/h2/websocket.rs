@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{to_h1, to_h1_by, to_h2c};
 use crate::support::{
     client::Client,
-    frames::{Connection, End, request},
+    h2_client::{Connection, End, request},
     h2_origin::{self, H2Origin},
     origin::{self, Origin},
 };

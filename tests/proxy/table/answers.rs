@@ -254,6 +254,14 @@ const RELAYED: &[Relayed] = &[
         ],
     ),
     (
+        "a date of its own",
+        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nok",
+        Then::Wait,
+        200,
+        "ok",
+        &[],
+    ),
+    (
         "an end that is announced",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
         Then::Close,

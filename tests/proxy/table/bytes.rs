@@ -46,6 +46,8 @@ const LINES: &[(u16, &str)] = &[
     (400, "GET / x HTTP/1.1\r\n"),
     (400, " GET / HTTP/1.1\r\n"),
     (400, "GET\t/ HTTP/1.1\r\n"),
+    (400, "GET /a#b HTTP/1.1\r\n"),
+    (200, "GET /?\"<>\" HTTP/1.1\r\n"),
     (400, "GET / HTTP/1.1\n"),
     (400, "GET / HTTP/1.1 \r\n"),
     (400, "GET / http/1.1\r\n"),

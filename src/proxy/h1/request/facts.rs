@@ -7,7 +7,6 @@ use crate::proxy::{
         fields::{Field, FieldKind},
         framing::Framing,
         head::Version,
-        span::Span,
     },
 };
 
@@ -45,14 +44,10 @@ impl RequestHead {
         self.options
     }
 
-    /// The target in the form it is forwarded in: path and query, or `*`.
-    pub fn target<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
-        let target = Span::new(self.target.path.start(), self.target.query.end()).of(buf);
-        if target.is_empty() {
-            self.root()
-        } else {
-            target
-        }
+    /// The target in the form it is forwarded in: path and query, or `*` and nothing. They may not
+    /// be one piece: `http://a?b` has no path, and asks for `/?b` (RFC 9112, section 3.2.1).
+    pub fn target<'b>(&self, buf: &'b [u8]) -> [&'b [u8]; 2] {
+        [self.path(buf), self.query(buf)]
     }
 
     /// The path, as sent and without its query; `/` if an absolute target has none.

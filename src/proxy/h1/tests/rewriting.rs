@@ -124,6 +124,10 @@ fn the_line_and_the_host_are_rebuilt_where_they_must_be() {
         "GET /x?y HTTP/1.1\r\nA: b\r\nHost: b:9\r\n"
     );
     assert_eq!(
+        start("GET http://b?x=/y HTTP/1.1\r\nHost: a\r\n\r\n"),
+        "GET /?x=/y HTTP/1.1\r\nHost: b\r\n"
+    );
+    assert_eq!(
         start("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n"),
         "OPTIONS * HTTP/1.1\r\nHost: b\r\n"
     );
@@ -215,6 +219,7 @@ fn response(text: &str, asked: Asked, client: Version, keep_alive: bool) -> Stri
         client,
         outgoing,
         lines: b"Set-Cookie: s=1\r\n",
+        date: b"today",
     };
     let mut out = Vec::new();
     rewrite::response(&head, text.as_bytes(), &edits, &mut out);
@@ -225,7 +230,7 @@ fn response(text: &str, asked: Asked, client: Version, keep_alive: bool) -> Stri
 fn responses() {
     use Version::{Http10, Http11};
     let none = Asked::default();
-    let tail = "Set-Cookie: s=1\r\nVia: 1.1 serin\r\n\r\n";
+    let tail = "Set-Cookie: s=1\r\nDate: today\r\nVia: 1.1 serin\r\n\r\n";
     let long = "HTTP/1.1 200 Fine\r\nContent-Length: 05\r\nKeep-Alive: 1\r\nSet-Cookie: a\r\n\
                 Connection: x-a\r\nX-A: b\r\n\r\n";
     let start = "HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nContent-Length: 5\r\n";
@@ -262,6 +267,9 @@ fn responses() {
         response(empty, none, Http11, true),
         format!("HTTP/1.1 204 No Content\r\n{tail}")
     );
+    let dated = "HTTP/1.1 204 No Content\r\ndate: then\r\n\r\n";
+    let kept = "HTTP/1.1 204 No Content\r\ndate: then\r\nSet-Cookie: s=1\r\n";
+    assert!(response(dated, none, Http11, true).starts_with(&format!("{kept}Via")));
     let agreed = "HTTP/1.1 101 Go\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nA: b\r\n\r\n";
     let websocket = Asked {
         websocket: true,
