@@ -18,6 +18,7 @@ use self::text::{Kind, Text};
 use super::{State, guard::Denial};
 use crate::{
     control::{Status, Totals},
+    measure::ListenerGauges,
     model::number::{long, real, real_len},
 };
 
@@ -65,6 +66,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     rollout::write(text, status, totals);
     upstreams(text, status, totals);
     listeners(text, totals);
+    clients(text, totals);
     certificates(text, status);
     config(text, status);
     workers(text, totals);
@@ -87,7 +89,7 @@ fn build(text: &mut Text) {
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("rustc", env!("SERIN_RUSTC")),
-        ("tls_backend", "rustls"),
+        ("tls_backend", "rustls/aws-lc-rs"),
     ];
     text.sample(&labels, 1.0);
 }
@@ -137,30 +139,56 @@ fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
 }
 
 fn listeners(text: &mut Text, totals: &Totals) {
-    let mut sums = std::collections::BTreeMap::new();
-    for listener in totals.workers.iter().flat_map(|worker| &worker.listeners) {
-        let sum = sums.entry(listener.name.as_str()).or_insert((0, 0, 0));
-        sum.0 += listener.open;
-        sum.1 += listener.accepted;
-        sum.2 += listener.refused;
-    }
     text.family(
         "listener_connections",
         Kind::Gauge,
         "Connections of clients.",
     );
-    for (name, (open, _, _)) in &sums {
-        text.sample(&[("listener", name), ("state", "open")], real(*open));
+    for listener in &totals.listeners {
+        let labels = [("listener", listener.name.as_str()), ("state", "open")];
+        text.sample(&labels, real(listener.open));
     }
-    text.family(
-        "listener_accepts",
-        Kind::Counter,
-        "Connections accepted and turned away.",
-    );
-    for (name, (_, accepted, refused)) in &sums {
-        for (result, count) in [("accepted", accepted), ("refused", refused)] {
-            text.sample(&[("listener", name), ("result", result)], real(*count));
+    let help = "Connections accepted and turned away.";
+    text.family("listener_accepts", Kind::Counter, help);
+    results(text, totals, |listener| {
+        [
+            ("accepted", listener.accepted),
+            ("refused", listener.refused),
+        ]
+    });
+    let help = "TLS handshakes with clients.";
+    text.family("tls_handshakes", Kind::Counter, help);
+    results(text, totals, |listener| {
+        let (done, failed) = listener.handshakes;
+        [("ok", done), ("failed", failed)]
+    });
+}
+
+/// Two counters of each listener.
+fn results(
+    text: &mut Text,
+    totals: &Totals,
+    counters: fn(&ListenerGauges) -> [(&'static str, u64); 2],
+) {
+    for listener in &totals.listeners {
+        for (result, count) in counters(listener) {
+            let labels = [("listener", listener.name.as_str()), ("result", result)];
+            text.sample(&labels, real(count));
         }
+    }
+}
+
+fn clients(text: &mut Text, totals: &Totals) {
+    let help = "What clients sent or did that was refused or cut off.";
+    text.family("rejections", Kind::Counter, help);
+    for (cause, count) in &totals.rejections {
+        text.sample(&[("reason", cause.as_str())], real(*count));
+    }
+    let help = "Long-lived streams that are open: WebSocket, server-sent events, gRPC.";
+    text.family("exposed_streams", Kind::Gauge, help);
+    for ((split, version), count) in &totals.streams {
+        let labels = [("split", split.as_str()), ("version", version.as_str())];
+        text.sample(&labels, real(*count));
     }
 }
 

@@ -225,6 +225,9 @@ pub struct Version {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Long-lived streams that are open now.
+    #[serde(default)]
+    pub streams: u64,
     /// Latency over the last minute.
     pub latency_ms: Option<Latency>,
 }

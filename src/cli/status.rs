@@ -179,6 +179,7 @@ fn show_splits(text: &mut String, splits: &[Split], has_colour: bool) {
         }
         tried(text, split, has_colour);
         budget(text, split);
+        streams(text, split);
         shadow(text, split, has_colour);
         outlook(text, split, has_colour);
         let mut rows = vec![heading()];
@@ -210,6 +211,20 @@ fn budget(text: &mut String, split: &Split) {
         say(
             text,
             format_args!("  harm budget: {spent:.0} of {all} failed requests\n"),
+        );
+    }
+}
+
+/// Streams that outlive the choice of their version, if there are any.
+fn streams(text: &mut String, split: &Split) {
+    let open = split.versions.iter().filter(|it| it.streams > 0);
+    let open: Vec<_> = open
+        .map(|it| format!("{} on {}", it.streams, it.version))
+        .collect();
+    if !open.is_empty() {
+        say(
+            text,
+            format_args!("  long-lived streams: {}\n", open.join(", ")),
         );
     }
 }

@@ -11,6 +11,7 @@ mod analysis;
 mod announce;
 mod asks;
 mod by_endpoint;
+mod carried;
 mod certificates;
 mod course;
 mod dossier;
@@ -211,6 +212,7 @@ impl Control {
                 // Whoever asked may be gone.
                 let _gone = answer.send(Totals {
                     record_failures: self.recordings.failures(),
+                    streams: self.exposed().into_iter().collect(),
                     ..self.book.totals(self.journal.failures())
                 });
             }

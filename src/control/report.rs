@@ -1,6 +1,6 @@
 //! Makes the snapshot that others read.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
@@ -10,12 +10,15 @@ use super::{
 };
 use crate::{
     config::{Split, Step, Upstream},
-    model::{Moment, Role},
+    model::{Moment, Role, SplitName, VersionName},
     rollout::step_text,
 };
 
 /// How often the snapshot is replaced when nothing has happened but traffic.
 pub(super) const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// Long-lived streams by split and version.
+type Exposed = BTreeMap<(SplitName, VersionName), u64>;
 
 impl Control {
     /// Whether a load balancer may send requests here. A canary whose source fails is no reason
@@ -30,6 +33,30 @@ impl Control {
         self.is_listening && !self.is_draining && are_known
     }
 
+    /// Long-lived streams that are open now, of every version of every split.
+    pub(super) fn exposed(&self) -> Exposed {
+        let mut exposed = Exposed::new();
+        for split in &self.in_force.config.splits {
+            let Some(course) = self.courses.get(&split.name) else {
+                continue;
+            };
+            let canary = course.rollout.record().canary.clone();
+            for version in std::iter::once((&split.stable).into()).chain(canary) {
+                exposed.insert((split.name.clone(), version), 0);
+            }
+        }
+        for (key, count) in self.book.streams() {
+            let split = self.names.get(&key.split);
+            let course = split.and_then(|split| self.courses.get(split));
+            let stretch = course.and_then(|course| course.stretch(key.stage));
+            if let (Some(split), Some(stretch)) = (split, stretch) {
+                let version = stretch.version(key.role).clone();
+                *exposed.entry((split.clone(), version)).or_default() += count;
+            }
+        }
+        exposed
+    }
+
     /// Replaces the snapshot.
     pub(super) fn report(&mut self, now: Moment) {
         self.reported = now;
@@ -37,10 +64,11 @@ impl Control {
             course.mark(now);
         }
         let config = Arc::clone(&self.in_force.config);
+        let exposed = self.exposed();
         let splits = config.splits.iter().filter_map(|split| {
             let course = self.courses.get(&split.name)?;
             let outlook = self.outlooks.get(&split.name);
-            Some(split_status(split, course, outlook, now))
+            Some(split_status(split, course, outlook, (&exposed, now)))
         });
         let splits = splits.collect();
         let upstreams = config
@@ -81,12 +109,16 @@ fn split_status(
     split: &Split,
     course: &Course,
     outlook: Option<&Outlook>,
-    now: Moment,
+    (exposed, now): (&Exposed, Moment),
 ) -> SplitStatus {
     let rollout = &course.rollout;
     let record = rollout.record();
     let count = rollout.strategy().steps.len();
     let position = record.state.position;
+    let streams = |version: VersionName| {
+        let streams = exposed.get(&(split.name.clone(), version));
+        streams.copied().unwrap_or_default()
+    };
     SplitStatus {
         name: split.name.clone(),
         stable: (&split.stable).into(),
@@ -107,8 +139,14 @@ fn split_status(
         forecast: outlook.and_then(|outlook| outlook.forecast.clone()),
         warnings: outlook.map_or_else(Vec::new, |outlook| outlook.warnings.clone()),
         arms: [
-            arm(Role::Stable, &course.stable, now),
-            arm(Role::Canary, &course.canary, now),
+            ArmStatus {
+                streams: streams((&split.stable).into()),
+                ..arm(Role::Stable, &course.stable, now)
+            },
+            ArmStatus {
+                streams: record.canary.clone().map_or(0, streams),
+                ..arm(Role::Canary, &course.canary, now)
+            },
         ],
         dispersion: course.by_endpoint.index(),
         shadow: course.shadow.status(),
@@ -132,6 +170,7 @@ fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
         trials: part.trials,
         failures: part.failures,
         rate: part.window.rate(now),
+        streams: 0,
         quantiles: part.window.quantiles(),
     }
 }

@@ -7,10 +7,10 @@ use super::gate::Gate;
 pub use crate::rollout::Entry;
 use crate::{
     judge::{Forecast, Judgement},
-    measure::{Cell, Gauges, RequestLabel, Tally},
+    measure::{Cell, Gauges, ListenerGauges, RequestLabel, Tally},
     model::{
-        Epoch, Generation, ListenerName, Moment, Role, RouteName, Share, SplitName, UpstreamName,
-        VersionName,
+        Epoch, Generation, ListenerName, Moment, Rejection, Role, RouteName, Share, SplitName,
+        UpstreamName, VersionName,
     },
 };
 
@@ -122,6 +122,8 @@ pub struct ArmStatus {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Long-lived streams that are open now.
+    pub streams: u64,
     /// p50, p90, p99, p99.9 of latency over the last minute; `None` of nothing.
     pub quantiles: Option<[Duration; 4]>,
 }
@@ -148,6 +150,12 @@ pub struct Totals {
     pub refused: Tally<RequestLabel>,
     /// By worker.
     pub workers: Vec<Gauges>,
+    /// By listener, over all workers; no counter falls when a worker begins anew.
+    pub listeners: Vec<ListenerGauges>,
+    /// What clients sent or did that was refused or cut off; every cause, 0 included.
+    pub rejections: Vec<(Rejection, u64)>,
+    /// Long-lived streams by split and version; every version of every split, 0 included.
+    pub streams: Vec<((SplitName, VersionName), u64)>,
     /// Rollbacks by split and cause (`verdict`, `critical`, `absolute`, `operator`).
     pub rollbacks: Vec<(SplitName, &'static str, u64)>,
     /// Rollouts that ended, by split and result (`promoted`, `rolled_back`, `superseded`).

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod endpoints;
+mod exposed;
 mod lending;
 mod remarks;
 mod shadow;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{SeriesKey, Totals, analysis::InFlight};
+use super::{SeriesKey, Totals, analysis::InFlight, carried::Carried};
 use crate::{
-    measure::{Cell, Gauges, Latencies, RequestLabel, Sample, Tally},
+    measure::{Cell, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
     model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
 };
 
@@ -21,6 +21,7 @@ pub(super) struct Book {
     series: HashMap<SeriesKey, Cell>,
     refused: Tally<RequestLabel>,
     workers: BTreeMap<u16, Gauges>,
+    carried: Carried,
     rollbacks: BTreeMap<(SplitName, &'static str), u64>,
     rollouts: BTreeMap<(SplitName, &'static str), u64>,
     discoveries: BTreeMap<(UpstreamName, &'static str), u64>,
@@ -46,7 +47,15 @@ impl Book {
     /// Takes what a sample says of its worker, and what was refused there.
     pub(super) fn hold(&mut self, sample: Sample) {
         self.refused.merge(&sample.refused);
+        let before = self.workers.get(&sample.worker);
+        self.carried.replace(before, &sample.gauges);
         self.workers.insert(sample.worker, sample.gauges);
+    }
+
+    /// Long-lived streams by what they belong to, over all workers.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (StreamKey, u64)> {
+        let streams = self.workers.values().flat_map(|held| &held.streams);
+        streams.copied()
     }
 
     /// The splits that have attempts under way.
@@ -113,6 +122,9 @@ impl Book {
             series,
             refused: self.refused.clone(),
             workers: self.workers.values().cloned().collect(),
+            listeners: self.carried.listeners(self.workers.values()),
+            rejections: self.carried.rejections(),
+            streams: Vec::new(),
             rollbacks: flat(&self.rollbacks),
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),

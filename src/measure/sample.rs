@@ -3,7 +3,9 @@
 use rustc_hash::FxHashMap;
 
 use super::{EndpointCounts, EndpointLabel, Latencies};
-use crate::model::{CodeClass, ListenerName, Outcome, Reason, Role, RouteId, SplitKey, Stage};
+use crate::model::{
+    CodeClass, ListenerName, Outcome, Reason, Rejection, Role, RouteId, SplitKey, Stage,
+};
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +20,17 @@ pub struct CellKey {
     pub route: RouteId,
     /// Of the part of stable that stands in for a canary in the shadow A/A.
     pub is_shadow: bool,
+}
+
+/// What a long-lived stream belongs to, as its request was assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamKey {
+    /// The split.
+    pub split: SplitKey,
+    /// The stage in which the request was assigned.
+    pub stage: Stage,
+    /// The part of the version it was assigned to.
+    pub role: Role,
 }
 
 /// How an attempt is counted.
@@ -165,9 +178,9 @@ pub struct Gauges {
     /// Idle and busy upstream connections.
     pub upstream_connections: (u64, u64),
     /// What clients sent or did that was refused or cut off since the worker started, by cause.
-    pub rejections: Vec<(&'static str, u64)>,
-    /// Long-lived streams, by split and part.
-    pub streams: Vec<(SplitKey, Role, u64)>,
+    pub rejections: Vec<(Rejection, u64)>,
+    /// Long-lived streams, by what their requests were assigned to.
+    pub streams: Vec<(StreamKey, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
     pub busy: f64,
 }

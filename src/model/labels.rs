@@ -90,6 +90,48 @@ label!(
 );
 
 label!(
+    /// Why something of a client's was refused or cut off.
+    Rejection {
+        /// The head is not what the RFCs allow.
+        BadHead = "bad_head",
+        /// The head is over a limit.
+        HeadTooLarge = "head_too_large",
+        /// The target is over its limit.
+        TargetTooLong = "target_too_long",
+        /// The head was not whole in time.
+        HeadTimeout = "head_timeout",
+        /// The host is not one that the connection's certificate stands for.
+        Misdirected = "misdirected",
+        /// The body is not what its framing says.
+        BadBody = "bad_body",
+        /// The body is over its limit.
+        BodyTooLarge = "body_too_large",
+        /// The body stopped coming.
+        BodyTimeout = "body_timeout",
+        /// The body came below the least rate.
+        BodyTooSlow = "body_too_slow",
+        /// The client stopped reading, or read below the least rate.
+        ClientStalled = "client_stalled",
+        /// The client's address had its connections already.
+        AddressLimit = "address_limit",
+        /// The header of the PROXY protocol was missing, broken or not to be believed.
+        ProxyProtocol = "proxy_protocol",
+        /// That header was not whole in time.
+        ProxyProtocolTimeout = "proxy_protocol_timeout",
+        /// A TLS handshake failed.
+        TlsHandshake = "tls_handshake",
+        /// A TLS handshake was not done in time.
+        TlsHandshakeTimeout = "tls_handshake_timeout",
+        /// HTTP/2: streams were reset, or resets provoked, without end.
+        Resets = "resets",
+        /// HTTP/2: frames that carry nothing came without end.
+        ControlFrames = "control_frames",
+        /// HTTP/2: a head came in too many pieces.
+        ContinuationFrames = "continuation_frames",
+    }
+);
+
+label!(
     /// Why an attempt did not end in a plain answer, or why it was made.
     Reason {
         /// A plain answer, good or bad.

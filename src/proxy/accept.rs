@@ -21,7 +21,11 @@ use super::{
     wire::Wire,
     worker::Worker,
 };
-use crate::{measure::ListenerGauges, model::ListenerName, net, plan};
+use crate::{
+    measure::ListenerGauges,
+    model::{ListenerName, Rejection},
+    net, plan,
+};
 
 /// How long accepting rests when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(50);
@@ -319,7 +323,7 @@ impl LastCall {
         let place = Place::take(&self.listener, self.crew.addresses(), peer.ip());
         if place.is_none() {
             self.listener.refuse();
-            self.worker.reject("address_limit");
+            self.worker.reject(Rejection::AddressLimit);
         }
         place
     }

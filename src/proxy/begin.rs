@@ -15,6 +15,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    model::Rejection,
     net::{self, tls},
     plan::{self, ProxyMode},
 };
@@ -79,19 +80,19 @@ async fn begin(
     open: &mut Open,
     settings: &plan::Listener,
     (mut stream, peer): (net::Stream, IpAddr),
-) -> Result<Ready, &'static str> {
+) -> Result<Ready, Rejection> {
     let slot = worker.wheel.slot();
     slot.arm(settings.timeouts.tls_handshake);
     let mut arrival = Arrival::of(peer);
     if reads_header(settings, peer) {
         if !is_believed(settings, peer) {
-            return Err("proxy_protocol");
+            return Err(Rejection::ProxyProtocol);
         }
         if let Some(ends) = header(&mut stream, settings, &slot).await? {
             arrival = Arrival::through(ends);
         }
         if !open.enter(arrival.peer) {
-            return Err("address_limit");
+            return Err(Rejection::AddressLimit);
         }
     }
     let Some(tls) = &settings.tls else {
@@ -107,8 +108,8 @@ async fn begin(
         .shook_hands(shaken.as_ref().is_ok_and(Result::is_ok));
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return Err("tls_handshake"),
-        Err(_expired) => return Err("tls_handshake_timeout"),
+        Ok(Err(_)) => return Err(Rejection::TlsHandshake),
+        Err(_expired) => return Err(Rejection::TlsHandshakeTimeout),
     };
     arrival.secure = Some(Rc::new(Secure {
         asked_name: stream.asked_name(),
@@ -126,12 +127,12 @@ async fn header(
     stream: &mut net::Stream,
     settings: &plan::Listener,
     slot: &Slot,
-) -> Result<Option<Ends>, &'static str> {
+) -> Result<Option<Ends>, Rejection> {
     let reading = read_header(stream, settings.proxy_protocol.mode == ProxyMode::Accept);
     match slot.guard(Box::pin(reading)).await {
         Ok(Ok(ends)) => Ok(ends),
-        Ok(Err(_)) => Err("proxy_protocol"),
-        Err(_expired) => Err("proxy_protocol_timeout"),
+        Ok(Err(_)) => Err(Rejection::ProxyProtocol),
+        Err(_expired) => Err(Rejection::ProxyProtocolTimeout),
     }
 }
 

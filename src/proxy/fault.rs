@@ -4,7 +4,7 @@
 //! the metric's reason and the `Proxy-Status` (RFC 9209) that the client is told.
 
 use super::{date::Date, grpc};
-use crate::model::{Outcome, Reason, Side};
+use crate::model::{Outcome, Reason, Rejection, Side};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,19 +150,19 @@ impl FaultKind {
         }
     }
 
-    /// What it is counted as if the client's side is to blame: one word of a few.
-    pub(crate) const fn rejection(self) -> Option<&'static str> {
+    /// What it is counted as if the client's side is to blame.
+    pub(crate) const fn rejection(self) -> Option<Rejection> {
         Some(match self {
-            Self::Refused(414, _) => "target_too_long",
-            Self::Refused(421, _) => "misdirected",
-            Self::Refused(431, _) => "head_too_large",
-            Self::Refused(..) => "bad_head",
-            Self::HeadTimeout => "head_timeout",
-            Self::BodyTimeout => "body_timeout",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::BodyMalformed(_) => "bad_body",
-            Self::BodyTooLarge => "body_too_large",
-            Self::ClientStalled => "client_stalled",
+            Self::Refused(414, _) => Rejection::TargetTooLong,
+            Self::Refused(421, _) => Rejection::Misdirected,
+            Self::Refused(431, _) => Rejection::HeadTooLarge,
+            Self::Refused(..) => Rejection::BadHead,
+            Self::HeadTimeout => Rejection::HeadTimeout,
+            Self::BodyTimeout => Rejection::BodyTimeout,
+            Self::BodyTooSlow => Rejection::BodyTooSlow,
+            Self::BodyMalformed(_) => Rejection::BadBody,
+            Self::BodyTooLarge => Rejection::BodyTooLarge,
+            Self::ClientStalled => Rejection::ClientStalled,
             Self::ClientGone
             | Self::NoRoute
             | Self::NoEndpoint

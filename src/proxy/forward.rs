@@ -22,6 +22,7 @@ use super::{
     },
     pool::Lent,
     settle::AttemptGuard,
+    upgrade::Tunnelled,
     worker::{Heads, Worker},
 };
 use crate::{
@@ -153,17 +154,18 @@ async fn attempt(
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
-        Ok(answered) => {
+        Ok(mut answered) => {
             guard.answered(decision, answered.status, answered.grpc_status);
             if answered.is_reusable {
                 let since = guard.last_byte.unwrap_or(began);
                 let mut pool = worker.pool.borrow_mut();
                 pool.give(place, lent, since, kept(upstream));
-            } else if answered.is_upgraded {
-                return Then::Done(Ok(Answered {
-                    tunnel: Some((lent.stream, guard.long_lived())),
-                    ..answered
-                }));
+            } else if let Some(frames) = answered.switched.take() {
+                answered.tunnel = Some(Tunnelled {
+                    upstream: lent.stream,
+                    frames,
+                    long: guard.long_lived(),
+                });
             }
             Then::Done(Ok(answered))
         }

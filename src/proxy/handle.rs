@@ -17,9 +17,7 @@ use super::{
         outgoing::{Outgoing, Received, Reply},
     },
     settle::RequestGuard,
-    streams::LongLived,
-    upgrade,
-    wire::Wire,
+    upgrade::{self, Tunnelled},
     worker::{Heads, Worker},
 };
 use crate::{
@@ -114,10 +112,10 @@ pub(crate) async fn handle(
     let exchange = (&mut request, &decision, &outgoing);
     let (next, tunnel) = finish(client, exchange, forwarded, story).await;
     outgoing.recycle(&worker.buffers);
-    if let Some((upstream, long)) = tunnel {
+    if let Some(tunnelled) = tunnel {
         // The plan is let go: a tunnel may live for days.
         drop((request, decision));
-        upgrade::relay(client, upstream, long).await;
+        upgrade::relay(client, tunnelled).await;
         return Next::Gone;
     }
     next
@@ -157,7 +155,7 @@ async fn finish(
     (request, decision, outgoing): (&mut RequestGuard, &Decision, &Outgoing),
     forwarded: Forwarded,
     story: Option<Story>,
-) -> (Next, Option<(Wire, LongLived)>) {
+) -> (Next, Option<Tunnelled>) {
     let worker = Rc::clone(&client.worker);
     let Forwarded { result, attempts } = forwarded;
     let mut ended = Ended {

@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
-    measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
+    measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
     plan::Ending,
 };
@@ -82,7 +82,10 @@ impl AttemptGuard {
 
     /// The attempt is for a stream that lives long.
     pub(crate) fn long_lived(&self) -> LongLived {
-        LongLived::begin(&self.worker, self.account.key.split, self.account.key.role)
+        let CellKey {
+            split, stage, role, ..
+        } = self.account.key;
+        LongLived::begin(&self.worker, StreamKey { split, stage, role })
     }
 
     /// Whether the endpoint's answers are long.

@@ -14,6 +14,7 @@ use slab::Slab;
 
 use super::{timer::Slot, worker::Worker};
 use crate::{
+    measure::StreamKey,
     model::{Moment, Role, Share, SplitKey, number::micros},
     plan::{self, Plan},
 };
@@ -24,8 +25,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// What belongs to one stream.
 #[derive(Debug)]
 struct Exposed {
-    split: SplitKey,
-    role: Role,
+    key: StreamKey,
     slot: Slot,
     /// When it must be gone, once it was told to end.
     until: Cell<Option<Moment>>,
@@ -46,10 +46,9 @@ pub(crate) struct LongLived {
 
 impl LongLived {
     /// A stream of a version begins.
-    pub(crate) fn begin(worker: &Rc<Worker>, split: SplitKey, role: Role) -> Self {
+    pub(crate) fn begin(worker: &Rc<Worker>, key: StreamKey) -> Self {
         let exposed = Rc::new(Exposed {
-            split,
-            role,
+            key,
             slot: worker.wheel.slot(),
             until: Cell::new(None),
         });
@@ -93,16 +92,13 @@ impl Drop for LongLived {
 }
 
 impl Streams {
-    /// How many there are, by split and part.
-    pub(crate) fn counts(&self) -> Vec<(SplitKey, Role, u64)> {
+    /// How many there are, by what they belong to.
+    pub(crate) fn counts(&self) -> Vec<(StreamKey, u64)> {
         let mut counts = FxHashMap::default();
         for (_, stream) in self.0.borrow().iter() {
-            *counts.entry((stream.split, stream.role)).or_insert(0) += 1;
+            *counts.entry(stream.key).or_insert(0) += 1;
         }
-        let counts = counts.into_iter();
-        counts
-            .map(|((split, role), count)| (split, role, count))
-            .collect()
+        counts.into_iter().collect()
     }
 
     /// Tells the streams of versions that get no traffic any more to end, each at its own time.
@@ -112,7 +108,7 @@ impl Streams {
         };
         let mut known: FxHashMap<(SplitKey, Role), bool> = FxHashMap::default();
         for (_, stream) in self.0.borrow().iter() {
-            let (split, role) = (stream.split, stream.role);
+            let StreamKey { split, role, .. } = stream.key;
             let gets_traffic = || gets_traffic(plan, split, role);
             if stream.until.get().is_none()
                 && !*known.entry((split, role)).or_insert_with(gets_traffic)

@@ -20,9 +20,25 @@ use super::{
     wire::{Reader, Wire, Writer},
 };
 
+/// What goes on after the switch.
+#[derive(Debug)]
+pub(crate) struct Tunnelled {
+    /// The endpoint's connection.
+    pub(crate) upstream: Wire,
+    /// Where the endpoint stands among its frames: some may have come with the switch.
+    pub(crate) frames: Frames,
+    /// The stream as the version's.
+    pub(crate) long: LongLived,
+}
+
 /// Relays until one side has ended and the other took all of it, nothing came for `stream_idle`,
 /// or the stream was told to end.
-pub(crate) async fn relay(client: &mut Client, mut upstream: Wire, long: LongLived) {
+pub(crate) async fn relay(client: &mut Client, tunnelled: Tunnelled) {
+    let Tunnelled {
+        mut upstream,
+        frames,
+        long,
+    } = tunnelled;
     let Client {
         stream,
         slot,
@@ -37,7 +53,10 @@ pub(crate) async fn relay(client: &mut Client, mut upstream: Wire, long: LongLiv
         buffers: &worker.buffers,
         idle: (slot, limit),
         up: Flow::new(from_client, to_upstream),
-        down: Flow::new(from_upstream, to_client),
+        down: Flow {
+            frames,
+            ..Flow::new(from_upstream, to_client)
+        },
         end: End::Open,
     };
     slot.arm(limit);
@@ -83,7 +102,7 @@ impl Tunnel<'_> {
     fn poll(&mut self, long: &LongLived, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if long.poll_end(cx).is_ready() {
             if self.end != End::Open {
-                return Poll::Ready(Ok(()));
+                return self.give_up(cx);
             }
             self.end = End::Wanted;
             long.is_ending();
@@ -95,18 +114,25 @@ impl Tunnel<'_> {
             long.is_closing();
             let _said = self.down.poll(self.buffers, self.idle, cx)?;
         }
-        let is_over = match self.end {
-            End::Said => up.is_ready() || down.is_ready(),
-            End::Open | End::Wanted => up.is_ready() && down.is_ready(),
-        };
-        if is_over {
+        if self.end == End::Said && (up.is_ready() || down.is_ready()) {
+            return self.give_up(cx);
+        }
+        if up.is_ready() && down.is_ready() {
             return Poll::Ready(Ok(()));
         }
         // Armed for the end once more: it may have come meanwhile.
         if long.poll_end(cx).is_ready() && self.end != End::Open {
-            return Poll::Ready(Ok(()));
+            return self.give_up(cx);
         }
         self.idle.0.poll_expired(cx).map(|_expired| Ok(()))
+    }
+
+    /// Waits for nothing more. A client that was told has all there is: its stream ends properly.
+    fn give_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.end == End::Said && self.down.is_written() {
+            let _ended = Pin::new(&mut self.down.writer).poll_shutdown(cx)?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -162,6 +188,11 @@ impl<'a> Flow<'a> {
                 self.buffer = read;
             }
         }
+    }
+
+    /// Whether nothing is held any more.
+    fn is_written(&self) -> bool {
+        self.at == self.buffer.len()
     }
 
     /// Says that the service restarts, if a frame may follow here; nothing follows that.

@@ -30,7 +30,7 @@ use crate::{
     clock,
     measure::{Recorder, Sample},
     model::{
-        Moment, SplitKey, Stage,
+        Moment, Rejection, SplitKey, Stage,
         number::{micros, millis, real},
     },
     plan::{Plan, Reader, Rotation},
@@ -72,7 +72,7 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
-    rejections: RefCell<FxHashMap<&'static str, u64>>,
+    rejections: RefCell<FxHashMap<Rejection, u64>>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
@@ -184,7 +184,7 @@ impl Worker {
     }
 
     /// Counts something of a client's that was refused or cut off, by its cause.
-    pub(crate) fn reject(&self, cause: &'static str) {
+    pub(crate) fn reject(&self, cause: Rejection) {
         *self.rejections.borrow_mut().entry(cause).or_insert(0) += 1;
     }
 

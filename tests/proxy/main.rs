@@ -9,6 +9,7 @@
 mod support;
 
 mod abuse;
+mod arrival;
 mod behaviour;
 mod classify;
 mod conformance;
@@ -17,6 +18,8 @@ mod downgrade;
 mod drain;
 mod faults;
 mod forwarding;
+mod h2;
 mod limits;
 mod split;
+mod streams;
 mod table;

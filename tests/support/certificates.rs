@@ -21,7 +21,7 @@ pub struct Authority {
 #[derive(Debug, Clone)]
 pub struct Issued {
     pub certificate: String,
-    key: String,
+    pub key: String,
 }
 
 impl Authority {
@@ -61,7 +61,9 @@ impl Authority {
             .unwrap()
             .with_root_certificates(self.roots());
         let mut config = match own {
-            Some(own) => begun.with_client_auth_cert(own.chain(), own.key()).unwrap(),
+            Some(own) => begun
+                .with_client_auth_cert(own.chain(), own.private_key())
+                .unwrap(),
             None => begun.with_no_client_auth(),
         };
         config.alpn_protocols = protocols
@@ -79,7 +81,7 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap())
-            .with_single_cert(own.chain(), own.key())
+            .with_single_cert(own.chain(), own.private_key())
             .unwrap();
         config.alpn_protocols = protocols
             .iter()
@@ -113,7 +115,7 @@ impl Issued {
         chain.map(Result::unwrap).collect()
     }
 
-    fn key(&self) -> PrivateKeyDer<'static> {
+    fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
     }
 }

@@ -13,8 +13,8 @@ use serin::{
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
     model::{
-        CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Role,
-        RouteName, Share, SplitName, UpstreamName, VersionName,
+        CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Rejection,
+        Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -259,6 +259,7 @@ fn split() -> SplitStatus {
                 trials: 19_000,
                 failures: 19,
                 rate: 95.2,
+                streams: 240,
                 quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
             },
             ArmStatus {
@@ -266,6 +267,7 @@ fn split() -> SplitStatus {
                 trials: 1_000,
                 failures: 4,
                 rate: 5.0,
+                streams: 12,
                 quantiles: None,
             },
         ],
@@ -478,8 +480,19 @@ fn totals() -> Totals {
         open: 4,
         accepted: 40,
         refused: 1,
-        handshakes: (0, 0),
+        handshakes: (30, 2),
     };
+    totals.rejections = Rejection::ALL.iter().map(|cause| (*cause, 0)).collect();
+    totals.rejections[0].1 = 7;
+    totals.streams = [("ecs", 12), ("mesos", 240)]
+        .map(|(name, count)| ((split_name(), version(name)), count))
+        .to_vec();
+    totals.listeners = vec![ListenerGauges {
+        open: 8,
+        accepted: 80,
+        refused: 2,
+        ..listener.clone()
+    }];
     let gauges = Gauges {
         listeners: vec![listener],
         upstream_connections: (3, 2),

@@ -16,5 +16,7 @@ pub mod certificates;
 pub mod client;
 pub mod corpus;
 pub mod frames;
+pub mod h2_client;
+pub mod h2_origin;
 pub mod origin;
 pub mod proxy;

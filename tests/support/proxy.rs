@@ -6,13 +6,15 @@ use serin::{
     config::Config,
     measure::{Cell, EndpointCounts, Latencies, Sample},
     model::{
-        Endpoint, EndpointKey, Epoch, Generation, Nonce, Role, Share, SplitName, Stage,
+        Endpoint, EndpointKey, Epoch, Generation, Nonce, Rejection, Role, Share, SplitName, Stage,
         UpstreamName,
     },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
     proxy::{Setup, Sockets, Workers},
 };
 use tokio::{sync::mpsc, time::Instant};
+
+use super::certificates::Issued;
 
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,7 +26,7 @@ pub struct World {
     pub endpoints: HashMap<UpstreamName, Arc<[Endpoint]>>,
     pub shifts: HashMap<SplitName, Shift>,
     secrets: Secrets,
-    tls: plan::Tls,
+    pub tls: plan::Tls,
     keys: Keys,
     generation: Generation,
 }
@@ -45,6 +47,12 @@ pub struct Proxy {
     /// Open connections by worker, and how many were accepted in all.
     open: HashMap<u16, u64>,
     accepted: HashMap<u16, u64>,
+    /// Long-lived streams by worker and part.
+    streams: HashMap<(u16, Role), u64>,
+    /// TLS handshakes by worker: done, and failed.
+    handshakes: HashMap<u16, (u64, u64)>,
+    /// Rejections by worker.
+    rejections: HashMap<(u16, Rejection), u64>,
     /// Judged requests by endpoint.
     pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
 }
@@ -62,6 +70,17 @@ pub fn file(more: &str) -> String {
          \x20   stable: old\n\
          \x20   canary: new\n{more}"
     )
+}
+
+/// The same file with these keys more of its listener and of each upstream, in YAML's flow style.
+pub fn edge(listener: &str, upstream: &str, more: &str) -> Config {
+    let first = format!("listeners:\n- {{ name: edge, address: \"127.0.0.1:0\", {listener} }}\n");
+    let text = file(more)
+        .replace("\"] }", &format!("\"], {upstream} }}"))
+        .replace("listen: \"127.0.0.1:0\"\n", &first);
+    let loaded = serin::config::load(&text, "test.yaml");
+    let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    config
 }
 
 /// A data plane with two versions, each with the endpoints given.
@@ -97,6 +116,34 @@ impl Proxy {
         canary: &[SocketAddr],
         percent: u16,
     ) -> Self {
+        let tls = plan::Tls::default();
+        Self::begin((workers, config, tls), (stable, canary), percent)
+    }
+
+    /// With one worker, one version, and certificates: each `NAME.pem` and `NAME.key` of the
+    /// configuration is of the certificate with this name.
+    pub fn secure(config: Config, issued: &[(&str, &Issued)], stable: &[SocketAddr]) -> Self {
+        let files = plan::tls_files(&config).into_iter().map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let (_, issued) = issued.iter().find(|(known, _)| *known == name).unwrap();
+            let is_key = path.extension().is_some_and(|end| end == "key");
+            let content = if is_key {
+                &issued.key
+            } else {
+                &issued.certificate
+            };
+            (path.to_owned(), content.clone().into_bytes())
+        });
+        let (tls, problems) = plan::Tls::read(&config, &files.collect(), &[]);
+        assert!(problems.is_empty(), "{problems:?}");
+        Self::begin((1, config, tls), (stable, &[]), 0)
+    }
+
+    fn begin(
+        (workers, config, tls): (u16, Config, plan::Tls),
+        (stable, canary): (&[SocketAddr], &[SocketAddr]),
+        percent: u16,
+    ) -> Self {
         let list = |addresses: &[SocketAddr]| -> Arc<[Endpoint]> {
             addresses
                 .iter()
@@ -113,7 +160,7 @@ impl Proxy {
                 default: b"a secret for tests".to_vec(),
                 ..Secrets::default()
             },
-            tls: plan::Tls::default(),
+            tls,
             keys: Keys::default(),
             generation: Generation(0),
             config,
@@ -143,6 +190,9 @@ impl Proxy {
             shadow: 0,
             open: HashMap::new(),
             accepted: HashMap::new(),
+            streams: HashMap::new(),
+            rejections: HashMap::new(),
+            handshakes: HashMap::new(),
             endpoints: HashMap::new(),
         }
     }
@@ -225,6 +275,50 @@ impl Proxy {
         }
     }
 
+    /// Waits until so many long-lived streams of a part are open.
+    pub async fn exposed(&mut self, role: Role, count: u64) {
+        let until = Instant::now() + PATIENCE;
+        while self.exposed_now(role) != count {
+            let now = self.exposed_now(role);
+            assert!(Instant::now() < until, "{now} streams are open");
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    fn exposed_now(&self, role: Role) -> u64 {
+        let of_role = self.streams.iter().filter(|((_, known), _)| *known == role);
+        of_role.map(|(_, count)| count).sum()
+    }
+
+    /// Waits until so much was refused by this cause.
+    pub async fn rejected(&mut self, cause: Rejection, count: u64) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let of_cause = self.rejections.iter().filter(|((_, it), _)| *it == cause);
+            let now: u64 = of_cause.map(|(_, count)| count).sum();
+            if now == count {
+                return;
+            }
+            assert!(Instant::now() < until, "{now}: {:?}", self.rejections);
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    /// TLS handshakes, done and failed, once so many are done.
+    pub async fn handshakes(&mut self, done: u64) -> (u64, u64) {
+        loop {
+            let all = self.handshakes.values();
+            let sum = all.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+            if sum.0 >= done {
+                return sum;
+            }
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
     /// How many samples were handed over since they were last taken; they are counted.
     pub fn samples_waiting(&mut self) -> usize {
         let mut waiting = 0;
@@ -241,6 +335,18 @@ impl Proxy {
         self.open.insert(sample.worker, open);
         let accepted = listeners.iter().map(|listener| listener.accepted).sum();
         self.accepted.insert(sample.worker, accepted);
+        self.streams
+            .retain(|(worker, _), _| *worker != sample.worker);
+        for (key, count) in &sample.gauges.streams {
+            let streams = self.streams.entry((sample.worker, key.role));
+            *streams.or_default() += count;
+        }
+        let handshakes = listeners.iter().map(|listener| listener.handshakes);
+        let sum = handshakes.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        self.handshakes.insert(sample.worker, sum);
+        for (cause, count) in &sample.gauges.rejections {
+            self.rejections.insert((sample.worker, *cause), *count);
+        }
         for (key, cell) in &sample.cells {
             self.totals.entry(key.role).or_default().merge(cell);
             self.shadow += if key.is_shadow { cell.trials } else { 0 };

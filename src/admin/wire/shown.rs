@@ -136,6 +136,7 @@ fn versions(split: &SplitStatus) -> Vec<Version> {
             requests: arm.trials,
             failures: arm.failures,
             rate: arm.rate,
+            streams: arm.streams,
             latency_ms: latency(arm),
         })
     };

@@ -18,6 +18,7 @@ use crate::proxy::{
     handle::Next,
     pace::{Appetite, Pace},
     settle::AttemptGuard,
+    websocket::Frames,
     wire::{Reader, Writer},
     worker::Worker,
 };
@@ -46,6 +47,9 @@ impl Download<'_, '_, '_> {
     /// Relays the whole answer.
     pub(super) async fn run(mut self) -> Result<Answered, FaultKind> {
         let (mut buffer, head_len) = self.head().await?;
+        if self.reader.tells_end() {
+            self.response.came_by_h2();
+        }
         let status = self.response.status();
         self.progress.status.set(status);
         let incoming = self.response.framing();
@@ -110,7 +114,7 @@ impl Download<'_, '_, '_> {
                 Next::Close
             },
             bytes_out: self.bytes_out,
-            is_upgraded: false,
+            switched: None,
             tunnel: None,
         })
     }
@@ -295,7 +299,9 @@ impl Download<'_, '_, '_> {
         mut pending: Vec<u8>,
     ) -> Result<Answered, FaultKind> {
         let early = buffer.get(head_len..).unwrap_or_default();
+        let mut frames = Frames::default();
         if !early.is_empty() {
+            frames.feed(early);
             self.answer(early).await?;
         }
         pending.clear();
@@ -307,7 +313,7 @@ impl Download<'_, '_, '_> {
             is_reusable: false,
             next: Next::Gone,
             bytes_out: self.bytes_out,
-            is_upgraded: true,
+            switched: Some(frames),
             tunnel: None,
         })
     }

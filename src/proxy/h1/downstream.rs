@@ -66,7 +66,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival:
     };
     let mut limit = client.settings.timeouts.request_header;
     let mut is_first = true;
-    while let Waited::Bytes(mut buffer) = client.wait(limit).await {
+    loop {
+        let mut buffer = match client.wait(limit).await {
+            Waited::Bytes(buffer) => buffer,
+            Waited::Expired => return Box::pin(client.close()).await,
+            Waited::Gone => return,
+        };
         if std::mem::take(&mut is_first) && client.may_begin_h2(&buffer) {
             match Box::pin(client.begins_h2(&mut buffer)).await {
                 Some(true) => return Box::pin(client.go_on_with_h2(open, buffer)).await,

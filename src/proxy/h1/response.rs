@@ -229,6 +229,11 @@ impl ResponseHead {
         self.reason.of(buf)
     }
 
+    /// The answer came by HTTP/2.
+    pub(crate) fn came_by_h2(&mut self) {
+        self.version = Version::Http2;
+    }
+
     /// The version.
     pub fn version(&self) -> Version {
         self.version

@@ -23,6 +23,8 @@ use crate::{
         settle::AttemptGuard,
         streams::LongLived,
         timer::Slot,
+        upgrade::Tunnelled,
+        websocket::Frames,
         wire::{Reader, Wire},
         worker::{Heads, Worker},
     },
@@ -71,10 +73,10 @@ pub(crate) struct Answered {
     pub(crate) grpc_status: Option<u8>,
     /// Bytes written to the client.
     pub(crate) bytes_out: u64,
-    /// Whether the protocol was switched.
-    pub(crate) is_upgraded: bool,
+    /// Where the endpoint stands among its frames, if the protocol was switched.
+    pub(crate) switched: Option<Frames>,
     /// The endpoint's connection, if the protocol was switched.
-    pub(crate) tunnel: Option<(Wire, LongLived)>,
+    pub(crate) tunnel: Option<Tunnelled>,
 }
 
 /// Who is being waited for.
@@ -312,6 +314,11 @@ pub(super) fn broken(error: &std::io::Error) -> FaultKind {
         FaultKind::StreamRefused
     } else if error.kind() == ErrorKind::Unsupported {
         FaultKind::NoWebSocket
+    } else if error.kind() == ErrorKind::InvalidInput {
+        FaultKind::Refused(
+            400,
+            "HTTP/2, which the endpoint speaks, cannot carry the target",
+        )
     } else {
         FaultKind::Reset
     }

@@ -29,7 +29,7 @@ use super::{
     watch::{Limits, Watch},
 };
 use crate::{
-    model::number::index,
+    model::{Rejection, number::index},
     plan,
     proxy::{
         arrival::Arrival, fault::FaultKind, h1::downstream::Client, listener::Open, timer::Slot,
@@ -53,10 +53,11 @@ struct Shared {
 
 /// How a turn of a connection has ended.
 enum Turn {
-    Flooded(&'static str),
+    Flooded(Rejection),
     Expired,
     Drained,
-    Ended,
+    /// The connection has ended; because of this, if it was the client's doing.
+    Ended(Option<Rejection>),
 }
 
 /// What a connection waits for.
@@ -156,12 +157,15 @@ async fn turns(
             ready!(pause.as_mut().poll(cx));
             is_paused = false;
             while let Poll::Ready(accepted) = connection.poll_accept(cx) {
-                let Some(Ok((request, respond))) = accepted else {
-                    // The last word, such as why.
-                    let _sent = link.poll_send(cx);
-                    return Poll::Ready(Turn::Ended);
-                };
-                shared.open_stream(request, respond);
+                match accepted {
+                    Some(Ok((request, respond))) => shared.open_stream(request, respond),
+                    ended => {
+                        // The last word, such as why.
+                        let _sent = link.poll_send(cx);
+                        let cause = watch.cut_off(ended.and_then(Result::err));
+                        return Poll::Ready(Turn::Ended(cause));
+                    }
+                }
             }
             // A socket that takes no more wakes this task once it does; one that has failed is
             // noticed by reading.
@@ -190,7 +194,7 @@ async fn turns(
             }
             Turn::Expired if is_leaving => return,
             Turn::Expired if watch.is_in_head() => {
-                worker.reject("head_timeout");
+                worker.reject(Rejection::HeadTimeout);
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 is_leaving = true;
                 slot.arm(LEAVING);
@@ -200,7 +204,8 @@ async fn turns(
                 (is_leaving, is_told) = (true, true);
                 slot.arm(LEAVING);
             }
-            Turn::Ended => return,
+            Turn::Ended(Some(cause)) if !is_leaving => return worker.reject(cause),
+            Turn::Ended(_) => return,
         }
     }
 }

@@ -179,6 +179,8 @@ fn take(relay: &mut BodyRelay, buf: &[u8], queue: &mut BytesMut) -> io::Result<u
 pub(super) fn broken(error: h2::Error) -> io::Error {
     let kind = match error.reason() {
         Some(Reason::REFUSED_STREAM) => io::ErrorKind::ConnectionRefused,
+        // Of a stream beyond the last one that the peer has begun with (RFC 9113, section 6.8).
+        _ if error.is_go_away() && error.is_remote() => io::ErrorKind::ConnectionRefused,
         _ if error.is_io() => io::ErrorKind::ConnectionReset,
         Some(_) | None => io::ErrorKind::ConnectionAborted,
     };

@@ -6,12 +6,12 @@ use std::{
     io,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use h2::{
-    Reason,
+    Ping, PingPong, Reason,
     client::{Builder, ResponseFuture, SendRequest},
 };
 use http::{Method, response};
@@ -46,6 +46,45 @@ struct Shared {
     scheme: &'static str,
     streams: Cell<u32>,
     is_closed: Cell<bool>,
+    settings: Settings,
+}
+
+/// Whether the endpoint's settings are known, which say if WebSocket can be spoken. Only who needs
+/// them waits for them: they come before the answer to a ping.
+#[derive(Debug, Default)]
+struct Settings {
+    are_known: Cell<bool>,
+    ping: RefCell<Option<PingPong>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Settings {
+    fn became_known(&self) {
+        self.are_known.set(true);
+        for waiting in self.waiting.take() {
+            waiting.wake();
+        }
+    }
+}
+
+impl Shared {
+    /// Ready once the endpoint's settings are known.
+    fn poll_settings(self: &Rc<Self>, cx: &Context<'_>) -> Poll<()> {
+        if self.settings.are_known.get() {
+            return Poll::Ready(());
+        }
+        let waiting = &self.settings.waiting;
+        waiting.borrow_mut().push(cx.waker().clone());
+        if let Some(mut ping) = self.settings.ping.take() {
+            let shared = Rc::clone(self);
+            spawn_local(async move {
+                // A connection that has ended answers none: then opening a stream says so.
+                let _answered = ping.ping(Ping::opaque()).await;
+                shared.settings.became_known();
+            });
+        }
+        Poll::Pending
+    }
 }
 
 impl Connection {
@@ -63,11 +102,16 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER);
-        let (send, connection) = builder.handshake(link.clone()).await.map_err(broken)?;
+        let (send, mut connection) = builder.handshake(link.clone()).await.map_err(broken)?;
+        let settings = Settings {
+            ping: RefCell::new(connection.ping_pong()),
+            ..Settings::default()
+        };
         let state = Rc::new(Shared {
             scheme,
             streams: Cell::new(0),
             is_closed: Cell::new(false),
+            settings,
         });
         let shared = Rc::clone(&state);
         spawn_local(async move {
@@ -137,6 +181,8 @@ enum Answer {
     None,
     Awaited(ResponseFuture),
     Begun(Inbox),
+    /// The stream could not be opened, and there will be none.
+    Never,
 }
 
 impl Drop for State {
@@ -174,7 +220,7 @@ impl Stream {
     pub(crate) fn trailers(&self) -> Vec<u8> {
         match &self.0.borrow().answer {
             Answer::Begun(inbox) => inbox.trailers(),
-            Answer::None | Answer::Awaited(_) => Vec::new(),
+            Answer::None | Answer::Awaited(_) | Answer::Never => Vec::new(),
         }
     }
 
@@ -184,8 +230,14 @@ impl Stream {
             return outbox.poll_write(cx, buf);
         }
         // One stream at a time waits to be opened; the next one may be opened after it.
-        ready!(state.connection.send.poll_ready(cx)).map_err(broken)?;
-        let len = state.ask(buf)?;
+        let opened = match ready!(state.connection.send.poll_ready(cx)) {
+            Ok(()) => ready!(state.poll_ask(cx, buf)),
+            Err(error) => Err(unopened(error)),
+        };
+        if opened.is_err() {
+            state.answer = Answer::Never;
+        }
+        let len = opened?;
         let rest = buf.get(len..).unwrap_or_default();
         match &mut state.outbox {
             Some(outbox) if !rest.is_empty() => match outbox.poll_write(cx, rest) {
@@ -211,22 +263,29 @@ impl Stream {
     }
 }
 
+/// An error before the stream was open: the endpoint has heard nothing of the request.
+fn unopened(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionRefused, error)
+}
+
 impl State {
     /// Opens the stream with the head that `buf` begins with; its length.
-    fn ask(&mut self, buf: &[u8]) -> io::Result<usize> {
+    fn poll_ask(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let end = memchr::memmem::find(buf, b"\r\n\r\n").map(|at| at + 4);
         let end = end.ok_or(io::ErrorKind::InvalidData)?;
         let head = buf.get(..end).unwrap_or_default();
         let read = fields::read_request(head, self.connection.state.scheme);
-        let read = read.ok_or(io::ErrorKind::InvalidData)?;
-        let can_switch = self.connection.send.is_extended_connect_protocol_enabled();
-        if read.is_tunnel && !can_switch {
-            return Err(io::ErrorKind::Unsupported.into());
+        let read = read.ok_or(io::ErrorKind::InvalidInput)?;
+        if read.is_tunnel {
+            ready!(self.connection.state.poll_settings(cx));
+            if !self.connection.send.is_extended_connect_protocol_enabled() {
+                return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+            }
         }
         let is_ended = read.framing.is_empty() && !read.is_tunnel;
         self.is_head = read.head.method() == Method::HEAD;
         let opened = self.connection.send.send_request(read.head, is_ended);
-        let (answer, stream) = opened.map_err(broken)?;
+        let (answer, stream) = opened.map_err(unopened)?;
         self.accept = read.accept;
         self.answer = Answer::Awaited(answer);
         self.outbox = Some(if read.is_tunnel {
@@ -234,14 +293,16 @@ impl State {
         } else {
             Outbox::new(stream, read.framing, is_ended)
         });
-        Ok(end)
+        Poll::Ready(Ok(end))
     }
 
     /// Waits for a head of the answer, interim or final.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Answer::Awaited(answer) = &mut self.answer else {
+        let answer = match &mut self.answer {
+            Answer::Awaited(answer) => answer,
+            Answer::Never => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             // The request is still to be sent, by the same task.
-            return Poll::Pending;
+            Answer::None | Answer::Begun(_) => return Poll::Pending,
         };
         (self.at, self.head) = (0, std::mem::take(&mut self.head));
         self.head.clear();

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::model::{Moment, number::long};
+use crate::model::{Moment, Rejection, number::long};
 
 /// The bytes that a client's side of a connection begins with.
 const PREFACE: usize = 24;
@@ -80,7 +80,7 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Watch {
     counts: RefCell<Counts>,
-    flood: Cell<Option<&'static str>>,
+    flood: Cell<Option<Rejection>>,
 }
 
 #[derive(Debug)]
@@ -114,8 +114,16 @@ impl Watch {
     }
 
     /// What there was too much of, if anything.
-    pub(super) fn flood(&self) -> Option<&'static str> {
+    pub(super) fn flood(&self) -> Option<Rejection> {
         self.flood.get()
+    }
+
+    /// What the library has cut a connection off for, if it has: it has limits of its own, which
+    /// may be reached first.
+    pub(super) fn cut_off(&self, error: Option<h2::Error>) -> Option<Rejection> {
+        let error = error.filter(h2::Error::is_library)?;
+        let is_so = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        is_so.then(|| self.flood().unwrap_or(Rejection::Resets))
     }
 
     /// Whether the client is in the middle of a head.
@@ -159,7 +167,7 @@ impl Counts {
         self.control.earn(micros);
     }
 
-    fn received(&mut self, frame: Frame) -> Option<&'static str> {
+    fn received(&mut self, frame: Frame) -> Option<Rejection> {
         let has_content = frame.len > 0 || frame.flags & END_STREAM != 0;
         match frame.kind {
             DATA if has_content => {
@@ -167,24 +175,24 @@ impl Counts {
                 None
             }
             HEADERS | CONTINUATION => self.head(frame),
-            RST_STREAM => (!self.resets.take()).then_some("resets"),
-            _ => (!self.control.take()).then_some("control_frames"),
+            RST_STREAM => (!self.resets.take()).then_some(Rejection::Resets),
+            _ => (!self.control.take()).then_some(Rejection::ControlFrames),
         }
     }
 
-    fn head(&mut self, frame: Frame) -> Option<&'static str> {
+    fn head(&mut self, frame: Frame) -> Option<Rejection> {
         self.is_in_head = frame.flags & END_HEADERS == 0;
         self.continued = if frame.kind == HEADERS {
             0
         } else {
             self.continued + 1
         };
-        (self.continued > self.limits.continuation_frames).then_some("continuation_frames")
+        (self.continued > self.limits.continuation_frames).then_some(Rejection::ContinuationFrames)
     }
 
-    fn sent(&mut self, frame: Frame) -> Option<&'static str> {
+    fn sent(&mut self, frame: Frame) -> Option<Rejection> {
         if frame.kind == RST_STREAM {
-            return (!self.resets.take()).then_some("resets");
+            return (!self.resets.take()).then_some(Rejection::Resets);
         }
         if frame.kind == DATA {
             self.control.add(BROUGHT * ONE);
