@@ -231,7 +231,8 @@ impl Shared {
         self.streams.set(self.streams.get() + 1);
         self.open.load().works();
         let active = Active(Rc::clone(self));
-        spawn_local(active.serve(request, respond));
+        // The runtime moves what it is given several times: some kilobytes, if they were not boxed.
+        spawn_local(Box::pin(active.serve(request, respond)));
     }
 }
 
