@@ -1,7 +1,6 @@
 //! Hostile, odd and random messages through the pure rooms of `proxy/h1`: what is forwarded is
 //! read again by a strict parser that shares no code with them.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test that cannot go on says so by panicking"

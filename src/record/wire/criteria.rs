@@ -65,7 +65,7 @@ pub(super) fn are_sane(criteria: &judge::Criteria) -> bool {
         .chain(weights.latency)
         .chain(criteria.slo_errors)
         .chain(promise.map(|it| it.quantile))
-        .chain(critical.into_iter().flat_map(|it| [it.times, it.share]));
+        .chain(critical.iter().flat_map(|it| [it.times, it.share]));
     times.into_iter().all(|it| it <= LONGEST)
         && numbers.into_iter().all(|it| (0.0..=LARGEST).contains(&it))
 }
