@@ -66,6 +66,15 @@ const HEAD: &str = "Host: a.test\r\n\
     Sec-Fetch-Site: same-origin\r\n\
     X-Device-Id: d41d8cd98f00b204e9800998\r\n";
 
+/// A split of clients with cookies, in which no rule fits but the last.
+const RULES: &str = "    sticky: {}
+    classify:
+      - { when: client_abort, as: ignored, unless_slower_than: 2s }
+      - { when: { path: /healthz }, as: ignored }
+      - { when: { path_prefix: /head, status: [404, 5xx] }, as: failure }
+      - { when: { grpc_status: [UNAVAILABLE, INTERNAL] }, as: failure }
+      - { when: { path_prefix: /head }, as: tracked }\n";
+
 struct Watched;
 
 #[global_allocator]
@@ -201,8 +210,8 @@ fn cases() -> Vec<Case> {
     vec![
         case("twelve fields up, eight down", ten.into_bytes()),
         Case {
-            split: "    sticky: {}\n",
-            ..case("a client with its cookie", usual())
+            split: RULES,
+            ..case("a client with its cookie, counted by rules", usual())
         },
         Case {
             method: "POST",

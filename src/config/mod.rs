@@ -27,12 +27,12 @@ pub use self::{
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto,
-        Certificate, Cidr, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate, GateKind,
-        HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
+        Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
+        GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
         LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
         PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite, Slo,
         Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, UnknownSni, Upstream,
-        UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook,
+        UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

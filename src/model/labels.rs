@@ -128,3 +128,63 @@ label!(
         Other = "other",
     }
 );
+
+label!(
+    /// How a call of gRPC ended, in the order of the codes from 0 on.
+    GrpcStatus {
+        /// It did what it should.
+        Ok = "OK",
+        /// The caller has given up.
+        Cancelled = "CANCELLED",
+        /// An error that nothing is known of.
+        Unknown = "UNKNOWN",
+        /// The call makes no sense.
+        InvalidArgument = "INVALID_ARGUMENT",
+        /// It took too long.
+        DeadlineExceeded = "DEADLINE_EXCEEDED",
+        /// There is no such thing.
+        NotFound = "NOT_FOUND",
+        /// There is such a thing already.
+        AlreadyExists = "ALREADY_EXISTS",
+        /// The caller may not do this.
+        PermissionDenied = "PERMISSION_DENIED",
+        /// A quota or a resource is used up.
+        ResourceExhausted = "RESOURCE_EXHAUSTED",
+        /// The state of the system does not allow it.
+        FailedPrecondition = "FAILED_PRECONDITION",
+        /// It was in another one's way.
+        Aborted = "ABORTED",
+        /// Past the end of what there is.
+        OutOfRange = "OUT_OF_RANGE",
+        /// There is no such method.
+        Unimplemented = "UNIMPLEMENTED",
+        /// Something is broken.
+        Internal = "INTERNAL",
+        /// The service cannot be reached for now.
+        Unavailable = "UNAVAILABLE",
+        /// Data is lost for ever.
+        DataLoss = "DATA_LOSS",
+        /// Nobody knows who the caller is.
+        Unauthenticated = "UNAUTHENTICATED",
+    }
+);
+
+impl GrpcStatus {
+    /// The status of a code, if there is one.
+    pub fn of(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    /// Whether a call that ended so has failed because of the version that answered. All others
+    /// are about the call.
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Unknown
+                | Self::DeadlineExceeded
+                | Self::Internal
+                | Self::Unavailable
+                | Self::DataLoss
+        )
+    }
+}

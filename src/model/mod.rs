@@ -18,7 +18,7 @@ mod time;
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId};
-pub use labels::{CodeClass, Outcome, Reason, Role};
+pub use labels::{CodeClass, GrpcStatus, Outcome, Reason, Role};
 pub use names::{ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionName};
 pub use share::{Point, Share, ShareError};
 pub use side::Side;

@@ -23,7 +23,7 @@ use super::subject::subject;
 
 /// What a session may hold of one piece that is written, encrypted: no piece is larger, so that
 /// each is one system call. What is written is sent before the next piece is.
-const UNSENT_MAX: usize = 320 * 1024;
+const UNSENT_MAX: usize = 128 * 1024;
 
 /// A connected socket with TLS. Both directions belong to one session, so that its halves share it;
 /// they are used by one task in turn.

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Affinity, ClientTls, Keys, Listener, Override, Plan, Routes, Secrets, Split, Target, Tls,
-    Upstream, Version, affinity::Bond,
+    Affinity, Classify, ClientTls, Keys, Listener, Override, Plan, Routes, Secrets, Split, Target,
+    Tls, Upstream, Version, affinity::Bond,
 };
 use crate::{
     config::{self, Config},
@@ -227,6 +227,7 @@ fn compile_split(
         version_override: version_override
             .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
         on_unhealthy: split.on_unhealthy,
+        classify: Classify::new(&split.classify),
         response_header: split.timeouts.response_header,
         total: split.timeouts.total,
     })

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{Assignment, Chance, Head, Plan, Target, Why};
 use crate::{
-    config::KeySource,
-    model::{Role, RouteName, Share, SplitName, VersionName},
+    config::{ClassRule, KeySource, When},
+    model::{Outcome, Role, RouteName, Share, SplitName, VersionName},
 };
 
 /// More endpoints than this are counted, not named.
@@ -78,6 +78,8 @@ pub fn explain(plan: &Plan, head: &impl Head, chance: Chance) -> Explanation {
         .map_or(&[][..], |up| &up.endpoints);
     told.endpoints = targets.iter().map(|target| target.address).collect();
     told.lines.push(candidates(targets));
+    let rules = split.classify.open(split.classify.fitting(head));
+    told.lines.extend(rules.map(rule));
     if targets.is_empty() && assignment.role == Role::Canary {
         let what = match split.on_unhealthy {
             crate::config::OnUnhealthy::FallbackToStable => "stable answers instead",
@@ -86,6 +88,54 @@ pub fn explain(plan: &Plan, head: &impl Head, chance: Chance) -> Explanation {
         told.lines.push(format!("fallback: {what}"));
     }
     told
+}
+
+/// A rule of what counts against a version; its path fits already.
+fn rule(rule: &ClassRule) -> String {
+    let what = match &rule.when {
+        When::ClientAbort {
+            unless_slower_than: None,
+        } => "client_abort".to_owned(),
+        When::ClientAbort {
+            unless_slower_than: Some(limit),
+        } => format!("client_abort, unless slower than {limit:?},"),
+        When::Request {
+            statuses,
+            grpc_statuses,
+            ..
+        } => {
+            let statuses = statuses.iter().map(|range| match range.end() {
+                last if last == range.start() => last.to_string(),
+                last => format!("{} to {last}", range.start()),
+            });
+            let grpc_statuses = grpc_statuses.iter().map(ToString::to_string);
+            let conditions = [
+                one_of("status", statuses.collect()),
+                one_of("grpc_status", grpc_statuses.collect()),
+            ];
+            let conditions: Vec<String> = conditions.into_iter().flatten().collect();
+            if conditions.is_empty() {
+                "every answer".to_owned()
+            } else {
+                conditions.join(" and ")
+            }
+        }
+    };
+    let article = match rule.outcome {
+        Outcome::Success | Outcome::Failure => "a ",
+        Outcome::Tracked | Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => "",
+    };
+    format!("classify: {what} is {article}{}", rule.outcome)
+}
+
+/// A condition and what fulfils it; `None`: it is not asked for.
+fn one_of(condition: &str, mut values: Vec<String>) -> Option<String> {
+    let last = values.pop()?;
+    Some(if values.is_empty() {
+        format!("{condition} {last}")
+    } else {
+        format!("{condition} {} or {last}", values.join(", "))
+    })
 }
 
 fn words(why: Why<'_>, share: Share) -> String {

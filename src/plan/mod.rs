@@ -1,13 +1,14 @@
 //! What the proxy obeys right now: one immutable snapshot.
 //!
-//! *Owns:* matching, splitting, affinity, endpoint choice, the same in words; the snapshot and its
-//! publication.
+//! *Owns:* matching, splitting, affinity, endpoint choice, what counts against a version, the same
+//! in words; the snapshot and its publication.
 //! *Does not know:* rollouts, judges, sockets, the clock, chance (the caller brings both).
 //! *Invariants:* I1 (only control publishes), I5 (one request reads one plan), generations rise.
 //! *Read next:* `route.rs`, `split.rs`, `affinity.rs`, then `crate::proxy::handle`.
 
 mod affinity;
 mod balance;
+mod classify;
 mod compile;
 mod cookie;
 mod explain;
@@ -31,6 +32,7 @@ use rustc_hash::FxHashMap;
 pub use self::{
     affinity::{Affinity, Secrets},
     balance::{Target, choose},
+    classify::{Classify, Ending, Fitting},
     compile::{Inputs, Shift, compile},
     explain::{Explanation, explain},
     keys::Keys,
@@ -131,6 +133,8 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What happens to the share of a canary without a usable endpoint.
     pub on_unhealthy: OnUnhealthy,
+    /// What counts against a version.
+    pub classify: Classify,
     /// Instead of the upstream's `response_header`.
     pub response_header: Option<Duration>,
     /// From the end of the request's head to the last byte of the answer.

@@ -13,9 +13,12 @@ use std::{
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::{
+    arrival::Arrival,
     begin,
     crew::{Crew, Handed},
+    h1,
     listener::{Listener, Open, Place},
+    wire::Wire,
     worker::Worker,
 };
 use crate::{measure::ListenerGauges, model::ListenerName, net, plan};
@@ -328,7 +331,14 @@ impl LastCall {
 }
 
 fn serve(worker: &Rc<Worker>, open: Open, stream: net::Stream, peer: SocketAddr) {
-    spawn_local(begin::serve(Rc::clone(worker), open, stream, peer.ip()));
+    let (worker, peer) = (Rc::clone(worker), peer.ip());
+    if begin::is_needed(&open.listener().settings(), peer) {
+        spawn_local(begin::serve(worker, open, stream, peer));
+    } else {
+        // Most connections of most proxies: what they wait in is to be small.
+        let (wire, arrival) = (Wire::Tcp(stream), Arrival::of(peer));
+        spawn_local(h1::downstream::serve(worker, open, wire, arrival));
+    }
 }
 
 impl Drop for LastCall {

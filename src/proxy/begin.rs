@@ -30,14 +30,14 @@ struct Ready {
     is_h2: bool,
 }
 
+/// Whether anything comes before the first request of a peer.
+pub(crate) fn is_needed(settings: &plan::Listener, peer: IpAddr) -> bool {
+    settings.tls.is_some() || reads_header(settings, peer)
+}
+
 /// Serves a connection from its first byte to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut open: Open, stream: net::Stream, peer: IpAddr) {
     let settings = open.listener().settings();
-    if settings.tls.is_none() && !reads_header(&settings, peer) {
-        drop(settings);
-        let arrival = Arrival::of(peer);
-        return h1::downstream::serve(worker, open, Wire::Tcp(stream), arrival).await;
-    }
     // What only the beginning needs is let go with it.
     let beginning = Box::pin(begin(&worker, &mut open, &settings, (stream, peer)));
     let ready = match beginning.await {

@@ -9,8 +9,9 @@ use std::cell::RefCell;
 pub(crate) const READ: usize = 64 * 1024;
 /// Of a buffer that the body goes through of a client that may not be reading.
 pub(crate) const PIECE: usize = 16 * 1024;
-/// Of a buffer that long bodies are read into.
-pub(crate) const BULK: usize = 256 * 1024;
+/// Of a buffer that long bodies are read into: what a client's socket takes at once, even if the
+/// client does not read (`net`'s bound on what is not sent yet, and a part that is being sent).
+pub(crate) const BULK: usize = 96 * 1024;
 /// Of a buffer that heads are written into.
 const HEAD: usize = 4 * 1024;
 /// Buffers of a kind that are kept for the next taker.

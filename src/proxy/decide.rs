@@ -1,6 +1,6 @@
 //! Asks the plan what to do with a head. Pure: the head and chance are brought.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     fault::FaultKind,
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     measure::CellKey,
-    model::{Role, RouteId},
-    plan::{Assignment, Chance, Cidr, Head, Split},
+    model::{Outcome, Role, RouteId},
+    plan::{Assignment, Chance, Cidr, Ending, Fitting, Head, Split},
 };
 
 /// A request's head as the plan sees it.
@@ -96,12 +96,32 @@ pub(crate) struct Decision {
     pub(crate) assignment: Assignment,
     /// How it is counted.
     pub(crate) account: Account,
+    /// The rules that may decide what it counts as.
+    rules: Fitting,
 }
 
 impl Decision {
     /// The split that takes the request.
     pub(crate) fn split(&self) -> Option<&Arc<Split>> {
         self.plan.splits.get(self.split)
+    }
+
+    /// What the request, or an attempt, counts as that has ended so.
+    pub(crate) fn outcome(&self, ending: Ending) -> Outcome {
+        self.split().map_or_else(
+            || ending.outcome(),
+            |split| split.classify.outcome(self.rules, ending),
+        )
+    }
+
+    /// What it counts as that something went wrong after this time: no rule excuses a version, but
+    /// what it means that the client left is for rules to say.
+    pub(crate) fn outcome_of_fault(&self, kind: FaultKind, after: Duration) -> Outcome {
+        let outcome = kind.outcome();
+        if outcome == Outcome::ClientAbort {
+            return self.outcome(Ending::ClientAbort(after));
+        }
+        outcome
     }
 
     /// How an attempt at a version is counted.
@@ -137,9 +157,12 @@ pub(crate) fn decide(
         route,
         is_shadow: assignment.is_shadow,
     };
+    let rules = split.classify.fitting(view);
+    let is_judged = !assignment.overridden;
     let account = Account {
         key,
-        is_judged: !assignment.overridden,
+        is_judged,
+        is_awaited: is_judged && !split.classify.ignores_answers(rules),
         user: assignment.user,
         request_id,
     };
@@ -148,6 +171,7 @@ pub(crate) fn decide(
         route,
         assignment,
         account,
+        rules,
         plan,
     })
 }

@@ -125,7 +125,7 @@ async fn attempt(
     let upstream = decision.plan.upstreams.get(version.upstream.index());
     let target = upstream.and_then(|upstream| choose(&worker, upstream, &course.tried));
     let (Some(upstream), Some(target)) = (upstream, target) else {
-        guard.failed(FaultKind::NoEndpoint, 0);
+        guard.failed(decision, FaultKind::NoEndpoint, 0);
         return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
     };
     let place = guard.at(target.key);
@@ -139,7 +139,7 @@ async fn attempt(
     let mut lent = match lent {
         Ok(lent) => lent,
         Err(kind) => {
-            guard.failed(kind, 0);
+            guard.failed(decision, kind, 0);
             course.tried.push(target.key);
             return try_elsewhere(split, upstream, course, outgoing, kind);
         }
@@ -154,7 +154,7 @@ async fn attempt(
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
         Ok(answered) => {
-            guard.answered(answered.status, answered.grpc_status);
+            guard.answered(decision, answered.status, answered.grpc_status);
             if answered.is_reusable {
                 let since = guard.last_byte.unwrap_or(began);
                 let mut pool = worker.pool.borrow_mut();
@@ -169,7 +169,7 @@ async fn attempt(
         }
         Err(fault) => {
             let at = (target.key, lent);
-            after_fault(&worker, (guard, fault), at, course, outgoing)
+            after_fault((&worker, decision), (guard, fault), at, course, outgoing)
         }
     }
 }
@@ -211,7 +211,7 @@ fn deadlines(
 
 /// Decides after an attempt that has reached an endpoint and failed.
 fn after_fault(
-    worker: &Rc<Worker>,
+    (worker, decision): (&Rc<Worker>, &Decision),
     (mut guard, fault): (AttemptGuard, Fault),
     (endpoint, lent): (EndpointKey, Lent),
     course: &mut Course,
@@ -232,7 +232,7 @@ fn after_fault(
         return Then::Again;
     }
     let split = guard.split();
-    guard.failed(fault.kind, fault.status);
+    guard.failed(decision, fault.kind, fault.status);
     if may_repeat && !course.is_repeated && worker.budget.borrow_mut().withdraw(split) {
         course.is_repeated = true;
         course.wants_fresh = true;

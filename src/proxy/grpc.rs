@@ -50,13 +50,6 @@ pub(crate) fn status(value: &[u8]) -> Option<u8> {
     str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Whether a call that ended with this status has failed because of the version that answered:
-/// `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`. All others are about the
-/// call.
-pub(crate) const fn is_failure(status: u8) -> bool {
-    matches!(status, 2 | 4 | 13 | 14 | 15)
-}
-
 /// The status that a fault is told with.
 pub(crate) const fn status_of(kind: FaultKind) -> u8 {
     const DEADLINE_EXCEEDED: u8 = 4;

@@ -16,7 +16,7 @@ use super::{
         downstream::Client,
         outgoing::{Outgoing, Received, Reply},
     },
-    settle::{self, RequestGuard},
+    settle::RequestGuard,
     streams::LongLived,
     upgrade,
     wire::Wire,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     measure::RequestLabel,
     model::{CodeClass, Moment, Outcome},
+    plan::Ending,
 };
 
 /// What becomes of a client's connection after a request.
@@ -168,7 +169,10 @@ async fn finish(
     let next = match result {
         Ok(answered) => {
             ended.status = answered.status;
-            ended.outcome = settle::outcome(answered.status, answered.grpc_status);
+            ended.outcome = decision.outcome(Ending::Answer {
+                status: answered.status,
+                grpc_status: answered.grpc_status,
+            });
             ended.bytes_out = answered.bytes_out;
             tunnel = answered.tunnel;
             answered.next
@@ -180,7 +184,8 @@ async fn finish(
             } else {
                 fault.kind.status()
             };
-            ended.outcome = fault.kind.outcome();
+            let lasted = request.lasted(worker.now());
+            ended.outcome = decision.outcome_of_fault(fault.kind, lasted);
             ended.cause = fault.kind.reason().as_str();
             let gone = matches!(fault.kind, FaultKind::ClientGone | FaultKind::ClientStalled);
             if fault.is_answered || gone {

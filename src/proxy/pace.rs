@@ -53,7 +53,7 @@ pub(crate) struct Appetite {
 
 impl Appetite {
     /// As much as any client's system takes at once.
-    const FIRST: u64 = 256 * 1024;
+    const FIRST: u64 = 64 * 1024;
     /// More than the kernels on both sides hold for a client that does not read.
     const PROVEN: u64 = 16 * 1024 * 1024;
 

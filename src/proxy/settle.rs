@@ -5,10 +5,11 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{fault::FaultKind, grpc, pool::Place, streams::LongLived, worker::Worker};
+use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
+    plan::Ending,
 };
 
 /// What an attempt or a request belongs to.
@@ -18,6 +19,9 @@ pub(crate) struct Account {
     pub(crate) key: CellKey,
     /// Whether the judge may see it at all (an override is not judged).
     pub(crate) is_judged: bool,
+    /// Whether the judge sees how old it is while it is under way; not if its answer is ignored
+    /// anyway.
+    pub(crate) is_awaited: bool,
     /// The client, in sticky splits.
     pub(crate) user: Option<u64>,
     /// The request's number.
@@ -49,10 +53,11 @@ impl AttemptGuard {
         let is_judged = account.is_judged && why == Reason::None;
         let account = Account {
             is_judged,
+            is_awaited: account.is_awaited && why == Reason::None,
             ..account
         };
         let flight = account
-            .is_judged
+            .is_awaited
             .then(|| worker.recorder.borrow_mut().launch(account.key, began));
         Self {
             worker: Rc::clone(worker),
@@ -95,19 +100,19 @@ impl AttemptGuard {
     }
 
     /// The attempt has ended with an answer of this status, and this one of gRPC.
-    pub(crate) fn answered(&mut self, status: u16, grpc_status: Option<u8>) {
-        let outcome = outcome(status, grpc_status);
-        let code_class = CodeClass::of(status);
-        self.record(AttemptLabel {
-            code_class,
-            outcome,
-            reason: self.why,
+    pub(crate) fn answered(&mut self, decision: &Decision, status: u16, grpc_status: Option<u8>) {
+        let outcome = decision.outcome(Ending::Answer {
+            status,
+            grpc_status,
         });
+        self.record(status, outcome, self.why, self.end());
     }
 
     /// The attempt has ended with a fault.
-    pub(crate) fn failed(&mut self, kind: FaultKind, status: u16) {
-        self.record_fault(kind, status, kind.reason());
+    pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) {
+        let end = self.end();
+        let outcome = decision.outcome_of_fault(kind, self.lasted(end));
+        self.record(status, outcome, kind.reason(), end);
     }
 
     /// The split that the attempt belongs to.
@@ -121,38 +126,33 @@ impl AttemptGuard {
         self.is_settled = true;
     }
 
-    fn record_fault(&mut self, kind: FaultKind, status: u16, reason: Reason) {
-        let code_class = CodeClass::of(status);
-        self.record(AttemptLabel {
-            code_class,
-            outcome: kind.outcome(),
-            reason,
-        });
+    /// When it ended, if it has ended now.
+    fn end(&self) -> Moment {
+        self.last_byte.unwrap_or_else(|| self.worker.now())
     }
 
-    fn record(&mut self, label: AttemptLabel) {
+    /// How long it took, without the client's own time.
+    fn lasted(&self, end: Moment) -> Duration {
+        end.since(self.began).saturating_sub(self.client_time)
+    }
+
+    fn record(&mut self, status: u16, outcome: Outcome, reason: Reason, end: Moment) {
         self.is_settled = true;
-        let end = self.last_byte.unwrap_or_else(|| self.worker.now());
         let attempt = Attempt {
             key: self.account.key,
-            label,
+            label: AttemptLabel {
+                code_class: CodeClass::of(status),
+                outcome,
+                reason,
+            },
             first_byte: self.first_byte.map(|at| at.since(self.began)),
-            total: end.since(self.began).saturating_sub(self.client_time),
+            total: self.lasted(end),
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
             endpoint: self.endpoint.map(|(key, _)| key),
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
-    }
-}
-
-/// What an answer counts as.
-pub(crate) fn outcome(status: u16, grpc_status: Option<u8>) -> Outcome {
-    if status >= 500 || grpc_status.is_some_and(grpc::is_failure) {
-        Outcome::Failure
-    } else {
-        Outcome::Success
     }
 }
 
@@ -165,7 +165,8 @@ impl Drop for AttemptGuard {
             self.worker.pool.borrow_mut().end(place);
         }
         if !self.is_settled {
-            self.record_fault(FaultKind::Stopped, 0, Reason::Drain);
+            let stopped = FaultKind::Stopped;
+            self.record(0, stopped.outcome(), stopped.reason(), self.end());
         }
     }
 }
@@ -193,10 +194,15 @@ impl RequestGuard {
         }
     }
 
+    /// How long it has taken until then.
+    pub(crate) fn lasted(&self, until: Moment) -> Duration {
+        until.since(self.began)
+    }
+
     /// The request has ended for the client, `at` this time.
     pub(crate) fn settle(&mut self, status: u16, outcome: Outcome, at: Moment) -> Duration {
         self.is_settled = true;
-        let duration = at.since(self.began);
+        let duration = self.lasted(at);
         self.worker.recorder.borrow_mut().request(&Request {
             key: self.account.key,
             label: RequestLabel {

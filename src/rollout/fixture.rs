@@ -34,6 +34,7 @@ pub(crate) fn split(name: &str, stable: &str, canary: Option<&str>) -> Split {
         version_override: None,
         on_unhealthy: OnUnhealthy::FallbackToStable,
         timeouts: SplitTimeouts::default(),
+        classify: Vec::new(),
         rollout: None,
         analysis: analysis(),
     }

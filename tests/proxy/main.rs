@@ -10,6 +10,7 @@ mod support;
 
 mod abuse;
 mod behaviour;
+mod classify;
 mod conformance;
 mod crew;
 mod downgrade;

@@ -175,6 +175,7 @@ fn config() -> Config {
             version_override: None,
             on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
             timeouts: serin::config::SplitTimeouts::default(),
+            classify: Vec::new(),
             rollout: None,
             analysis: analysis(),
         }],

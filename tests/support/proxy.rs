@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use serin::{
     config::Config,
-    measure::{Cell, EndpointCounts, Sample},
+    measure::{Cell, EndpointCounts, Latencies, Sample},
     model::{
         Endpoint, EndpointKey, Epoch, Generation, Nonce, Role, Share, SplitName, Stage,
         UpstreamName,
@@ -195,6 +195,20 @@ impl Proxy {
             let sample = self.samples.recv().await.expect("workers run");
             self.take(&sample);
             most = most.max(self.open.values().sum());
+        }
+        most
+    }
+
+    /// The most judged attempts that are under way at once in one worker, while workers tell so
+    /// many times after the first one was seen.
+    pub async fn most_under_way(&mut self, times: usize) -> u64 {
+        let (mut most, mut seen) = (0, 0);
+        while seen < times {
+            seen += usize::from(most > 0);
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+            let ages = sample.gauges.in_flight.values();
+            most = most.max(ages.map(Latencies::count).sum());
         }
         most
     }

@@ -4,6 +4,7 @@
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
 mod analysis;
+mod classify;
 mod listener;
 mod rollout;
 mod split;
@@ -13,6 +14,7 @@ use std::hash::Hasher;
 
 pub(super) use self::{
     analysis::{Metric, compared, latency_limits},
+    classify::rule,
     split::path,
 };
 

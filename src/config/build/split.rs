@@ -1,6 +1,6 @@
 //! A split as others see it.
 
-use super::{analysis::analysis, plain, rollout::rollout};
+use super::{analysis::analysis, classify::rules, plain, rollout::rollout};
 use crate::{
     config::{
         Cookie, HeaderMatch, Match, Override, PathMatch, Split, SplitTimeouts, Sticky,
@@ -38,6 +38,7 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
             response_header: plain(timeouts.response_header.as_ref()),
             total: plain(timeouts.total.as_ref()),
         },
+        classify: rules(block.classify.as_ref())?,
         rollout: some(block.rollout.as_ref(), rollout)?,
         analysis: analysis(block)?,
     })
@@ -92,25 +93,24 @@ fn route(block: &MatchBlock) -> Option<Match> {
 
 /// `/a/` and `/a` take the same paths as prefixes, so they are one.
 pub(in crate::config) fn path(block: &MatchBlock) -> PathMatch {
-    if let Some(Placed {
-        value: UrlPath(path),
-        ..
-    }) = &block.path
-    {
-        return PathMatch::Exact(path.clone());
-    }
-    let prefix = block
-        .path_prefix
-        .as_ref()
-        .map_or("/", |at| at.value.0.trim_end_matches('/'));
-    PathMatch::Prefix(if prefix.is_empty() {
-        "/".into()
-    } else {
-        prefix.into()
-    })
+    path_of(block.path.as_ref(), block.path_prefix.as_ref())
+        .unwrap_or_else(|| PathMatch::Prefix("/".into()))
 }
 
-fn list<T: Clone, U>(at: Option<&Placed<Several<T>>>, each: impl Fn(T) -> U) -> Vec<U> {
+/// What the keys `path` and `path_prefix` say; `None`: neither is written.
+pub(super) fn path_of(
+    path: Option<&Placed<UrlPath>>,
+    prefix: Option<&Placed<UrlPath>>,
+) -> Option<PathMatch> {
+    if let Some(at) = path {
+        return Some(PathMatch::Exact(at.value.0.clone()));
+    }
+    let prefix = prefix?.value.0.trim_end_matches('/');
+    let prefix = if prefix.is_empty() { "/" } else { prefix };
+    Some(PathMatch::Prefix(prefix.into()))
+}
+
+pub(super) fn list<T: Clone, U>(at: Option<&Placed<Several<T>>>, each: impl Fn(T) -> U) -> Vec<U> {
     let items = at.into_iter().flat_map(|at| &at.value.0);
     items.map(|item| each(item.value.clone())).collect()
 }

@@ -8,6 +8,7 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod classify;
 mod listener;
 mod overlap;
 mod rollout;

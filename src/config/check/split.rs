@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{analysis, rollout};
+use super::{analysis, classify, rollout};
 use crate::config::{
     SameSite,
     collection::Several,
-    schema::{CookieForm, MatchBlock, SplitBlock, StickyBlock},
+    schema::{CookieForm, MatchBlock, SplitBlock, StickyBlock, UrlPath},
     tree::Place,
     walk::{Placed, Walk},
 };
@@ -43,6 +43,9 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
             "nothing is named to read the override from",
             help,
         );
+    }
+    if let Some(rules) = &split.classify {
+        classify::check(rules, walk);
     }
     analysis::check(split, walk);
     if let Some(block) = &split.rollout {
@@ -97,15 +100,7 @@ fn routes(matches: &[Placed<MatchBlock>], at: Place, walk: &mut Walk) {
             }
             None | Some(_) => {}
         }
-        if let (Some(path), Some(_)) = (&block.path, &block.path_prefix) {
-            let help = "keep `path` for one path, or `path_prefix` for all below it";
-            walk.error(
-                path.at,
-                "conflict",
-                "`path` and `path_prefix` are both written",
-                help,
-            );
-        }
+        one_path(block.path.as_ref(), block.path_prefix.as_ref(), walk);
         empty(
             block
                 .hosts
@@ -125,8 +120,22 @@ fn routes(matches: &[Placed<MatchBlock>], at: Place, walk: &mut Walk) {
     }
 }
 
+/// A path is exact, or it is a prefix.
+pub(super) fn one_path(
+    path: Option<&Placed<UrlPath>>,
+    prefix: Option<&Placed<UrlPath>>,
+    walk: &mut Walk,
+) {
+    let (Some(path), Some(_)) = (path, prefix) else {
+        return;
+    };
+    let message = "`path` and `path_prefix` are both written";
+    let help = "keep `path` for one path, or `path_prefix` for all below it";
+    walk.error(path.at, "conflict", message, help);
+}
+
 /// An empty list could be read as "none" or as "any".
-fn empty(list: Option<(bool, Place)>, key: &str, walk: &mut Walk) {
+pub(super) fn empty(list: Option<(bool, Place)>, key: &str, walk: &mut Walk) {
     let Some((true, at)) = list else { return };
     let help = format!("remove `{key}` to take any");
     walk.error(at, "empty_list", "this list is empty", help);

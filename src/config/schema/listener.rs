@@ -131,7 +131,7 @@ block! {
         max_resets: Many = Default("100"),
         /// HTTP/2: SETTINGS, PING, PRIORITY and empty frames of one connection a second; more
         /// ends it.
-        max_control_frames: Many = Default("200"),
+        max_control_frames: Many = Default("150"),
         /// HTTP/2: CONTINUATION frames of one head; more ends the connection.
         max_continuation_frames: Many = Default("8"),
         /// HTTP/2: bytes of one stream that may be on their way to us.

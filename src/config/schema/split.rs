@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key, KeyInfo, Many,
-    MaxAge, Method, Node, Optional, Placed, Required, RolloutBlock, Shape, UrlPath, Walk, WarmUp,
-    block, describe_block, word, words,
+    ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key,
+    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RolloutBlock, Shape, UrlPath,
+    Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -39,13 +39,17 @@ block! {
         on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
         /// Limits in time over those of the upstreams.
         timeouts: SplitTimeoutsBlock = Default("{}"),
+        /// What counts against a version, and what does not: the first rule that fits decides.
+        /// Where none fits, a status of 500 and above and gRPC's `UNKNOWN`, `DEADLINE_EXCEEDED`,
+        /// `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are failures.
+        classify: Vec<Placed<ClassifyBlock>> = Optional,
         /// The course of the rollout.
         rollout: RolloutBlock = Optional,
         /// Short for `analysis.metrics`: how much worse than stable the canary may be.
         rollback_if: RollbackIfBlock = Optional,
         /// How the versions are compared. A canary with weight is always judged.
         analysis: AnalysisBlock = Default("{}"),
-    } later ["baseline", "retry_policy", "hedge", "mirror", "classify", "notify", "salt"]
+    } later ["baseline", "retry_policy", "hedge", "mirror", "notify", "salt"]
 }
 
 block! {

@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod classify;
 mod listener;
 mod rollout;
 mod split;
@@ -12,6 +13,7 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    classify::{ClassRule, When},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Analysis, Rollout};
+use super::{Analysis, ClassRule, Rollout};
 use crate::model::{RouteName, Share, SplitName, UpstreamName};
 
 /// A match and the versions that share its traffic.
@@ -26,6 +26,8 @@ pub struct Split {
     pub on_unhealthy: OnUnhealthy,
     /// Limits in time that this split sets over its upstreams'.
     pub timeouts: SplitTimeouts,
+    /// What counts against a version; the first rule that fits decides.
+    pub classify: Vec<ClassRule>,
     /// The course of the rollout, if one is written.
     pub rollout: Option<Rollout>,
     /// How versions are compared.

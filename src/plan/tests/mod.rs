@@ -1,6 +1,7 @@
 //! Tables and properties of the whole room.
 
 mod affinity;
+mod classify;
 mod compile;
 mod explain;
 mod route;
@@ -180,6 +181,7 @@ fn written_split(name: &str, sticky: Option<Sticky>) -> config::Split {
         version_override: None,
         on_unhealthy: config::OnUnhealthy::FallbackToStable,
         timeouts: config::SplitTimeouts::default(),
+        classify: Vec::new(),
         rollout: None,
         analysis: config::Analysis {
             false_rollback_rate: 0.001,

@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away then.
 const LINGER_BYTES: usize = 64 * 1024;
 
+/// Room for the beginning of a head that is not whole.
+const SMALL: usize = 1024;
+
 /// What a client's connection of HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -63,7 +66,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, open: Open, stream: Wire, arrival:
     while let Waited::Bytes(mut buffer) = client.wait(limit).await {
         if std::mem::take(&mut is_first) && client.may_begin_h2(&buffer) {
             match Box::pin(client.begins_h2(&mut buffer)).await {
-                Some(true) => return client.go_on_with_h2(open, buffer).await,
+                Some(true) => return Box::pin(client.go_on_with_h2(open, buffer)).await,
                 Some(false) => {}
                 None => return,
             }
@@ -162,13 +165,7 @@ impl Client {
             arrival,
             ..
         } = self;
-        Box::pin(h2::downstream::serve(
-            worker,
-            open,
-            (stream, first),
-            arrival,
-        ))
-        .await;
+        h2::downstream::serve(worker, open, (stream, first), arrival).await;
     }
 
     /// The only request of a stream of HTTP/2, whose head is whole.
@@ -203,6 +200,7 @@ impl Client {
                 Ok(Parsed::Partial) => {
                     self.slot.arm(self.settings.timeouts.request_header);
                     is_armed = true;
+                    buffer = self.keep_small(buffer);
                 }
                 Err(reject) => {
                     let kind = FaultKind::Refused(reject.status, reject.reason);
@@ -224,6 +222,17 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Moves the beginning of a head that may be long in coming to where it takes little.
+    fn keep_small(&self, buffer: Vec<u8>) -> Vec<u8> {
+        if buffer.len() > SMALL {
+            return buffer;
+        }
+        let mut small = Vec::with_capacity(SMALL);
+        small.extend_from_slice(&buffer);
+        self.worker.buffers.give(buffer);
+        small
     }
 
     fn head_limits(&self) -> HeadLimits {

@@ -13,7 +13,7 @@ use tokio_util::io::poll_read_buf;
 use crate::proxy::buffer::{BULK, Buffers, READ};
 
 /// Room that a buffer must have before more is read into it.
-const ROOM: usize = 4 * 1024;
+const ROOM: usize = 512;
 
 /// Which buffer the next piece of a body is read into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
