@@ -42,6 +42,12 @@ pub type Reader<'a> = ReadHalf<'a>;
 /// The half of a connected socket that is written.
 pub type Writer<'a> = WriteHalf<'a>;
 
+/// Who a certificate is for: a door for `fuzz/`, in no other build.
+#[cfg(fuzzing)]
+pub fn subject_of(certificate: &[u8]) -> Option<String> {
+    subject::subject(&certificate.into())
+}
+
 /// Binds one of several sockets that share an address: the kernel spreads connections over them.
 /// Linux gives what is set here to every socket that is accepted, so that none costs calls of its
 /// own.

@@ -613,3 +613,33 @@ fn a_record_is_small() {
         assert!(spent <= 2 * requests + 40 * ticks, "{spent}");
     }
 }
+
+#[test]
+fn criteria_that_nothing_can_be_judged_by_are_malformed() {
+    let usual = Criteria::default;
+    let odd = [
+        Criteria {
+            latency_margins: [0.1, 0.1, -2.0, 0.1, 0.1, 0.1],
+            ..usual()
+        },
+        Criteria {
+            alpha: f64::NAN,
+            ..usual()
+        },
+        Criteria {
+            latency_floor: Duration::MAX,
+            ..usual()
+        },
+        Criteria {
+            restart_horizon: f64::INFINITY,
+            ..usual()
+        },
+    ];
+    for criteria in odd {
+        let (_, bytes) = Encoder::begin(&header(criteria));
+        let read = Frames::open(&bytes).map(|_| ());
+        assert!(matches!(read, Err(ReadError::Malformed(_))), "{read:?}");
+    }
+    let (_, bytes) = Encoder::begin(&header(usual()));
+    assert!(Frames::open(&bytes).is_ok());
+}

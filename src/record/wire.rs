@@ -97,6 +97,9 @@ pub(super) fn header(header: &Header, clock: &mut Clock) -> Vec<u8> {
 pub(super) fn read_header(body: &[u8], clock: &mut Clock) -> Option<Header> {
     let twin: HeaderTwin = read(body)?;
     let routes = twin.routes.iter().map(|name| RouteName::new(name).ok());
+    if !criteria::are_sane(&twin.criteria) {
+        return None;
+    }
     Some(Header {
         written_by: twin.written_by,
         split: SplitName::new(&twin.split).ok()?,

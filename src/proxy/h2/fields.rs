@@ -99,13 +99,14 @@ fn write_host(parts: &request::Parts, out: &mut Vec<u8>) -> Result<(), Malformed
 
 /// Cookies may come in crumbs; they go on as one field (RFC 9113, section 8.2.3).
 fn write_cookies(headers: &HeaderMap, out: &mut Vec<u8>) {
-    let mut crumbs = headers.get_all(COOKIE).iter();
+    let crumbs = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let mut crumbs = crumbs.filter(|crumb| !crumb.is_empty());
     let Some(first) = crumbs.next() else { return };
     out.extend_from_slice(b"cookie: ");
-    out.extend_from_slice(first.as_bytes());
+    out.extend_from_slice(first);
     for crumb in crumbs {
         out.extend_from_slice(b"; ");
-        out.extend_from_slice(crumb.as_bytes());
+        out.extend_from_slice(crumb);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -288,12 +289,8 @@ impl Lines {
             let line = bytes.get(at..at + len).unwrap_or_default();
             if let Some(colon) = memchr::memchr(b':', line) {
                 let name = line.get(..colon).unwrap_or_default();
-                let blanks = line
-                    .iter()
-                    .skip(colon + 1)
-                    .take_while(|b| **b == b' ')
-                    .count();
-                let value = bytes.slice(at + (colon + 1 + blanks).min(len)..at + len);
+                let value = line.get(colon + 1..).unwrap_or_default();
+                let value = bytes.slice_ref(trim(value));
                 self.read_field(name, value, headers);
             }
             at += len + 2;
@@ -319,6 +316,47 @@ impl Lines {
                     let _had_room = headers.try_append(name, value);
                 }
             }
+        }
+    }
+}
+
+/// Without the blanks around a value, which are not part of it (RFC 9110, section 5.5) and must
+/// not be there in HTTP/2 (RFC 9113, section 8.2.1).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_begins_or_ends_with_a_blank_in_http2() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nA: \t b c\t \r\nB:\t\r\nC:\r\nD: d\r\n\r\n";
+        let read = read_request(head, "http").unwrap().head;
+        let value = |name| read.headers().get(name).unwrap().as_bytes();
+        assert_eq!(
+            [value("a"), value("b"), value("c"), value("d")],
+            [&b"b c"[..], b"", b"", b"d"]
+        );
+    }
+
+    #[test]
+    fn crumbs_of_cookies_become_one_field_without_the_empty_ones() {
+        for (crumbs, expected) in [
+            (&["a=1", "b=2"][..], &b"cookie: a=1; b=2\r\n"[..]),
+            (&["", "a=1", ""], b"cookie: a=1\r\n"),
+            (&[""], b""),
+            (&[], b""),
+        ] {
+            let crumbs = crumbs.iter();
+            let crumbs = crumbs.map(|crumb| (COOKIE, HeaderValue::from_static(crumb)));
+            let mut out = Vec::new();
+            write_cookies(&crumbs.collect(), &mut out);
+            assert_eq!(out, expected);
         }
     }
 }

@@ -7,6 +7,69 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge;
 
+/// No time of a rollout is longer.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+/// No margin, weight, cap or ratio is larger.
+const LARGEST: f64 = 1e6;
+
+/// Whether criteria can be judged by. A record may come from anywhere, and a time that is
+/// multiplied by a margin has to stay one.
+pub(super) fn are_sane(criteria: &judge::Criteria) -> bool {
+    let judge::Criteria {
+        block,
+        critical_block,
+        errors,
+        pass_errors,
+        weights,
+        ..
+    } = criteria;
+    let (promise, critical) = (&criteria.slo_latency, &criteria.critical_latency);
+    let times = [
+        criteria.latency_floor,
+        criteria.restart,
+        criteria.critical_restart,
+        criteria.warm_up,
+        criteria.half_life,
+        block.length,
+        critical_block.length,
+    ];
+    let times = times
+        .into_iter()
+        .chain(promise.map(|it| it.limit))
+        .chain(critical.map(|it| it.at_least))
+        .chain(criteria.rules.iter().map(|rule| rule.window));
+    let numbers = [
+        criteria.alpha,
+        criteria.alpha_pass,
+        criteria.alpha_warn,
+        criteria.latency_absolute,
+        criteria.pass_latency_absolute,
+        criteria.critical_absolute,
+        criteria.restart_horizon,
+        criteria.dispersion,
+        errors.ratio,
+        errors.absolute,
+        pass_errors.ratio,
+        pass_errors.absolute,
+        block.cap,
+        critical_block.cap,
+        weights.errors,
+        weights.critical,
+        weights.critical_latency,
+        weights.slo,
+    ];
+    let numbers = numbers
+        .into_iter()
+        .chain(criteria.latency_margins)
+        .chain(criteria.pass_latency_margins)
+        .chain(weights.latency)
+        .chain(criteria.slo_errors)
+        .chain(promise.map(|it| it.quantile))
+        .chain(critical.iter().flat_map(|it| [it.times, it.share]));
+    times.into_iter().all(|it| it <= LONGEST)
+        && numbers.into_iter().all(|it| (0.0..=LARGEST).contains(&it))
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "judge::Criteria")]
 #[expect(clippy::struct_excessive_bools, reason = "as the judge has them")]
