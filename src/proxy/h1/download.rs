@@ -47,9 +47,6 @@ impl Download<'_, '_, '_> {
     /// Relays the whole answer.
     pub(super) async fn run(mut self) -> Result<Answered, FaultKind> {
         let (mut buffer, head_len) = self.head().await?;
-        if self.reader.tells_end() {
-            self.response.came_by_h2();
-        }
         let status = self.response.status();
         self.progress.status.set(status);
         let incoming = self.response.framing();
@@ -254,6 +251,9 @@ impl Download<'_, '_, '_> {
                     }
                 }
                 Parsed::Complete(len) => {
+                    if self.reader.tells_end() {
+                        self.response.came_by_h2();
+                    }
                     if interims > 0 || self.guard.last_byte.is_none() {
                         self.guard.last_byte = Some(now);
                     }
