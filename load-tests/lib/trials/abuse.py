@@ -13,8 +13,7 @@ from trials import Figure, at_most, none_of
 
 # Sent at most; so many at a time, then a look at what came back.
 MOST, AT_ONCE = 20_000, 5
-# What is allowed in a second by default is 200, so that a flood of those is seen a little later.
-FRAMES, BY_THE_SECOND = 200, 250
+FRAMES = 200
 
 
 def run(options, folder, backends):
@@ -48,8 +47,8 @@ def attacked(subject, origin, name, attack):
     most = max(most, subject.pss())
     status, _ = measure.get(subject.plain)
     seen = f"{sent} ({cut})" if cut else f"not within {sent:,}"
-    limit = BY_THE_SECOND if attack in COUNTED_BY_THE_SECOND else FRAMES
-    return [Figure(f"{name}: frames", f"<= {limit}", seen, cut is not None and sent <= limit),
+    holds = cut is not None and sent <= FRAMES
+    return [Figure(f"{name}: frames", f"<= {FRAMES}", seen, holds),
             at_most(f"{name}: requests at the origin", 200, origin.requests - asked - 1, digits=0),
             at_most(f"{name}: memory", 4, (most - before) / 1024, " MiB"),
             none_of(f"{name}: bystander refused", int(status != 200))]
@@ -106,7 +105,6 @@ def window_update(_):
     return frame(WINDOW_UPDATE, 0, 0, bytes([0, 0, 0, 1]))
 
 
-COUNTED_BY_THE_SECOND = {empty_data, ping, settings, window_update}
 ATTACKS = {
     "rapid reset": rapid_reset,
     "MadeYouReset, no increment": no_increment,

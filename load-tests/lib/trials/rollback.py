@@ -130,7 +130,7 @@ def metric(text):
     """Exposed streams of canaries, if that is told."""
     lines = [line for line in text.splitlines()
              if "exposed_streams" in line and not line.startswith("#")]
-    canary = [float(line.rsplit(" ", 1)[1]) for line in lines if 'role="canary"' in line]
+    canary = [float(line.rsplit(" ", 1)[1]) for line in lines if '-canary"' in line]
     return int(sum(canary)) if lines else None
 
 
