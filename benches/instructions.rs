@@ -114,7 +114,7 @@ fn endpoint(plan: Plan) -> Plan {
     plan
 }
 
-#[library_benchmark(config = measured(317_785))]
+#[library_benchmark(config = measured(327_573))]
 #[bench::of_twelve_fields(setup = RequestHead::new)]
 fn request_head_parsed(mut head: RequestHead) -> RequestHead {
     for _ in 0..TIMES {
@@ -129,7 +129,7 @@ fn request() -> (RequestHead, Vec<u8>) {
     (head, Vec::with_capacity(4_096))
 }
 
-#[library_benchmark(config = measured(53_495))]
+#[library_benchmark(config = measured(53_695))]
 #[bench::of_twelve_fields(setup = request)]
 fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHead, Vec<u8>) {
     for _ in 0..TIMES {
@@ -139,7 +139,7 @@ fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHe
     (head, out)
 }
 
-#[library_benchmark(config = measured(246_632))]
+#[library_benchmark(config = measured(262_220))]
 #[bench::of_ten_fields(setup = ResponseHead::new)]
 fn answer_head_parsed(mut head: ResponseHead) -> ResponseHead {
     for _ in 0..TIMES {
@@ -179,7 +179,7 @@ fn some() -> Counted {
     counted
 }
 
-#[library_benchmark(config = measured(5_539))]
+#[library_benchmark(config = measured(5_572))]
 #[bench::of_a_hundred_requests(setup = some)]
 fn sample_taken(mut counted: Counted) -> (Counted, serin::measure::Sample) {
     let sample = counted.hand_over();
@@ -223,7 +223,7 @@ fn judgement((evidence, ticks): (Evidence, Ticks)) -> (Evidence, Ticks) {
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(2_453_846))]
+#[library_benchmark(config = measured(3_383_064))]
 #[bench::of_the_reference()]
 fn config_compiled() -> (Written, Plan) {
     let mut written = Written::new(black_box(REFERENCE));
