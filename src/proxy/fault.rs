@@ -315,7 +315,13 @@ fn write_grpc_answer(kind: FaultKind, date: &Date, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\nContent-Type: application/grpc\r\ngrpc-status: ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.extend_from_slice(b"\r\ngrpc-message: ");
-    out.extend_from_slice(kind.text().as_bytes());
+    let text = if kind == FaultKind::TotalTimeout {
+        // As clients say it whose own clock was first.
+        "Deadline Exceeded"
+    } else {
+        kind.text()
+    };
+    out.extend_from_slice(text.as_bytes());
     out.extend_from_slice(b"\r\nProxy-Status: serin; error=");
     out.extend_from_slice(kind.proxy_status().as_bytes());
     out.extend_from_slice(b"\r\n\r\n");
