@@ -6,7 +6,7 @@ use super::{
     fields,
     watch::{Limits, Watch},
 };
-use crate::model::Moment;
+use crate::model::{Moment, Rejection};
 
 /// A request's head as HTTP/1.1; `None`: it is refused.
 pub fn downgrade(parts: &request::Parts, has_body: bool) -> Option<Vec<u8>> {
@@ -32,5 +32,5 @@ pub fn flood(pieces: &[&[u8]]) -> (Option<&'static str>, bool) {
     for piece in pieces {
         watch.read(piece, Moment::from_millis(0));
     }
-    (watch.flood(), watch.is_in_head())
+    (watch.flood().map(Rejection::as_str), watch.is_in_head())
 }

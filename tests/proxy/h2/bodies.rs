@@ -163,7 +163,8 @@ async fn a_body_that_is_not_as_long_as_it_says_is_the_clients_fault() {
     let origin = Origin::saying("x").await;
     let mut proxy = to_h1(&origin);
     let mut client = Connection::connect(proxy.address).await;
-    for (length, body) in [("10", "hello"), ("3", "hello"), ("0", "hello")] {
+    // With a length of 0 the request is whole before its body comes, and may be answered first.
+    for (length, body) in [("10", "hello"), ("3", "hello")] {
         let fields = [&request("POST", "/")[..], &[("content-length", length)]].concat();
         let stream = client.open(&fields, false).await;
         client.data(stream, body, true).await;
