@@ -76,6 +76,7 @@ class Peer:
         """A text with names for the folder and the ports."""
         for name, port in self.ports().items():
             text = re.sub(rf"\b{port}\b", f"{{{name}}}", text)
+        text = text.replace(str(self.backends.folder), "{backends}")
         return text.replace(str(self.folder), "{folder}")
 
     def ports(self):
