@@ -25,7 +25,7 @@ use super::{
     fields,
     inbox::Inbox,
     link::Link,
-    outbox::{Outbox, broken},
+    outbox::{Outbox, broken, write_behind_head},
     watch::{Limits, Watch},
 };
 use crate::{
@@ -335,13 +335,8 @@ impl Stream {
         }
         let len = state.answer(buf)?;
         let rest = buf.get(len..).unwrap_or_default();
-        match &mut state.outbox {
-            Some(outbox) if !rest.is_empty() => match outbox.poll_write(cx, rest) {
-                Poll::Ready(taken) => Poll::Ready(taken.map(|taken| len + taken)),
-                Poll::Pending => Poll::Ready(Ok(len)),
-            },
-            _ => Poll::Ready(Ok(len)),
-        }
+        let taken = write_behind_head(&mut state.outbox, cx, rest);
+        Poll::Ready(taken.map(|taken| len + taken))
     }
 
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -160,6 +160,22 @@ impl Outbox {
     }
 }
 
+/// Writes what came in one piece with a head that has just been sent; how much of it was taken.
+pub(super) fn write_behind_head(
+    outbox: &mut Option<Outbox>,
+    cx: &mut Context<'_>,
+    rest: &[u8],
+) -> io::Result<usize> {
+    match outbox {
+        Some(outbox) if !rest.is_empty() => match outbox.poll_write(cx, rest) {
+            Poll::Ready(taken) => taken,
+            // The head was taken; the rest is written again.
+            Poll::Pending => Ok(0),
+        },
+        Some(_) | None => Ok(0),
+    }
+}
+
 /// Moves the payload at the start of `buf` into the queue; how much of `buf` that deals with.
 fn take(relay: &mut BodyRelay, buf: &[u8], queue: &mut BytesMut) -> io::Result<usize> {
     let mut at = 0;
