@@ -13,7 +13,8 @@ KNOWN = {it.name: it for it in (
 
 def missing(names):
     """What this run needs and is not here, each with the command that installs it."""
-    found = {tool: f"sudo apt-get install {tool}" for tool in ("wrk", "nginx", "openssl")
+    needed = {"wrk": "wrk", "h2load": "nghttp2-client", "nginx": "nginx", "openssl": "openssl"}
+    found = {tool: f"sudo apt-get install {package}" for tool, package in needed.items()
              if shutil.which(tool) is None}
     for name in names:
         command = KNOWN[name].missing()
