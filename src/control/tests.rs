@@ -15,6 +15,7 @@ use crate::{
 
 mod endpoints;
 mod exposed;
+mod garbled;
 mod lending;
 mod remarks;
 mod shadow;

@@ -10,6 +10,7 @@
 mod analysis;
 mod classify;
 mod listener;
+mod marathon;
 mod overlap;
 mod rollout;
 mod split;
