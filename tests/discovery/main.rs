@@ -8,5 +8,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deployment;
 mod marathon;
 mod sources;
