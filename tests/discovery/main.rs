@@ -2,6 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
     reason = "a test stops where it stands"
 )]
 

@@ -155,11 +155,8 @@ async fn a_wrong_password_is_told() {
     let (marathon, _) = cluster().await;
     marathon.set_guard(Some("Basic x"));
     let error = source(&marathon, OFTEN).until_error().await;
-    let expected = format!(
-        "Marathon does not answer: {}: it answers 401 Unauthorized; {}: it answers 401 Unauthorized",
-        marathon.url(0),
-        marathon.url(1)
-    );
+    let said = |node| format!("{}: it answers 401 Unauthorized", marathon.url(node));
+    let expected = format!("Marathon does not answer: {}; {}", said(0), said(1));
     assert_eq!(error, expected);
 }
 
@@ -238,7 +235,7 @@ async fn an_election_and_a_master_that_goes_take_nothing_away() {
     marathon.stop(1);
     let error = web.until_error().await;
     assert!(error.contains("Connection refused"), "{error}");
-    marathon.resume(0).await;
+    marathon.resume(0);
     marathon.elect(Some(0));
     marathon.add_task("/shop/web", at(4));
     web.until(&["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "10.0.0.1:4"])
