@@ -231,6 +231,7 @@ impl Written {
             tls: &plan::Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
+            now: Moment::ZERO,
         };
         plan::compile(&inputs, &mut self.keys)
     }

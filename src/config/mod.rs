@@ -26,13 +26,14 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Balance,
         Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
         GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
-        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
-        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite, Slo,
-        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, UnknownSni, Upstream,
-        UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
+        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
+        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
+        RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
+        Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
+        Webhook, When,
     },
 };
 use self::{

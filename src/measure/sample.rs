@@ -4,7 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::{EndpointCounts, EndpointLabel, Latencies};
 use crate::model::{
-    CodeClass, ListenerName, Outcome, Reason, Rejection, Role, RouteId, SplitKey, Stage,
+    CodeClass, EndpointKey, ListenerName, Moment, Outcome, Reason, Rejection, Role, RouteId,
+    SplitKey, Stage,
 };
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -213,4 +214,23 @@ pub struct Sample {
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.
     pub refused: Tally<RequestLabel>,
+    /// Endpoints that this worker has ejected since the last sample.
+    pub ejections: Vec<Ejection>,
+}
+
+/// An endpoint was ejected because of how it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejection {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// When.
+    pub at: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// How often by now.
+    pub times: u32,
+    /// The status of its last answer; 0: it gave none.
+    pub status: u16,
+    /// Why its last answer did not come.
+    pub reason: Reason,
 }

@@ -125,12 +125,13 @@ async fn attempt(
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
-    let target = upstream.and_then(|upstream| choose(&worker, upstream, &course.tried));
+    let which = (decision, course.role);
+    let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
     let (Some(upstream), Some(target)) = (upstream, target) else {
         guard.failed(decision, FaultKind::NoEndpoint, 0);
         return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
     };
-    let place = guard.at(target.key);
+    let place = guard.at(target);
     let idle_max = upstream.timeouts.idle;
     let take = || worker.pool.borrow_mut().take(place, began, idle_max);
     let taken = (!course.wants_fresh).then(take).flatten();

@@ -18,6 +18,7 @@ mod connect;
 mod crew;
 mod date;
 mod decide;
+mod ewma;
 mod fault;
 mod forward;
 #[cfg(fuzzing)]

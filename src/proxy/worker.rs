@@ -52,6 +52,7 @@ pub(crate) struct Worker {
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
+    turns: Cell<u64>,
     dates: Dates,
     is_draining: Cell<bool>,
     silence: Cell<Duration>,
@@ -114,6 +115,7 @@ impl Worker {
             held: RefCell::new(held),
             samples,
             next_id: Cell::new(random.u64(..)),
+            turns: Cell::new(random.u64(..)),
             dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
             silence: Cell::new(Duration::MAX),
@@ -150,6 +152,13 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         id
+    }
+
+    /// A number that rises with each choice of an endpoint.
+    pub(crate) fn turn(&self) -> u64 {
+        let turn = self.turns.get();
+        self.turns.set(turn.wrapping_add(1));
+        turn
     }
 
     /// The first half of every request's id from this worker: 16 hexadecimal digits.

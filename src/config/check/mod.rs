@@ -8,6 +8,7 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod balance;
 mod classify;
 mod listener;
 mod overlap;

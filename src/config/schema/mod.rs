@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod balance;
 mod classify;
 mod http;
 mod listener;
@@ -21,6 +22,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    balance::{BalanceBlock, OutlierForm, Policy},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{

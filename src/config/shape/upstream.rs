@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::listener::Certificate;
+use super::{Balance, OutlierDetection, listener::Certificate};
 use crate::model::UpstreamName;
 
 /// A named group of endpoints.
@@ -22,6 +22,10 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// Which endpoint gets a request.
+    pub balance: Balance,
+    /// When an endpoint is ejected; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// What is spoken to endpoints.
