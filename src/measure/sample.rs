@@ -1,5 +1,7 @@
 //! What a worker hands over on its tick: deltas by cell, and gauges.
 
+use std::{sync::Arc, time::Duration};
+
 use rustc_hash::FxHashMap;
 
 use super::{EndpointCounts, EndpointLabel, Latencies};
@@ -184,6 +186,19 @@ pub struct Gauges {
     pub streams: Vec<(StreamKey, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
     pub busy: f64,
+    /// Of its endpoints, made once a second.
+    pub endpoints: Arc<[EndpointGauge]>,
+}
+
+/// What a worker knows of one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointGauge {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// How long until it begins to answer; `None`: nobody knows.
+    pub latency: Option<Duration>,
 }
 
 /// What a worker knows of one listener.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::ewma::Pace;
 use crate::{
+    measure::EndpointGauge,
     model::{EndpointKey, Moment, number::long},
     plan::{Load, Plan},
     proxy::{h2, wire::Wire},
@@ -282,6 +283,19 @@ impl Pool {
             self.endpoints.remove(place.0);
             self.places.remove(&key);
         }
+    }
+
+    /// What is known of endpoints.
+    pub(crate) fn endpoints(&self, now: Moment) -> impl Iterator<Item = EndpointGauge> {
+        self.places.iter().filter_map(move |(key, place)| {
+            let endpoint = self.endpoints.get(place.0)?;
+            let latency = endpoint.pace.at(now);
+            Some(EndpointGauge {
+                endpoint: *key,
+                in_flight: endpoint.in_flight,
+                latency: (latency > 0).then(|| Duration::from_micros(latency.into())),
+            })
+        })
     }
 
     /// Idle connections and busy ones.

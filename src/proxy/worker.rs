@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock,
-    measure::{Recorder, Sample},
+    measure::{EndpointGauge, Recorder, Sample},
     model::{
         Moment, Rejection, SplitKey, Stage,
         number::{micros, millis, real},
@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
+    /// Made once a second.
+    endpoints: RefCell<Arc<[EndpointGauge]>>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
@@ -130,6 +132,7 @@ impl Worker {
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
             rejections: RefCell::default(),
+            endpoints: RefCell::default(),
             streams: Streams::default(),
             log,
         })
@@ -257,6 +260,8 @@ impl Worker {
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.forget(&mut stages, &plan);
+                let gauges = self.pool.borrow().endpoints(self.moment(now)).collect();
+                self.endpoints.replace(gauges);
                 listeners.retry(&self, &plan.listeners);
             }
         }
@@ -273,6 +278,7 @@ impl Worker {
         sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
+        sample.gauges.endpoints = Arc::clone(&self.endpoints.borrow());
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
             let (mpsc::error::TrySendError::Full(sample)
             | mpsc::error::TrySendError::Closed(sample)) = unsent;
