@@ -16,6 +16,7 @@ use crate::{
 mod ejections;
 mod endpoints;
 mod exposed;
+mod garbled;
 mod lending;
 mod remarks;
 mod shadow;

@@ -8,6 +8,9 @@
 mod dns;
 mod file;
 mod fixed;
+mod hosts;
+mod marathon;
+mod srv;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -15,6 +18,8 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use self::dns::Names;
 use self::fixed::{List, Pace};
+#[cfg(test)]
+pub(crate) use self::marathon::tests::{RECORDED, Rehearsal};
 use crate::{
     clock,
     config::{self, Source},
@@ -42,6 +47,9 @@ pub enum DiscoverError {
     /// The answer could not be understood.
     #[error("{0}")]
     Malformed(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// The sources at work, one task for each upstream. Dropping it stops them all.
@@ -128,6 +136,18 @@ impl Sources {
                     longest: max_ttl.max(min_ttl),
                 };
                 tokio::spawn(fixed::run(list, pace, names, outlet))
+            }
+            Source::Marathon(how) => tokio::spawn(marathon::run(*how, names, outlet)),
+            Source::Srv {
+                name,
+                min_ttl,
+                max_ttl,
+            } => {
+                let pace = Pace {
+                    shortest: min_ttl,
+                    longest: max_ttl.max(min_ttl),
+                };
+                tokio::spawn(srv::run(name, pace, names, outlet))
             }
         })
     }

@@ -18,5 +18,6 @@ pub mod corpus;
 pub mod frames;
 pub mod h2_client;
 pub mod h2_origin;
+pub mod marathon;
 pub mod origin;
 pub mod proxy;

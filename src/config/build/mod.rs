@@ -7,6 +7,7 @@ mod analysis;
 mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod rollout;
 mod split;
 mod upstream;

@@ -11,6 +11,7 @@ mod analysis;
 mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod overlap;
 mod rollout;
 mod split;

@@ -12,6 +12,7 @@ mod balance;
 mod classify;
 mod http;
 mod listener;
+mod marathon;
 mod rollout;
 mod short;
 mod split;
@@ -29,6 +30,7 @@ pub(super) use self::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,
         TlsBlock,
     },
+    marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,

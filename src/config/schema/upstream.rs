@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, OutlierForm,
-    Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, Default, DnsForm, DomainName, EndpointForm, KeyInfo, MarathonBlock, Node,
+    Optional, OutlierForm, Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
 };
 use crate::config::{
     ProxyVersion, UpstreamProtocol, Verify,
@@ -12,14 +12,18 @@ use crate::config::{
 };
 
 block! {
-    /// A named group of endpoints; exactly one of `static`, `file` and `dns` says where they are.
+    /// A named group of endpoints; exactly one of `static`, `file`, `dns` and
+    /// `marathon` says where they are.
     struct UpstreamBlock {
         /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
         r#static: Vec<Placed<EndpointForm>> = Optional,
         /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
         file: PathBuf = Optional,
-        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.
+        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping, which can
+        /// name SRV records instead.
         dns: DnsForm = Optional,
+        /// Tasks of Marathon apps.
+        marathon: MarathonBlock = Optional,
         /// What is spoken to the endpoints: `h1`; `h2c`, HTTP/2 without TLS; `h2`, HTTP/2 over
         /// TLS.
         protocol: UpstreamProtocol = Default("h1"),
@@ -38,7 +42,7 @@ block! {
         /// `none`, never.
         outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "marathon", "ecs", "cloud_map", "health_check", "circuit_breaker", "warm_up"
+        "ecs", "cloud_map", "health_check", "circuit_breaker", "warm_up"
     ]
 }
 
@@ -94,17 +98,19 @@ block! {
 }
 
 block! {
-    /// A name to resolve.
+    /// A name to resolve: `name` and `port`, or `srv`.
     struct DnsBlock {
-        /// The name.
-        name: DomainName = Required,
+        /// The name whose A and AAAA records are the endpoints.
+        name: DomainName = Optional,
         /// The port of every address.
-        port: Port = Required,
+        port: Port = Optional,
+        /// The name whose SRV records say hosts, ports and weights: `_web._tcp.marathon.mesos`.
+        srv: DomainName = Optional,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration = Default("1s"),
         /// The longest time between two questions, whatever the TTL.
-        max_ttl: Duration = Default("1m"),
-    } later ["srv"]
+        max_ttl: Duration = Default("10s"),
+    } later []
 }
 
 /// `proxy_protocol` towards an upstream.

@@ -7,6 +7,7 @@
 mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod rollout;
 mod split;
 mod upstream;
@@ -20,6 +21,7 @@ pub use self::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
+    marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Balance, OutlierDetection, listener::Certificate};
+use super::{Balance, Marathon, OutlierDetection, listener::Certificate};
 use crate::model::UpstreamName;
 
 /// A named group of endpoints.
@@ -83,6 +83,17 @@ pub enum Source {
         name: String,
         /// The port of every address.
         port: u16,
+        /// The shortest time between two questions, whatever the TTL.
+        min_ttl: Duration,
+        /// The longest time between two questions, whatever the TTL.
+        max_ttl: Duration,
+    },
+    /// Tasks of Marathon apps.
+    Marathon(Box<Marathon>),
+    /// SRV records of a name: targets, ports and weights.
+    Srv {
+        /// The name to resolve.
+        name: String,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration,
         /// The longest time between two questions, whatever the TTL.
