@@ -26,13 +26,14 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto,
-        Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
-        GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
-        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
-        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite, Slo,
-        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, UnknownSni, Upstream,
-        UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Aws,
+        Certificate, Cidr, ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment,
+        Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
+        ListenerTimeouts, ListenerTls, LogPath, LongLived, Match, Metrics, OnFailure,
+        OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch, ProxyMode, ProxyProtocol,
+        ProxyVersion, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

@@ -1,6 +1,6 @@
 //! An upstream as others see it.
 
-use super::{listener::path, plain, split::some};
+use super::{aws, listener::path, plain, split::some};
 use crate::{
     config::{
         Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
@@ -78,11 +78,17 @@ fn name_of(source: &Source) -> Option<String> {
             let is_name = first.parse::<std::net::IpAddr>().is_err();
             (is_one && is_name).then(|| first.clone())
         }
-        Source::File(_) => None,
+        Source::CloudMap(_) | Source::Ecs(_) | Source::File(_) => None,
     }
 }
 
 fn source(block: &UpstreamBlock) -> Option<Source> {
+    if let Some(cloud_map) = &block.cloud_map {
+        return aws::cloud_map(&cloud_map.value).map(Source::CloudMap);
+    }
+    if let Some(ecs) = &block.ecs {
+        return aws::ecs(&ecs.value).map(Source::Ecs);
+    }
     if let Some(list) = &block.r#static {
         return Some(Source::Static(
             list.value.iter().map(|at| at.value.0.clone()).collect(),

@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod aws;
 mod classify;
 mod http;
 mod listener;
@@ -21,6 +22,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{
@@ -36,7 +38,9 @@ pub(super) use self::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
-    upstream::{DnsBlock, EndpointBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
+    upstream::{
+        DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
+    },
 };
 use super::{
     LogPath, Preset,

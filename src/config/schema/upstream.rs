@@ -3,20 +3,29 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, Placed, Port, Required,
-    Shape, Walk, block, describe_block, word, words,
+    CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm, KeyInfo, Node, Optional,
+    Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
 };
-use crate::config::{
-    ProxyVersion, UpstreamProtocol, Verify,
-    leaf::{Count, SecretFile, Text},
+use crate::{
+    config::{
+        ProxyVersion, UpstreamProtocol, Verify,
+        leaf::{Count, SecretFile, Text},
+    },
+    model::Health,
 };
 
 block! {
-    /// A named group of endpoints; exactly one of `static`, `file` and `dns` says where they are.
+    /// A named group of endpoints; exactly one of `cloud_map`, `dns`, `ecs`,
+    /// `file` and `static` says where they are.
     struct UpstreamBlock {
-        /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
+        /// The instances of a service of AWS Cloud Map.
+        cloud_map: CloudMapBlock = Optional,
+        /// The tasks of a service of Amazon ECS.
+        ecs: EcsBlock = Optional,
+        /// Endpoints in this file: `"host:port"`, or a mapping.
         r#static: Vec<Placed<EndpointForm>> = Optional,
-        /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
+        /// A file with a YAML or JSON list of endpoints, in the form of `static`, which may also
+        /// say `version`, `health` and `draining`; watched.
         file: PathBuf = Optional,
         /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.
         dns: DnsForm = Optional,
@@ -33,7 +42,7 @@ block! {
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
     } later [
-        "marathon", "ecs", "cloud_map", "balance", "health_check", "outlier_detection",
+        "marathon", "balance", "health_check", "outlier_detection",
         "circuit_breaker", "warm_up"
     ]
 }
@@ -86,6 +95,26 @@ block! {
         address: Text = Required,
         /// Its weight relative to the other endpoints of the upstream.
         weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
+    } later []
+}
+
+block! {
+    /// One endpoint in a file of endpoints.
+    struct ListedBlock {
+        /// An IP address or a host name, and a port.
+        address: Text = Required,
+        /// Its weight relative to the other endpoints of the upstream.
+        weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
+        /// Which release it runs.
+        version: Text = Optional,
+        /// What is known of its health: `healthy`, `unhealthy` or `unknown`.
+        health: Health = Default("unknown"),
+        /// It is going away: no new requests, those under way finish.
+        draining: bool = Default("false"),
     } later []
 }
 
@@ -116,5 +145,10 @@ words!(UpstreamProtocol {
     "h1" => Self::H1,
     "h2c" => Self::H2c,
     "h2" => Self::H2,
+} later []);
+words!(Health {
+    "healthy" => Self::Healthy,
+    "unhealthy" => Self::Unhealthy,
+    "unknown" => Self::Unknown,
 } later []);
 words!(Verify { "full" => Self::Full, "none" => Self::None, } later []);

@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod aws;
 mod classify;
 mod listener;
 mod rollout;
@@ -13,6 +14,7 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    aws::{Aws, CloudMap, Deployment, Ecs},
     classify::{ClassRule, When},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
