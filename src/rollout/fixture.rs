@@ -90,11 +90,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
 }
 
 fn upstream(name: UpstreamName) -> Upstream {
-    let endpoint = StaticEndpoint {
-        host: "127.0.0.1".to_owned(),
-        port: 1,
-        weight: 1,
-    };
+    let endpoint = StaticEndpoint::new("127.0.0.1", 1);
     Upstream {
         name,
         source: Source::Static(vec![endpoint]),

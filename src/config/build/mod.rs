@@ -4,6 +4,7 @@
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
 mod analysis;
+mod aws;
 mod balance;
 mod classify;
 mod listener;

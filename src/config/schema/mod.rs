@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod aws;
 mod balance;
 mod classify;
 mod http;
@@ -23,6 +24,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
@@ -40,7 +42,9 @@ pub(super) use self::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
-    upstream::{DnsBlock, EndpointBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
+    upstream::{
+        DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
+    },
 };
 use super::{
     LogPath, Preset,

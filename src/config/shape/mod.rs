@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod aws;
 mod balance;
 mod classify;
 mod listener;
@@ -15,6 +16,7 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
     listener::{
