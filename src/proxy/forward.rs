@@ -12,6 +12,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
+    choose::choose,
     connect,
     decide::Decision,
     fault::{Fault, FaultKind},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     model::{EndpointKey, Moment, Reason, Role},
-    plan::{self, OnUnhealthy, Split, Target, Upstream},
+    plan::{OnUnhealthy, Split, Upstream},
 };
 
 /// How many endpoints of one version are tried.
@@ -274,17 +275,4 @@ fn fall_back(split: &Split, course: &mut Course, outgoing: &mut Outgoing, kind: 
     course.tried.clear();
     outgoing.redirect(split.version(Role::Stable).name.as_str());
     Then::Again
-}
-
-/// An endpoint of an upstream; one that was tried only if there is no other.
-fn choose<'a>(
-    worker: &Worker,
-    upstream: &'a Upstream,
-    tried: &[EndpointKey],
-) -> Option<&'a Target> {
-    let random = worker.random.borrow_mut().u64(..);
-    let pool = worker.pool.borrow();
-    let load = |key| pool.load(key);
-    plan::choose(&upstream.endpoints, load, random, tried)
-        .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
 }

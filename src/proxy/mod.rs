@@ -13,6 +13,7 @@ mod arrival;
 mod begin;
 mod budget;
 mod buffer;
+mod choose;
 mod connect;
 mod crew;
 mod date;
