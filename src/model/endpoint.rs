@@ -1,6 +1,6 @@
 //! One address and port that answers for an upstream.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 /// What is known of an endpoint's health. `Unknown` is not unhealthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,6 +14,48 @@ pub enum Health {
     Unknown,
 }
 
+macro_rules! told {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text as the source gives it.
+            pub fn new(text: &str) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+told!(
+    /// Where an endpoint runs: an availability zone, a rack, a data centre.
+    Zone
+);
+told!(
+    /// What tells a new release of the program at an endpoint from an old one: a task definition,
+    /// the time of a configuration. Sources pick endpoints by it; people see it.
+    VersionKey
+);
+
 /// One address and port, as a discovery source knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -25,6 +67,10 @@ pub struct Endpoint {
     pub health: Health,
     /// It is going away: no new requests, those under way finish.
     pub draining: bool,
+    /// Where it runs, if the source says so.
+    pub zone: Option<Zone>,
+    /// Which release it runs, if the source says so.
+    pub version: Option<VersionKey>,
 }
 
 impl Endpoint {
@@ -35,6 +81,8 @@ impl Endpoint {
             weight: 1,
             health: Health::Unknown,
             draining: false,
+            zone: None,
+            version: None,
         }
     }
 

@@ -15,7 +15,7 @@ mod share;
 mod side;
 mod time;
 
-pub use endpoint::{Endpoint, Health};
+pub use endpoint::{Endpoint, Health, VersionKey, Zone};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId};
 pub use labels::{CodeClass, GrpcStatus, Outcome, Reason, Rejection, Role};

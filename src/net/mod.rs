@@ -6,6 +6,7 @@
 
 mod subject;
 pub mod tls;
+pub mod web;
 
 use std::{
     io,
