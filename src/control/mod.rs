@@ -58,8 +58,8 @@ pub use self::{
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
-        ArmStatus, ConfigStatus, Entry, SeriesKey, ShadowStatus, SplitStatus, Status, Totals,
-        UpstreamStatus,
+        ArmStatus, ConfigStatus, Entry, RepeatKey, SeriesKey, ShadowStatus, SplitStatus, Status,
+        Totals, UpstreamStatus,
     },
     trail::{Line, Spot, Trail},
 };

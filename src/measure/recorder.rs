@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RequestLabel, Sample,
+    AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RepeatLabel, RequestLabel,
+    Sample,
     delta::{self, Delta},
     endpoints::Endpoints,
 };
@@ -175,6 +176,11 @@ impl Recorder {
             filling.cell.requests.add(request.label, 1);
             filling.duration.record(request.duration);
         });
+    }
+
+    /// A request is asked again after an attempt, or would have been.
+    pub fn repeat(&mut self, key: CellKey, label: RepeatLabel) {
+        self.fill(key, |filling| filling.cell.repeats.add(label, 1));
     }
 
     /// A request was refused before it reached any split.

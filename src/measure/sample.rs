@@ -53,6 +53,26 @@ pub struct RequestLabel {
     pub outcome: Outcome,
 }
 
+/// How a repeat is counted: an attempt beyond a request's first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepeatLabel {
+    /// What was done.
+    pub repeat: Repeat,
+    /// What became of the attempt before it.
+    pub reason: Reason,
+}
+
+/// What was done after an attempt that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Repeat {
+    /// The same version was asked again.
+    Retry,
+    /// Stable was asked for a canary.
+    Rescue,
+    /// Nothing: no budget was left.
+    Denied,
+}
+
 /// A few counters by label: a list, since a cell sees one to five labels in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally<L>(Vec<(L, u64)>);
@@ -112,6 +132,8 @@ pub struct Cell {
     pub attempts: Tally<AttemptLabel>,
     /// Every request, as the client saw it.
     pub requests: Tally<RequestLabel>,
+    /// Repeats after attempts at this version.
+    pub repeats: Tally<RepeatLabel>,
     /// Judged trials: first byte sent to last byte received; a hung attempt counts at its timeout.
     pub latency: Latencies,
     /// Judged attempts that the client left, and when: those that were slow by then were slow.
@@ -134,6 +156,7 @@ impl Cell {
         self.merge_judged(other);
         self.attempts.merge(&other.attempts);
         self.requests.merge(&other.requests);
+        self.repeats.merge(&other.repeats);
         self.first_byte.merge(&other.first_byte);
         self.duration.merge(&other.duration);
     }
@@ -157,6 +180,7 @@ impl Cell {
             && self.trials == 0
             && self.attempts.0.is_empty()
             && self.requests.0.is_empty()
+            && self.repeats.0.is_empty()
     }
 
     pub(super) fn reset(&mut self) -> Self {

@@ -15,6 +15,7 @@ mod explain;
 mod keys;
 mod path;
 mod publish;
+mod retry;
 mod rotation;
 mod route;
 mod sign;
@@ -37,6 +38,7 @@ pub use self::{
     explain::{Explanation, explain},
     keys::Keys,
     publish::{Publisher, Reader, channel},
+    retry::{Again, Asked, Retry, Standing, Trouble},
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
@@ -48,8 +50,8 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Cidr, LogPath, LongLived, OnUnhealthy, ProxyMode, ProxyProtocol, ProxyVersion,
-    UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion, UpstreamProtocol,
+    UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
@@ -131,8 +133,8 @@ pub struct Split {
     pub affinity: Option<Affinity>,
     /// How testers choose their version.
     pub version_override: Option<Override>,
-    /// What happens to the share of a canary without a usable endpoint.
-    pub on_unhealthy: OnUnhealthy,
+    /// What becomes of an attempt that has failed, or cannot be made.
+    pub retry: Retry,
     /// What counts against a version.
     pub classify: Classify,
     /// Instead of the upstream's `response_header`.

@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel, StreamKey},
-    model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
+    model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
     plan::Ending,
 };
 
@@ -103,24 +103,26 @@ impl AttemptGuard {
     }
 
     /// The attempt has ended with an answer of this status, and this one of gRPC.
-    pub(crate) fn answered(&mut self, decision: &Decision, status: u16, grpc_status: Option<u8>) {
+    pub(crate) fn answered(
+        &mut self,
+        decision: &Decision,
+        status: u16,
+        grpc_status: Option<u8>,
+    ) -> Outcome {
         let outcome = decision.outcome(Ending::Answer {
             status,
             grpc_status,
         });
         self.record(status, outcome, self.why, self.end());
+        outcome
     }
 
     /// The attempt has ended with a fault.
-    pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) {
+    pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) -> Outcome {
         let end = self.end();
         let outcome = decision.outcome_of_fault(kind, self.lasted(end));
         self.record(status, outcome, kind.reason(), end);
-    }
-
-    /// The split that the attempt belongs to.
-    pub(crate) const fn split(&self) -> SplitKey {
-        self.account.key.split
+        outcome
     }
 
     /// The attempt was on a connection that had gone stale: it never reached the endpoint's

@@ -20,6 +20,8 @@ mod faults;
 mod forwarding;
 mod h2;
 mod limits;
+mod rescue;
+mod retry;
 mod split;
 mod streams;
 mod table;

@@ -6,6 +6,7 @@
 mod analysis;
 mod classify;
 mod listener;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;

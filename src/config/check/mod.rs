@@ -11,6 +11,7 @@ mod analysis;
 mod classify;
 mod listener;
 mod overlap;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;

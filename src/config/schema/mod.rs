@@ -11,6 +11,7 @@
 mod classify;
 mod http;
 mod listener;
+mod retry;
 mod rollout;
 mod short;
 mod split;
@@ -27,6 +28,7 @@ pub(super) use self::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,
         TlsBlock,
     },
+    retry::{RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,

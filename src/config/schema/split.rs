@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key,
-    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RolloutBlock, Shape, UrlPath,
-    Walk, WarmUp, block, describe_block, word, words,
+    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RetryBlock, RolloutBlock,
+    Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -37,6 +37,8 @@ block! {
         r#override: OverrideBlock = Optional,
         /// What happens to the share of a canary without a usable endpoint.
         on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
+        /// What becomes of an attempt that has failed.
+        retry_policy: RetryBlock = Default("{}"),
         /// Limits in time over those of the upstreams.
         timeouts: SplitTimeoutsBlock = Default("{}"),
         /// What counts against a version, and what does not: the first rule that fits decides.
@@ -49,7 +51,7 @@ block! {
         rollback_if: RollbackIfBlock = Optional,
         /// How the versions are compared. A canary with weight is always judged.
         analysis: AnalysisBlock = Default("{}"),
-    } later ["baseline", "retry_policy", "hedge", "mirror", "notify", "salt"]
+    } later ["baseline", "hedge", "mirror", "notify", "salt"]
 }
 
 block! {

@@ -6,6 +6,7 @@
 
 mod classify;
 mod listener;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;
@@ -18,6 +19,7 @@ pub use self::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
+    retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,

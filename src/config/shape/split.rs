@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Analysis, ClassRule, Rollout};
+use super::{Analysis, ClassRule, RetryPolicy, Rollout};
 use crate::model::{RouteName, Share, SplitName, UpstreamName};
 
 /// A match and the versions that share its traffic.
@@ -24,6 +24,8 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What happens to the share of a canary without a usable endpoint.
     pub on_unhealthy: OnUnhealthy,
+    /// What becomes of an attempt that has failed.
+    pub retry_policy: RetryPolicy,
     /// Limits in time that this split sets over its upstreams'.
     pub timeouts: SplitTimeouts,
     /// What counts against a version; the first rule that fits decides.

@@ -4,6 +4,7 @@ mod affinity;
 mod classify;
 mod compile;
 mod explain;
+mod retry;
 mod route;
 mod split;
 mod version_override;
@@ -180,6 +181,7 @@ fn written_split(name: &str, sticky: Option<Sticky>) -> config::Split {
         sticky,
         version_override: None,
         on_unhealthy: config::OnUnhealthy::FallbackToStable,
+        retry_policy: config::RetryPolicy::default(),
         timeouts: config::SplitTimeouts::default(),
         classify: Vec::new(),
         rollout: None,

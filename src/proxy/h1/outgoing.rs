@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::{Moment, Role},
+    plan::Asked,
     proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
 
@@ -220,6 +221,20 @@ impl Outgoing {
         self.is_idempotent && self.is_untouched
     }
 
+    /// Whether repeating it does no harm.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.is_idempotent
+    }
+
+    /// What the rules of repeating ask of it.
+    pub(crate) fn asked(&self, decision: &Decision) -> Asked<'_> {
+        Asked {
+            method: method(&self.bytes),
+            is_idempotent: self.is_idempotent,
+            is_overridden: decision.assignment.overridden,
+        }
+    }
+
     /// Whether all of it can be sent once more.
     pub(crate) fn is_untouched(&self) -> bool {
         self.is_untouched
@@ -254,6 +269,12 @@ impl Outgoing {
             buffers.give(buffer);
         }
     }
+}
+
+/// The method of a head that `rewrite` has made.
+pub(super) fn method(head: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b' ', head).unwrap_or_default();
+    head.get(..end).unwrap_or_default()
 }
 
 /// A body that is not what its framing says is the client's fault.
