@@ -30,10 +30,10 @@ pub use self::{
         Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
         GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
         LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
-        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, RescueOn, RetryOn,
-        RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
-        Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
-        Webhook, When,
+        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, RequestStart, RescueOn,
+        RetryOn, RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint,
+        Step, Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
+        Verify, Webhook, When,
     },
 };
 use self::{

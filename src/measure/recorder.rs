@@ -68,6 +68,7 @@ struct Filling {
     latency: Delta,
     abandoned: Delta,
     first_byte: Delta,
+    connect: Delta,
     duration: Delta,
 }
 
@@ -109,6 +110,7 @@ impl Filling {
             (&mut cell.latency, &mut self.latency),
             (&mut cell.abandoned, &mut self.abandoned),
             (&mut cell.first_byte, &mut self.first_byte),
+            (&mut cell.connect, &mut self.connect),
             (&mut cell.duration, &mut self.duration),
         ] {
             latencies.merge(&delta.take());
@@ -176,6 +178,11 @@ impl Recorder {
             filling.cell.requests.add(request.label, 1);
             filling.duration.record(request.duration);
         });
+    }
+
+    /// A connection was made for an attempt, or could not be, and took so long.
+    pub fn connected(&mut self, key: CellKey, took: Duration) {
+        self.fill(key, |filling| filling.connect.record(took));
     }
 
     /// A request is asked again after an attempt, or would have been.

@@ -140,6 +140,8 @@ pub struct Cell {
     pub abandoned: Latencies,
     /// Attempts: first byte sent to first byte received.
     pub first_byte: Latencies,
+    /// Connections made for attempts: how long that took, TLS included, or until it failed.
+    pub connect: Latencies,
     /// Requests: end of the head to the last byte handed to the client.
     pub duration: Latencies,
     /// Of sticky trials, those whose user was not known to have failed before.
@@ -158,6 +160,7 @@ impl Cell {
         self.requests.merge(&other.requests);
         self.repeats.merge(&other.repeats);
         self.first_byte.merge(&other.first_byte);
+        self.connect.merge(&other.connect);
         self.duration.merge(&other.duration);
     }
 

@@ -227,6 +227,7 @@ fn compile_split(
         version_override: version_override
             .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
         retry: Retry::new(&split.retry_policy, split.on_unhealthy),
+        request_start: split.request_start,
         classify: Classify::new(&split.classify),
         response_header: split.timeouts.response_header,
         total: split.timeouts.total,

@@ -50,8 +50,8 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion, UpstreamProtocol,
-    UpstreamTimeouts,
+    AccessLog, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart,
+    UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
@@ -135,6 +135,8 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What becomes of an attempt that has failed, or cannot be made.
     pub retry: Retry,
+    /// How endpoints are told when a request came.
+    pub request_start: RequestStart,
     /// What counts against a version.
     pub classify: Classify,
     /// Instead of the upstream's `response_header`.

@@ -107,7 +107,8 @@ async fn attempt(
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
     let place = guard.at(target.key);
-    let mut lent = match lend(client, upstream, (target, place), (began, &*course)).await {
+    let lent = lend(client, upstream, (target, place), (&guard, course, began)).await;
+    let mut lent = match lent {
         Ok(lent) => lent,
         Err(kind) => {
             course.tried.push(target.key);
@@ -157,15 +158,21 @@ async fn lend(
     client: &Client,
     upstream: &Upstream,
     (target, place): (&Target, Place),
-    (now, course): (Moment, &Course),
+    (guard, course, now): (&AttemptGuard, &Course, Moment),
 ) -> Result<Lent, FaultKind> {
     let idle_max = upstream.timeouts.idle;
     let take = || client.worker.pool.borrow_mut().take(place, now, idle_max);
     let taken = (!course.wants_fresh).then(take).flatten();
-    match taken {
-        Some(lent) => Ok(lent),
-        None => connect::connect(client, upstream, (target, place), course.wants_fresh).await,
+    if let Some(lent) = taken {
+        return Ok(lent);
     }
+    let began = client.worker.now();
+    let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
+    let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
+    if is_new || made.is_err() {
+        guard.connected(client.worker.now().since(began));
+    }
+    made
 }
 
 /// Gives the connection of an exchange back, if it can carry another one, or makes it the tunnel

@@ -80,6 +80,12 @@ impl AttemptGuard {
         place
     }
 
+    /// A connection was made for it, or could not be, and took so long.
+    pub(crate) fn connected(&self, took: Duration) {
+        let mut recorder = self.worker.recorder.borrow_mut();
+        recorder.connected(self.account.key, took);
+    }
+
     /// The attempt is for a stream that lives long.
     pub(crate) fn long_lived(&self) -> LongLived {
         let CellKey {

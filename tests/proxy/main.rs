@@ -22,6 +22,7 @@ mod h2;
 mod limits;
 mod rescue;
 mod retry;
+mod ruby;
 mod split;
 mod streams;
 mod table;

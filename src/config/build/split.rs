@@ -40,6 +40,7 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
             response_header: plain(timeouts.response_header.as_ref()),
             total: plain(timeouts.total.as_ref()),
         },
+        request_start: plain(block.request_start.as_ref())?,
         classify: rules(block.classify.as_ref())?,
         rollout: some(block.rollout.as_ref(), rollout)?,
         analysis: analysis(block)?,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{
-        AbsoluteAction, OnUnhealthy, SameSite,
+        AbsoluteAction, OnUnhealthy, RequestStart, SameSite,
         collection::Several,
         leaf::{Count, Ratio, SecretFile, Text},
         units::Margin,
@@ -41,6 +41,9 @@ block! {
         retry_policy: RetryBlock = Default("{}"),
         /// Limits in time over those of the upstreams.
         timeouts: SplitTimeoutsBlock = Default("{}"),
+        /// How `X-Request-Start` tells the endpoint when the request's head was whole: `s`, seconds
+        /// since 1970 with milliseconds behind the point; `ms`; `us`; `disabled`, not at all.
+        request_start: RequestStart = Default("s"),
         /// What counts against a version, and what does not: the first rule that fits decides.
         /// Where none fits, a status of 500 and above and gRPC's `UNKNOWN`, `DEADLINE_EXCEEDED`,
         /// `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are failures.
@@ -304,6 +307,12 @@ words!(SloGuard {
 words!(OnUnhealthy {
     "fallback_to_stable" => Self::FallbackToStable,
     "fail" => Self::Fail,
+} later []);
+words!(RequestStart {
+    "s" => Self::Seconds,
+    "ms" => Self::Millis,
+    "us" => Self::Micros,
+    "disabled" => Self::Disabled,
 } later []);
 words!(SameSite {
     "lax" => Self::Lax,

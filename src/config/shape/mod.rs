@@ -25,8 +25,8 @@ pub use self::{
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,
     },
     split::{
-        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,
-        SplitTimeouts, Sticky,
+        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
+        SameSite, Split, SplitTimeouts, Sticky,
     },
     upstream::{
         ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,

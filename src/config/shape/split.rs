@@ -28,6 +28,8 @@ pub struct Split {
     pub retry_policy: RetryPolicy,
     /// Limits in time that this split sets over its upstreams'.
     pub timeouts: SplitTimeouts,
+    /// How endpoints are told when a request came.
+    pub request_start: RequestStart,
     /// What counts against a version; the first rule that fits decides.
     pub classify: Vec<ClassRule>,
     /// The course of the rollout, if one is written.
@@ -140,6 +142,20 @@ pub enum OnUnhealthy {
     FallbackToStable,
     /// The client gets the error.
     Fail,
+}
+
+/// How endpoints are told when a request came, in `X-Request-Start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestStart {
+    /// In seconds, with milliseconds behind the point.
+    #[default]
+    Seconds,
+    /// In milliseconds.
+    Millis,
+    /// In microseconds.
+    Micros,
+    /// They are not.
+    Disabled,
 }
 
 /// Limits in time of a split.

@@ -182,6 +182,7 @@ fn written_split(name: &str, sticky: Option<Sticky>) -> config::Split {
         version_override: None,
         on_unhealthy: config::OnUnhealthy::FallbackToStable,
         retry_policy: config::RetryPolicy::default(),
+        request_start: config::RequestStart::default(),
         timeouts: config::SplitTimeouts::default(),
         classify: Vec::new(),
         rollout: None,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Moment, Role},
-    plan::Asked,
+    plan::{Asked, RequestStart},
     proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
 
@@ -308,7 +308,12 @@ fn write_head(
         subject: client.arrival.subject().map(str::as_bytes),
         trusted,
         request_id: &id,
-        request_start: at.micros(),
+        request_start: (
+            at.micros(),
+            decision
+                .split()
+                .map_or(RequestStart::Disabled, |split| split.request_start),
+        ),
         version_name: name.as_bytes(),
         default_host: b"localhost",
         upgrade,
