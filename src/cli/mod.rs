@@ -11,6 +11,7 @@ mod args;
 mod client;
 mod convert;
 mod demo;
+mod endpoints;
 mod forecast;
 mod logs;
 mod offline;
@@ -103,6 +104,9 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
+        There::Endpoints(wanted) => endpoints::endpoints(screen, wanted).await,
+        There::Eject(it) => endpoints::act(screen, "eject", it.seconds, it.act).await,
+        There::Uneject(it) => endpoints::act(screen, "uneject", None, it).await,
         There::Upgrade(it) => upgrade::upgrade(screen, &it).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

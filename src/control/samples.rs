@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Control, News, SeriesKey,
+    Control, News, RepeatKey, SeriesKey,
     journal::Note,
     report::REPORT_EVERY,
     turn::{Before, Turn},
 };
 use crate::{
-    measure::Sample,
+    measure::{Repeat, Sample},
     model::{Generation, Moment, Role, SplitName},
 };
 
@@ -34,6 +34,7 @@ impl Control {
     pub(super) fn sampled(&mut self, sample: Sample, now: Moment, turn: &mut Turn) {
         self.meet(now);
         self.count(&sample, now);
+        self.ejected(&sample.ejections, turn);
         self.book.hold(sample);
         self.look(now, turn);
     }
@@ -46,6 +47,7 @@ impl Control {
         self.look_at_shadows(now, turn);
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
+        self.readmit_due(now, turn);
         self.look_ahead(now, turn);
         self.remind_of_certificates(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
@@ -82,6 +84,19 @@ impl Control {
             let Some(route) = stretch.routes.get(key.route.index()) else {
                 continue;
             };
+            for (label, count) in cell.repeats.iter() {
+                let role = match label.repeat {
+                    Repeat::Rescue => Role::Stable,
+                    Repeat::Retry | Repeat::Denied => key.role,
+                };
+                let repeated = RepeatKey {
+                    split: split.clone(),
+                    from: stretch.version(key.role).clone(),
+                    to: stretch.version(role).clone(),
+                    label,
+                };
+                self.book.repeated(repeated, count);
+            }
             let series = SeriesKey {
                 split: split.clone(),
                 version: stretch.version(key.role).clone(),

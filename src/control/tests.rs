@@ -13,6 +13,7 @@ use crate::{
     rollout::fixture,
 };
 
+mod ejections;
 mod endpoints;
 mod exposed;
 mod garbled;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{SeriesKey, Totals, analysis::InFlight, carried::Carried};
+use super::{RepeatKey, SeriesKey, Totals, analysis::InFlight, carried::Carried};
 use crate::{
-    measure::{Cell, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
-    model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
+    measure::{Cell, EndpointGauge, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
+    model::{EndpointKey, Role, RouteName, SplitKey, SplitName, UpstreamName},
 };
 
 /// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
@@ -19,6 +19,7 @@ const OTHER_ROUTE: &str = "_other";
 #[derive(Debug, Default)]
 pub(super) struct Book {
     series: HashMap<SeriesKey, Cell>,
+    repeats: BTreeMap<RepeatKey, u64>,
     refused: Tally<RequestLabel>,
     workers: BTreeMap<u16, Gauges>,
     carried: Carried,
@@ -44,6 +45,11 @@ impl Book {
         total.failed_requests.drain(..surplus);
     }
 
+    /// Requests were asked again.
+    pub(super) fn repeated(&mut self, key: RepeatKey, count: u64) {
+        *self.repeats.entry(key).or_default() += count;
+    }
+
     /// Takes what a sample says of its worker, and what was refused there.
     pub(super) fn hold(&mut self, sample: Sample) {
         self.refused.merge(&sample.refused);
@@ -56,6 +62,21 @@ impl Book {
     pub(super) fn streams(&self) -> impl Iterator<Item = (StreamKey, u64)> {
         let streams = self.workers.values().flat_map(|held| &held.streams);
         streams.copied()
+    }
+
+    /// What all workers know of endpoints.
+    pub(super) fn endpoints(&self) -> HashMap<EndpointKey, EndpointGauge> {
+        let mut all: HashMap<EndpointKey, EndpointGauge> = HashMap::new();
+        for gauge in self.workers.values().flat_map(|held| &*held.endpoints) {
+            let known = all.entry(gauge.endpoint);
+            let known = known.or_insert(EndpointGauge {
+                in_flight: 0,
+                ..*gauge
+            });
+            known.in_flight += gauge.in_flight;
+            known.latency = known.latency.max(gauge.latency);
+        }
+        all
     }
 
     /// The splits that have attempts under way.
@@ -120,6 +141,7 @@ impl Book {
         series.sort_by(|left, right| left.0.cmp(&right.0));
         Totals {
             series,
+            repeats: self.repeats.clone().into_iter().collect(),
             refused: self.refused.clone(),
             workers: self.workers.values().cloned().collect(),
             listeners: self.carried.listeners(self.workers.values()),
@@ -128,6 +150,7 @@ impl Book {
             rollbacks: flat(&self.rollbacks),
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),
+            ejections: Vec::new(),
             journal_failures,
             record_failures: 0,
         }

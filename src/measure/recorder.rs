@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RequestLabel, Sample,
+    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RepeatLabel,
+    RequestLabel, Sample,
     delta::{self, Delta},
     endpoints::Endpoints,
 };
@@ -67,6 +68,7 @@ struct Filling {
     latency: Delta,
     abandoned: Delta,
     first_byte: Delta,
+    connect: Delta,
     duration: Delta,
 }
 
@@ -108,6 +110,7 @@ impl Filling {
             (&mut cell.latency, &mut self.latency),
             (&mut cell.abandoned, &mut self.abandoned),
             (&mut cell.first_byte, &mut self.first_byte),
+            (&mut cell.connect, &mut self.connect),
             (&mut cell.duration, &mut self.duration),
         ] {
             latencies.merge(&delta.take());
@@ -127,6 +130,7 @@ pub struct Recorder {
     endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
+    ejections: Vec<Ejection>,
 }
 
 impl Recorder {
@@ -177,9 +181,24 @@ impl Recorder {
         });
     }
 
+    /// A connection was made for an attempt, or could not be, and took so long.
+    pub fn connected(&mut self, key: CellKey, took: Duration) {
+        self.fill(key, |filling| filling.connect.record(took));
+    }
+
+    /// A request is asked again after an attempt, or would have been.
+    pub fn repeat(&mut self, key: CellKey, label: RepeatLabel) {
+        self.fill(key, |filling| filling.cell.repeats.add(label, 1));
+    }
+
     /// A request was refused before it reached any split.
     pub fn refuse(&mut self, label: RequestLabel) {
         self.refused.add(label, 1);
+    }
+
+    /// An endpoint was ejected.
+    pub fn eject(&mut self, ejection: Ejection) {
+        self.ejections.push(ejection);
     }
 
     /// What was counted since the last time, and the ages of what is under way.
@@ -195,6 +214,7 @@ impl Recorder {
         }
         sample.endpoints = self.endpoints.take(now);
         sample.refused = std::mem::take(&mut self.refused);
+        sample.ejections = std::mem::take(&mut self.ejections);
         sample.gauges = self.gauges(now);
         sample
     }
@@ -206,6 +226,7 @@ impl Recorder {
         }
         self.endpoints.put_back(&sample.endpoints);
         self.refused.merge(&sample.refused);
+        self.ejections.extend_from_slice(&sample.ejections);
     }
 
     /// Forgets cells of stages before `oldest` of one split that hold nothing.

@@ -1,10 +1,13 @@
 //! What a worker hands over on its tick: deltas by cell, and gauges.
 
+use std::{sync::Arc, time::Duration};
+
 use rustc_hash::FxHashMap;
 
 use super::{EndpointCounts, EndpointLabel, Latencies};
 use crate::model::{
-    CodeClass, ListenerName, Outcome, Reason, Rejection, Role, RouteId, SplitKey, Stage,
+    CodeClass, EndpointKey, ListenerName, Moment, Outcome, Reason, Rejection, Role, RouteId,
+    SplitKey, Stage,
 };
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -51,6 +54,26 @@ pub struct RequestLabel {
     pub code_class: CodeClass,
     /// What it counts as.
     pub outcome: Outcome,
+}
+
+/// How a repeat is counted: an attempt beyond a request's first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepeatLabel {
+    /// What was done.
+    pub repeat: Repeat,
+    /// What became of the attempt before it.
+    pub reason: Reason,
+}
+
+/// What was done after an attempt that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Repeat {
+    /// The same version was asked again.
+    Retry,
+    /// Stable was asked for a canary.
+    Rescue,
+    /// Nothing: no budget was left.
+    Denied,
 }
 
 /// A few counters by label: a list, since a cell sees one to five labels in its life.
@@ -112,12 +135,16 @@ pub struct Cell {
     pub attempts: Tally<AttemptLabel>,
     /// Every request, as the client saw it.
     pub requests: Tally<RequestLabel>,
+    /// Repeats after attempts at this version.
+    pub repeats: Tally<RepeatLabel>,
     /// Judged trials: first byte sent to last byte received; a hung attempt counts at its timeout.
     pub latency: Latencies,
     /// Judged attempts that the client left, and when: those that were slow by then were slow.
     pub abandoned: Latencies,
     /// Attempts: first byte sent to first byte received.
     pub first_byte: Latencies,
+    /// Connections made for attempts: how long that took, TLS included, or until it failed.
+    pub connect: Latencies,
     /// Requests: end of the head to the last byte handed to the client.
     pub duration: Latencies,
     /// Of sticky trials, those whose user was not known to have failed before.
@@ -134,7 +161,9 @@ impl Cell {
         self.merge_judged(other);
         self.attempts.merge(&other.attempts);
         self.requests.merge(&other.requests);
+        self.repeats.merge(&other.repeats);
         self.first_byte.merge(&other.first_byte);
+        self.connect.merge(&other.connect);
         self.duration.merge(&other.duration);
     }
 
@@ -157,6 +186,7 @@ impl Cell {
             && self.trials == 0
             && self.attempts.0.is_empty()
             && self.requests.0.is_empty()
+            && self.repeats.0.is_empty()
     }
 
     pub(super) fn reset(&mut self) -> Self {
@@ -183,6 +213,19 @@ pub struct Gauges {
     pub streams: Vec<(StreamKey, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
     pub busy: f64,
+    /// Of its endpoints, made once a second.
+    pub endpoints: Arc<[EndpointGauge]>,
+}
+
+/// What a worker knows of one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointGauge {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// How long until it begins to answer; `None`: nobody knows.
+    pub latency: Option<Duration>,
 }
 
 /// What a worker knows of one listener.
@@ -213,4 +256,23 @@ pub struct Sample {
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.
     pub refused: Tally<RequestLabel>,
+    /// Endpoints that this worker has ejected since the last sample.
+    pub ejections: Vec<Ejection>,
+}
+
+/// An endpoint was ejected because of how it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejection {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// When.
+    pub at: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// How often by now.
+    pub times: u32,
+    /// The status of its last answer; 0: it gave none.
+    pub status: u16,
+    /// Why its last answer did not come.
+    pub reason: Reason,
 }

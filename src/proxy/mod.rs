@@ -13,10 +13,13 @@ mod arrival;
 mod begin;
 mod budget;
 mod buffer;
+mod choose;
 mod connect;
+mod course;
 mod crew;
 mod date;
 mod decide;
+mod ewma;
 mod fault;
 mod forward;
 #[cfg(fuzzing)]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serin::{
     config,
-    discover::{self, Discovered, Names, Sources},
+    discover::{self, Discovered, Environment, Names, Sources},
     model::{Endpoint, Health},
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -40,7 +40,7 @@ impl Source {
         let (into, told) = mpsc::channel(16);
         Self {
             told,
-            _running: discover::spawn_with(names, &config.upstreams, into),
+            _running: discover::spawn_with((names, Environment::of([])), &config.upstreams, into),
         }
     }
 

@@ -1,6 +1,6 @@
 //! An upstream as others see it.
 
-use super::{listener::path, marathon::marathon, plain, split::some};
+use super::{aws, balance, listener::path, marathon::marathon, plain, split::some};
 use crate::{
     config::{
         Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
@@ -27,6 +27,8 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
             idle: plain(timeouts.idle.as_ref())?,
         },
         max_idle_connections: length(block.max_idle_connections.as_ref()?.value.0),
+        balance: balance::balance(&block.balance.as_ref()?.value)?,
+        outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
     })
 }
 
@@ -78,11 +80,21 @@ fn name_of(source: &Source) -> Option<String> {
             let is_name = first.parse::<std::net::IpAddr>().is_err();
             (is_one && is_name).then(|| first.clone())
         }
-        Source::File(_) | Source::Marathon(_) | Source::Srv { .. } => None,
+        Source::CloudMap(_)
+        | Source::Ecs(_)
+        | Source::File(_)
+        | Source::Marathon(_)
+        | Source::Srv { .. } => None,
     }
 }
 
 fn source(block: &UpstreamBlock) -> Option<Source> {
+    if let Some(cloud_map) = &block.cloud_map {
+        return aws::cloud_map(&cloud_map.value).map(Source::CloudMap);
+    }
+    if let Some(ecs) = &block.ecs {
+        return aws::ecs(&ecs.value).map(Source::Ecs);
+    }
     if let Some(list) = &block.r#static {
         return Some(Source::Static(
             list.value.iter().map(|at| at.value.0.clone()).collect(),

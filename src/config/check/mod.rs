@@ -8,10 +8,12 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod balance;
 mod classify;
 mod listener;
 mod marathon;
 mod overlap;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::marathon;
+use super::{balance, marathon};
 use crate::config::{
     UpstreamProtocol, Verify,
     schema::{DnsForm, EndpointForm, UpstreamBlock},
@@ -18,27 +18,29 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
         ..
     } = block;
     let sources = [
-        block.r#static.as_ref().map(|source| ("static", source.at)),
-        block.file.as_ref().map(|source| ("file", source.at)),
+        block
+            .cloud_map
+            .as_ref()
+            .map(|source| ("cloud_map", source.at)),
         block.dns.as_ref().map(|source| ("dns", source.at)),
         block
             .marathon
             .as_ref()
             .map(|source| ("marathon", source.at)),
+        block.ecs.as_ref().map(|source| ("ecs", source.at)),
+        block.file.as_ref().map(|source| ("file", source.at)),
+        block.r#static.as_ref().map(|source| ("static", source.at)),
     ];
-    let written: Vec<(&str, Place)> = sources.into_iter().flatten().collect();
+    let mut written: Vec<(&str, Place)> = sources.into_iter().flatten().collect();
+    written.sort_by_key(|(_, at)| (at.line, at.column));
     if let Some((second, place)) = written.get(1) {
         let message =
             format!("this upstream has two sources of endpoints, the second is `{second}`");
-        walk.error(
-            *place,
-            "conflict",
-            message,
-            "keep one of `static`, `file`, `dns` and `marathon`",
-        );
+        walk.error(*place, "conflict", message, "keep one of them");
     }
     if written.is_empty() && *is_clean {
-        let help = "write `static: [\"10.0.0.1:8080\"]`, `file:`, `dns:` or `marathon:`";
+        let help = "write `static: [\"10.0.0.1:8080\"]`, `cloud_map:`, `dns:`, `ecs:`, `file:` or \
+                    `marathon:`";
         walk.error(at, "missing_key", "this upstream has no endpoints", help);
     }
     if let Some(list) = &block.r#static {
@@ -46,6 +48,7 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
     }
     tls(block, walk);
     proxy_protocol(block, walk);
+    balance::check(block, walk);
     if let Some(block) = &block.dns {
         dns(block, walk);
     }

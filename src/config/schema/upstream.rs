@@ -3,21 +3,30 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Default, DnsForm, DomainName, EndpointForm, KeyInfo, MarathonBlock, Node, Optional, Placed,
-    Port, Required, Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm, KeyInfo,
+    MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required, Shape, Walk, block,
+    describe_block, word, words,
 };
-use crate::config::{
-    ProxyVersion, UpstreamProtocol, Verify,
-    leaf::{Count, SecretFile, Text},
+use crate::{
+    config::{
+        ProxyVersion, UpstreamProtocol, Verify,
+        leaf::{Count, SecretFile, Text},
+    },
+    model::Health,
 };
 
 block! {
-    /// A named group of endpoints; exactly one of `static`, `file`, `dns` and
-    /// `marathon` says where they are.
+    /// A named group of endpoints; exactly one of `cloud_map`, `dns`, `ecs`,
+    /// `file`, `marathon` and `static` says where they are.
     struct UpstreamBlock {
-        /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
+        /// The instances of a service of AWS Cloud Map.
+        cloud_map: CloudMapBlock = Optional,
+        /// The tasks of a service of Amazon ECS.
+        ecs: EcsBlock = Optional,
+        /// Endpoints in this file: `"host:port"`, or a mapping.
         r#static: Vec<Placed<EndpointForm>> = Optional,
-        /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
+        /// A file with a YAML or JSON list of endpoints, in the form of `static`, which may also
+        /// say `version`, `health` and `draining`; watched.
         file: PathBuf = Optional,
         /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping, which can
         /// name SRV records instead.
@@ -36,9 +45,13 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// Which endpoint gets a request.
+        balance: BalanceBlock = Default("{}"),
+        /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
+        /// `none`, never.
+        outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "ecs", "cloud_map", "balance", "health_check", "outlier_detection",
-        "circuit_breaker", "warm_up"
+        "health_check", "circuit_breaker", "warm_up"
     ]
 }
 
@@ -90,6 +103,26 @@ block! {
         address: Text = Required,
         /// Its weight relative to the other endpoints of the upstream.
         weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
+    } later []
+}
+
+block! {
+    /// One endpoint in a file of endpoints.
+    struct ListedBlock {
+        /// An IP address or a host name, and a port.
+        address: Text = Required,
+        /// Its weight relative to the other endpoints of the upstream.
+        weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
+        /// Which release it runs.
+        version: Text = Optional,
+        /// What is known of its health: `healthy`, `unhealthy` or `unknown`.
+        health: Health = Default("unknown"),
+        /// It is going away: no new requests, those under way finish.
+        draining: bool = Default("false"),
     } later []
 }
 
@@ -122,5 +155,10 @@ words!(UpstreamProtocol {
     "h1" => Self::H1,
     "h2c" => Self::H2c,
     "h2" => Self::H2,
+} later []);
+words!(Health {
+    "healthy" => Self::Healthy,
+    "unhealthy" => Self::Unhealthy,
+    "unknown" => Self::Unknown,
 } later []);
 words!(Verify { "full" => Self::Full, "none" => Self::None, } later []);
