@@ -322,7 +322,7 @@ async fn services_have_ports_and_weights_and_only_the_lowest_priority_is_used() 
     ]));
     let (into, mut answers) = mpsc::channel(8);
     let names = Names::asking(server, PathBuf::from("/nowhere/hosts"));
-    let _sources = spawn_with(names, &[srv(service)], into);
+    let _sources = spawn_with((names, Environment::of([])), &[srv(service)], into);
     let both = ["10.0.0.1:31000*5", "10.0.0.2:31001*1"];
     next(&mut answers, is(&both)).await.unwrap();
 
