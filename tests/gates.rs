@@ -32,6 +32,10 @@ struct House {
 
 impl House {
     async fn open(webhook: SocketAddr) -> Self {
+        Self::open_asking(&format!("http://{webhook}/ok?key=1")).await
+    }
+
+    async fn open_asking(webhook: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("serin.yaml");
         let text = format!(
@@ -47,7 +51,7 @@ impl House {
                    steps:\n        \
                      - set_weight: 5%\n        \
                      - gate:\n            \
-                         webhook: \"http://{webhook}/ok?key=1\"\n            \
+                         webhook: \"{webhook}\"\n            \
                          type: confirm_promotion\n            \
                          interval: 100ms\n            \
                          timeout: 300ms\n        \
@@ -194,5 +198,21 @@ async fn a_gate_that_a_person_closes_is_asked_for_no_more_and_a_late_yes_opens_n
     house.ask(Command::OpenGate { step: None }).await;
     house
         .until("100%", |split| split.share == Share::FULL)
+        .await;
+}
+
+#[tokio::test]
+async fn a_webhook_may_be_asked_over_tls_and_must_prove_who_it_is() {
+    let (hook, address) = listen().await;
+    let house = House::open_asking(&format!("https://localhost:{}/ok", address.port())).await;
+    let (mut stream, _) = timeout(PATIENCE, hook.accept()).await.unwrap().unwrap();
+    let mut first = [0; 3];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(first[..2], [0x16, 0x03], "a handshake");
+    drop(stream);
+    house
+        .until("the gate says why it is shut", |split| {
+            split.phase_reason.contains("it cannot be asked")
+        })
         .await;
 }

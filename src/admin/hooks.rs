@@ -4,21 +4,13 @@
 //! request at a time, until the gate is open or waits no more. Nothing else waits for a webhook: a
 //! slow or dead one keeps its own gate shut, and that is all.
 
-use std::{
-    collections::{HashMap, HashSet},
-    error::Error,
-};
+use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use tokio::{
     task::{AbortHandle, JoinSet},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,16 +18,27 @@ use super::wire::{self, GateQuestion};
 use crate::{
     control::{Asker, Command, Gate, GateAnswer, Handle, SplitStatus, Status},
     model::{Epoch, SplitName},
+    net::web::{Limits, Trust, Web, WebError},
 };
 
-type Http = Client<HttpConnector, Full<Bytes>>;
+/// What a webhook says beside its status is not read far.
+const BODY_MAX: usize = 64 * 1024;
 
 /// A gate while it waits: split, epoch, revision and step. A person's act begins a new wait.
 type Place = (SplitName, Epoch, u64, usize);
 
 /// Asks for every gate that waits, until `ending`.
 pub(super) async fn follow(handle: Handle, ending: CancellationToken) {
-    let client: Http = Client::builder(TokioExecutor::new()).build_http();
+    let made = tokio::task::spawn_blocking(|| Web::new(&Trust::System)).await;
+    let client = match made {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "no webhook can be asked");
+            return;
+        }
+        // The process goes down.
+        Err(_) => return,
+    };
     let mut changes = handle.watch();
     let mut asking: HashMap<Place, AbortHandle> = HashMap::new();
     let mut tasks = JoinSet::new();
@@ -76,7 +79,7 @@ fn waiting(status: &Status) -> HashSet<Place> {
     status.splits.iter().filter_map(place).collect()
 }
 
-async fn ask_until_open(handle: Handle, client: Http, place: Place) {
+async fn ask_until_open(handle: Handle, client: Web, place: Place) {
     let (split, epoch, _, step) = place;
     loop {
         let status = handle.status();
@@ -118,16 +121,20 @@ async fn ask_until_open(handle: Handle, client: Http, place: Place) {
 }
 
 /// One question; what was answered, in words: `Ok` opens.
-async fn ask(client: &Http, gate: &Gate, question: String) -> Result<String, String> {
+async fn ask(client: &Web, gate: &Gate, question: String) -> Result<String, String> {
     let request = Request::post(&gate.url)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "serin")
-        .body(Full::from(question))
+        .body(Bytes::from(question))
         .map_err(|error| error.to_string())?;
-    let answer = match timeout(gate.timeout, client.request(request)).await {
-        Ok(Ok(answer)) => answer.status(),
-        Ok(Err(error)) => return Err(format!("it cannot be asked ({})", root(&error))),
-        Err(_) => return Err(format!("no answer in {:?}", gate.timeout)),
+    let limits = Limits {
+        time: gate.timeout,
+        body: BODY_MAX,
+    };
+    let answer = match client.ask(request, limits).await {
+        Ok(answer) => answer.status(),
+        Err(WebError::Slow(time)) => return Err(format!("no answer in {time:?}")),
+        Err(error) => return Err(format!("it cannot be asked ({error})")),
     };
     let text = format!("it answered {}", answer.as_u16());
     if answer.is_success() {
@@ -137,17 +144,8 @@ async fn ask(client: &Http, gate: &Gate, question: String) -> Result<String, Str
     }
 }
 
-/// What lies at the bottom of an error.
-fn root(error: &(dyn Error + 'static)) -> String {
-    let mut root = error;
-    while let Some(cause) = root.source() {
-        root = cause;
-    }
-    root.to_string()
-}
-
 /// Host and port of an address.
 fn host(url: &str) -> &str {
-    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or(rest)
 }

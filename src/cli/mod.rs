@@ -10,6 +10,7 @@ mod acts;
 mod args;
 mod client;
 mod demo;
+mod endpoints;
 mod forecast;
 mod logs;
 mod offline;
@@ -101,6 +102,9 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
+        There::Endpoints(wanted) => endpoints::endpoints(screen, wanted).await,
+        There::Eject(it) => endpoints::act(screen, "eject", it.seconds, it.act).await,
+        There::Uneject(it) => endpoints::act(screen, "uneject", None, it).await,
         There::Upgrade(it) => upgrade::upgrade(screen, &it).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

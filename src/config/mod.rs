@@ -27,13 +27,14 @@ pub use self::{
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Aws,
-        Certificate, Cidr, ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment,
-        Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, KeySource, Limits, Listener,
-        ListenerTimeouts, ListenerTls, LogPath, LongLived, Match, Metrics, OnFailure,
-        OnInconclusive, OnStart, OnUnhealthy, Override, PathMatch, ProxyMode, ProxyProtocol,
-        ProxyVersion, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
-        StaticEndpoint, Step, Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts,
-        UpstreamTls, Verify, Webhook, When,
+        Balance, Certificate, Cidr, ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie,
+        Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, KeySource, LabelRule, Limits,
+        Listener, ListenerTimeouts, ListenerTls, LogPath, LongLived, Marathon, MasterLogin, Match,
+        Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override,
+        PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite,
+        Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskPort, TaskSide,
+        UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook,
+        When,
     },
 };
 use self::{

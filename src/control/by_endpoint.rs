@@ -297,7 +297,7 @@ mod tests {
         let mut by_endpoint = ByEndpoint::default();
         let address = ([10, 0, 0, 1], 80).into();
         for ((second, endpoints, expected), generation) in plans.iter().zip(1..) {
-            let target = |key| (EndpointKey(key), address, 1);
+            let target = |key| Target::new(EndpointKey(key), address, 1);
             let targets = Target::list(endpoints.clone().map(target));
             let now = Moment::from_millis(second * 1_000);
             let generation = Generation(generation);
@@ -328,8 +328,9 @@ mod tests {
         let mut rests = 0;
         for (second, number) in seconds.zip(0..) {
             let address = ([10, 0, 0, 1], 80).into();
-            let targets =
-                Target::list((number..number + 4).map(|key| (EndpointKey(key), address, 1)));
+            let targets = Target::list(
+                (number..number + 4).map(|key| Target::new(EndpointKey(key), address, 1)),
+            );
             let now = Moment::from_millis(second * 1_000);
             let generation = Generation(second);
             rests += u32::from(by_endpoint.meet(generation, [&[], &targets], WARM_UP, now));
@@ -342,7 +343,7 @@ mod tests {
         let mut by_endpoint = ByEndpoint::default();
         let address = ([10, 0, 0, 1], 80).into();
         let list = |keys: std::ops::Range<u32>| {
-            Target::list(keys.map(|key| (EndpointKey(key), address, 1)))
+            Target::list(keys.map(|key| Target::new(EndpointKey(key), address, 1)))
         };
         let mut counts = EndpointCounts::default();
         counts.record(true, Duration::ZERO);

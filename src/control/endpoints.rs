@@ -99,6 +99,11 @@ impl Endpoints {
         self.known.get(upstream)
     }
 
+    /// The endpoints of an upstream that are in force.
+    pub(super) fn in_force(&self, upstream: &UpstreamName) -> &[Endpoint] {
+        self.good.get(upstream).map_or(&[], |list| list)
+    }
+
     /// Endpoints that may be chosen, and all.
     pub(super) fn counts(&self, upstream: &UpstreamName) -> (usize, usize) {
         let Some(endpoints) = self.good.get(upstream) else {

@@ -4,9 +4,10 @@ use tokio::sync::oneshot;
 
 use super::{
     dossier::{Dossier, Summary},
+    ejections::EndpointAsk,
     gate::GateAnswer,
     reload::Loaded,
-    status::Totals,
+    status::{EndpointStatus, Totals},
 };
 pub use crate::rollout::Command;
 use crate::{
@@ -29,6 +30,10 @@ pub enum Event {
     Sampled(Box<Sample>),
     /// A person asks.
     Asked(Ask),
+    /// A person asks for something about an endpoint.
+    AskedOfEndpoint(EndpointAsk),
+    /// Somebody wants to know of all endpoints.
+    Surveyed(oneshot::Sender<Vec<EndpointStatus>>),
     /// A webhook that was asked to open a gate keeps it shut.
     Answered(GateAnswer),
     /// A scraper wants the totals.

@@ -14,7 +14,7 @@ use crate::{
 pub struct Gate {
     /// Its step, from 0.
     pub step: usize,
-    /// Whom to ask; an `http://` address.
+    /// Whom to ask; an `http://` or `https://` address.
     pub url: String,
     /// What to ask for: `confirm_traffic_increase`, ...
     pub kind: &'static str,

@@ -15,6 +15,7 @@ mod carried;
 mod certificates;
 mod course;
 mod dossier;
+mod ejections;
 mod endpoints;
 mod event;
 mod files;
@@ -35,6 +36,7 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod survey;
 mod totals;
 mod trail;
 mod turn;
@@ -53,19 +55,20 @@ pub use self::{
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
     dossier::{Dossier, Findings, Measured, Summary},
+    ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
-        ArmStatus, ConfigStatus, Entry, SeriesKey, ShadowStatus, SplitStatus, Status, Totals,
-        UpstreamStatus,
+        ArmStatus, ConfigStatus, EndpointStatus, Entry, SeriesKey, ShadowStatus, SplitStatus,
+        Status, Totals, UpstreamStatus,
     },
     trail::{Line, Spot, Trail},
 };
 use self::{
-    announce::Announcer, course::Course, journal::Journal, outlook::Outlooks, publish::InForce,
-    recording::Recordings, totals::Book, turn::Turn,
+    announce::Announcer, course::Course, ejections::Ejections, journal::Journal, outlook::Outlooks,
+    publish::InForce, recording::Recordings, totals::Book, turn::Turn,
 };
 use crate::{
     clock,
@@ -114,6 +117,7 @@ pub struct Control {
     /// What is kept of splits that the file does not have now.
     dormant: HashMap<SplitName, Record>,
     book: Book,
+    ejections: Ejections,
     journal: Journal,
     /// After the courses, whose records it ends.
     recordings: Recordings,
@@ -208,10 +212,16 @@ impl Control {
             Event::Tick => self.ticked(now, &mut turn),
             Event::Asked(ask) => self.asked(ask, now, &mut turn),
             Event::Answered(answer) => self.answered(answer, now, &mut turn),
+            Event::AskedOfEndpoint(ask) => self.asked_of_endpoint(ask, now, &mut turn),
+            Event::Surveyed(answer) => {
+                // Whoever asked may be gone.
+                let _gone = answer.send(self.survey(now));
+            }
             Event::Scraped(answer) => {
                 // Whoever asked may be gone.
                 let _gone = answer.send(Totals {
                     record_failures: self.recordings.failures(),
+                    ejections: self.ejections.counts.clone().into_iter().collect(),
                     streams: self.exposed().into_iter().collect(),
                     ..self.book.totals(self.journal.failures())
                 });

@@ -34,6 +34,7 @@ impl Control {
     pub(super) fn sampled(&mut self, sample: Sample, now: Moment, turn: &mut Turn) {
         self.meet(now);
         self.count(&sample, now);
+        self.ejected(&sample.ejections, turn);
         self.book.hold(sample);
         self.look(now, turn);
     }
@@ -46,6 +47,7 @@ impl Control {
         self.look_at_shadows(now, turn);
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
+        self.readmit_due(now, turn);
         self.look_ahead(now, turn);
         self.remind_of_certificates(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {

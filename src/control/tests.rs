@@ -13,8 +13,10 @@ use crate::{
     rollout::fixture,
 };
 
+mod ejections;
 mod endpoints;
 mod exposed;
+mod garbled;
 mod lending;
 mod remarks;
 mod shadow;

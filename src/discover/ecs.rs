@@ -76,7 +76,12 @@ impl Fleet {
     pub(super) fn of(source: &Source) -> Option<Self> {
         match source {
             Source::Ecs(ecs) => Some(Self::new(ecs)),
-            Source::CloudMap(_) | Source::Dns { .. } | Source::File(_) | Source::Static(_) => None,
+            Source::CloudMap(_)
+            | Source::Dns { .. }
+            | Source::File(_)
+            | Source::Marathon(_)
+            | Source::Srv { .. }
+            | Source::Static(_) => None,
         }
     }
 }

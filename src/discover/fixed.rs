@@ -32,13 +32,14 @@ impl Pace {
     };
 
     /// When to ask next. After an error: later with each, and never all proxies at the same time.
-    fn wait(self, holds: Duration, errors: u32) -> Duration {
+    pub(super) fn wait(self, holds: Duration, errors: u32) -> Duration {
         if errors == 0 {
             return holds.clamp(self.shortest, self.longest);
         }
         let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(errors.saturating_sub(1)));
         doubled
             .min(LAST_RETRY)
+            .min(self.longest)
             .mul_f64(0.75 + 0.5 * fastrand::f64())
     }
 }

@@ -11,6 +11,9 @@ mod dns;
 mod ecs;
 mod file;
 mod fixed;
+mod hosts;
+mod marathon;
+mod srv;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,6 +26,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+#[cfg(test)]
+pub(crate) use self::marathon::tests::{RECORDED, Rehearsal};
 pub use self::{aws::Environment, dns::Names};
 use self::{
     ecs::{Fleet, Word},
@@ -55,6 +60,9 @@ pub enum DiscoverError {
     /// The answer could not be understood.
     #[error("{0}")]
     Malformed(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// The sources at work, one task for each upstream. Dropping it stops them all.
@@ -169,6 +177,18 @@ impl Sources {
                 tokio::spawn(ecs::run(ecs, words, outlet))
             }
             Source::File(path) => tokio::spawn(file::run(path, names, outlet)),
+            Source::Marathon(how) => tokio::spawn(marathon::run(*how, names, outlet)),
+            Source::Srv {
+                name,
+                min_ttl,
+                max_ttl,
+            } => {
+                let pace = Pace {
+                    shortest: min_ttl,
+                    longest: max_ttl.max(min_ttl),
+                };
+                tokio::spawn(srv::run(name, pace, names, outlet))
+            }
             Source::Static(written) => {
                 let list = List::new(&written);
                 tokio::spawn(fixed::run(list, Pace::OF_HOSTS, names, outlet))

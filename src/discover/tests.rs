@@ -73,6 +73,8 @@ fn upstream(source: Source) -> Upstream {
             idle: second,
         },
         max_idle_connections: 1,
+        balance: config::Balance::default(),
+        outlier_detection: None,
     }
 }
 

@@ -50,7 +50,7 @@ pub use evidence::Evidence;
 pub use exposure::Exposure;
 pub use forecast::{Effect, Forecast, Need, requests_to_fail, requests_to_pass};
 pub use outlook::Situation;
-pub use suspect::suspect;
+pub use suspect::{is_excused, suspect};
 pub use told::{Arm, Baseline, RouteBaseline, Stratum, Tick};
 pub use verdict::judge;
 pub use weigh::Failure;

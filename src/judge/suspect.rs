@@ -3,8 +3,12 @@
 //! A version that is bad is bad on all of its endpoints; a host with a full disk is bad alone. The
 //! canary's hits are shared out: if its endpoints were alike, each hit would fall on an endpoint
 //! as likely as a request does. One endpoint is named if its part of the hits is far beyond that,
-//! and the others together are as good as stable. The canary is rolled back either way; the name
-//! says where to look.
+//! and the others together are as good as stable.
+//!
+//! A canary that looks bad only for endpoints that get no requests any more is not rolled back:
+//! what is left of it is as good as stable, as far as is known, and is judged anew. That this is
+//! wrong for a bad version costs one more detection, and no more than a part of the endpoints is
+//! ever taken out.
 
 use std::net::SocketAddr;
 
@@ -45,6 +49,21 @@ pub fn suspect(
         counts: (own.counts.hits, own.counts.trials),
         others: (others.hits, others.trials),
     })
+}
+
+/// Whether the canary's hits are those of the endpoints that are out, which get no requests any
+/// more: the others together are as good as stable, as far as chance lets one say so.
+pub fn is_excused(out: Trials, others: Trials, stable: Trials, margin: Margin) -> bool {
+    let edge = margin.edge(stable.rate());
+    let part = |counts| Part {
+        of: (),
+        counts,
+        edge,
+    };
+    let (out, others) = (part(out), part(others));
+    let surplus = out.surplus() + others.surplus().max(0.0);
+    let is_most = surplus > 0.0 && out.surplus() >= SURPLUS_MIN * surplus;
+    is_most && others.counts.trials > 0 && tail(others.counts, edge) > OTHERS_ALPHA
 }
 
 /// A part of the canary's requests: one endpoint's, one route's.
@@ -159,6 +178,32 @@ mod tests {
             .map(|(hits, trials)| (address(7), Trials::new(trials, hits)));
         let found = suspect(&endpoints, Trials::new(1_000, 0), MARGIN).unwrap();
         assert_eq!((found.counts, found.others), ((40, 110), (1, 220)));
+    }
+
+    #[test]
+    fn what_endpoints_that_are_out_have_done_is_excused_if_the_others_are_good() {
+        let cases = [
+            // Three refused in a row, and few requests elsewhere yet.
+            ((3, 3), (0, 5), true),
+            ((3, 24), (0, 160), true),
+            // The others fail as well.
+            ((3, 3), (2, 5), false),
+            ((6, 6), (12, 12), false),
+            ((40, 100), (20, 700), false),
+            // As much as stable does, and a little by chance.
+            ((40, 100), (9, 700), true),
+            // Not theirs at all.
+            ((0, 100), (40, 700), false),
+            ((1, 100), (1, 700), false),
+            // Nothing is known of the others.
+            ((3, 3), (0, 0), false),
+        ];
+        for (out, others, expected) in cases {
+            let counts = |(hits, trials)| Trials::new(trials, hits);
+            let stable = Trials::new(10_000, 100);
+            let found = is_excused(counts(out), counts(others), stable, MARGIN);
+            assert_eq!(found, expected, "{out:?} {others:?}");
+        }
     }
 
     #[test]

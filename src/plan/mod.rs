@@ -8,6 +8,7 @@
 
 mod affinity;
 mod balance;
+mod choose;
 mod classify;
 mod compile;
 mod cookie;
@@ -15,12 +16,15 @@ mod explain;
 mod keys;
 mod path;
 mod publish;
+mod ring;
 mod rotation;
 mod route;
 mod sign;
 mod split;
 mod tls;
 mod version_override;
+mod vitals;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -31,12 +35,14 @@ use rustc_hash::FxHashMap;
 
 pub use self::{
     affinity::{Affinity, Secrets},
-    balance::{Target, choose},
+    balance::Target,
+    choose::{Ask, Load},
     classify::{Classify, Ending, Fitting},
     compile::{Inputs, Shift, compile},
     explain::{Explanation, explain},
     keys::Keys,
     publish::{Publisher, Reader, channel},
+    ring::Ring,
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
@@ -45,15 +51,17 @@ pub use self::{
         needs_system_roots, tls_files, tls_keys,
     },
     version_override::Override,
+    vitals::{Ejected, Vitals, Ward},
+    zone::Near,
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Cidr, LogPath, LongLived, OnUnhealthy, ProxyMode, ProxyProtocol, ProxyVersion,
-    UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Balance, Cidr, LogPath, LongLived, OnUnhealthy, OutlierDetection, ProxyMode,
+    ProxyProtocol, ProxyVersion, UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
-    EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
-    Stage, UpstreamId, UpstreamName, VersionName,
+    EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
+    SplitName, Stage, UpstreamId, UpstreamName, VersionName,
 };
 
 /// The whole snapshot.
@@ -167,6 +175,25 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// How one of the endpoints is chosen.
+    pub balance: Balance,
+    /// When an endpoint is ejected; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// What all workers know of its endpoints; the same in every plan.
+    pub ward: Arc<Ward>,
+    /// Until when some endpoints are new.
+    new_until: Moment,
+    /// Which endpoints are in the proxy's own zone, if that matters.
+    near: Option<Near>,
+    /// By which ring endpoints are chosen, if they are.
+    ring: Ring,
+}
+
+impl Upstream {
+    /// The hash of the key that a request is sent by.
+    pub fn hash(&self, head: &impl Head) -> Option<u64> {
+        ring::hash(&self.balance.policy, head)
+    }
 }
 
 /// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.

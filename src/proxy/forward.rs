@@ -12,6 +12,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
+    choose::choose,
     connect,
     decide::Decision,
     fault::{Fault, FaultKind},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     model::{EndpointKey, Moment, Reason, Role},
-    plan::{self, OnUnhealthy, Split, Target, Upstream},
+    plan::{OnUnhealthy, Split, Upstream},
 };
 
 /// How many endpoints of one version are tried.
@@ -124,12 +125,13 @@ async fn attempt(
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
-    let target = upstream.and_then(|upstream| choose(&worker, upstream, &course.tried));
+    let which = (decision, course.role);
+    let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
     let (Some(upstream), Some(target)) = (upstream, target) else {
         guard.failed(decision, FaultKind::NoEndpoint, 0);
         return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
     };
-    let place = guard.at(target.key);
+    let place = guard.at(target);
     let idle_max = upstream.timeouts.idle;
     let take = || worker.pool.borrow_mut().take(place, began, idle_max);
     let taken = (!course.wants_fresh).then(take).flatten();
@@ -274,17 +276,4 @@ fn fall_back(split: &Split, course: &mut Course, outgoing: &mut Outgoing, kind: 
     course.tried.clear();
     outgoing.redirect(split.version(Role::Stable).name.as_str());
     Then::Again
-}
-
-/// An endpoint of an upstream; one that was tried only if there is no other.
-fn choose<'a>(
-    worker: &Worker,
-    upstream: &'a Upstream,
-    tried: &[EndpointKey],
-) -> Option<&'a Target> {
-    let random = worker.random.borrow_mut().u64(..);
-    let pool = worker.pool.borrow();
-    let load = |key| pool.load(key);
-    plan::choose(&upstream.endpoints, load, random, tried)
-        .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
 }

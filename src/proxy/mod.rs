@@ -13,10 +13,12 @@ mod arrival;
 mod begin;
 mod budget;
 mod buffer;
+mod choose;
 mod connect;
 mod crew;
 mod date;
 mod decide;
+mod ewma;
 mod fault;
 mod forward;
 #[cfg(fuzzing)]

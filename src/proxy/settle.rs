@@ -7,9 +7,9 @@ use std::{rc::Rc, time::Duration};
 
 use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
-    measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel, StreamKey},
+    measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
-    plan::Ending,
+    plan::{Ending, Target},
 };
 
 /// What an attempt or a request belongs to.
@@ -28,13 +28,23 @@ pub(crate) struct Account {
     pub(crate) request_id: u64,
 }
 
+/// The endpoint of an attempt.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    key: EndpointKey,
+    /// In this worker's pool.
+    place: Place,
+    /// Among the upstream's endpoints in the request's plan.
+    nth: usize,
+}
+
 /// An attempt under way.
 #[derive(Debug)]
 pub(crate) struct AttemptGuard {
     worker: Rc<Worker>,
     account: Account,
     why: Reason,
-    endpoint: Option<(EndpointKey, Place)>,
+    endpoint: Option<At>,
     flight: Option<Flight>,
     began: Moment,
     is_settled: bool,
@@ -74,9 +84,13 @@ impl AttemptGuard {
     }
 
     /// The attempt goes to this endpoint.
-    pub(crate) fn at(&mut self, endpoint: EndpointKey) -> Place {
-        let place = self.worker.pool.borrow_mut().begin(endpoint);
-        self.endpoint = Some((endpoint, place));
+    pub(crate) fn at(&mut self, target: &Target) -> Place {
+        let place = self.worker.pool.borrow_mut().begin(target.key);
+        self.endpoint = Some(At {
+            key: target.key,
+            place,
+            nth: target.place(),
+        });
         place
     }
 
@@ -92,13 +106,13 @@ impl AttemptGuard {
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
         self.endpoint
-            .is_some_and(|(_, place)| pool.has_long_answers(place))
+            .is_some_and(|at| pool.has_long_answers(at.place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some((_, place)) = self.endpoint {
-            self.worker.pool.borrow_mut().saw_answer(place, is_long);
+        if let Some(at) = self.endpoint {
+            self.worker.pool.borrow_mut().saw_answer(at.place, is_long);
         }
     }
 
@@ -108,13 +122,16 @@ impl AttemptGuard {
             status,
             grpc_status,
         });
-        self.record(status, outcome, self.why, self.end());
+        let end = self.end();
+        self.learn(decision, (status, outcome, Reason::None), end);
+        self.record(status, outcome, self.why, end);
     }
 
     /// The attempt has ended with a fault.
     pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) {
         let end = self.end();
         let outcome = decision.outcome_of_fault(kind, self.lasted(end));
+        self.learn(decision, (status, outcome, kind.reason()), end);
         self.record(status, outcome, kind.reason(), end);
     }
 
@@ -139,6 +156,43 @@ impl AttemptGuard {
         end.since(self.began).saturating_sub(self.client_time)
     }
 
+    /// What the attempt says of its endpoint, to this worker and, if it has failed, to all.
+    fn learn(
+        &self,
+        decision: &Decision,
+        (status, outcome, reason): (u16, Outcome, Reason),
+        end: Moment,
+    ) {
+        let Some(at) = self.endpoint else { return };
+        let failed = match outcome {
+            Outcome::Success | Outcome::Tracked => false,
+            Outcome::Failure => true,
+            Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
+        };
+        let took = self.first_byte.unwrap_or(end).since(self.began);
+        let mut pool = self.worker.pool.borrow_mut();
+        pool.learn(at.place, (took, failed), end);
+        let version = decision.split();
+        let version = version.map(|split| split.version(self.account.key.role));
+        let upstream = version.and_then(|version| decision.plan.upstream(version.upstream));
+        let target = upstream.and_then(|it| Some((it, it.endpoints.get(at.nth)?)));
+        let Some((upstream, target)) = target else {
+            return;
+        };
+        if !failed {
+            target.vitals.succeeded();
+        } else if let Some(ejected) = upstream.failed(target, end) {
+            self.worker.recorder.borrow_mut().eject(Ejection {
+                endpoint: at.key,
+                at: end,
+                until: ejected.until,
+                times: ejected.times,
+                status,
+                reason,
+            });
+        }
+    }
+
     fn record(&mut self, status: u16, outcome: Outcome, reason: Reason, end: Moment) {
         self.is_settled = true;
         let attempt = Attempt {
@@ -153,7 +207,7 @@ impl AttemptGuard {
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
-            endpoint: self.endpoint.map(|(key, _)| key),
+            endpoint: self.endpoint.map(|at| at.key),
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
     }
@@ -164,8 +218,8 @@ impl Drop for AttemptGuard {
         if let Some(flight) = self.flight.take() {
             self.worker.recorder.borrow_mut().land(&flight);
         }
-        if let Some((_, place)) = self.endpoint.take() {
-            self.worker.pool.borrow_mut().end(place);
+        if let Some(at) = self.endpoint.take() {
+            self.worker.pool.borrow_mut().end(at.place);
         }
         if !self.is_settled {
             let stopped = FaultKind::Stopped;

@@ -104,5 +104,7 @@ fn upstream(name: UpstreamName) -> Upstream {
             idle: Duration::from_secs(1),
         },
         max_idle_connections: 1,
+        balance: crate::config::Balance::default(),
+        outlier_detection: None,
     }
 }

@@ -14,3 +14,5 @@ mod support;
 mod mutation;
 
 mod ecs;
+mod marathon;
+mod sources;

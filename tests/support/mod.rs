@@ -19,5 +19,6 @@ pub mod ecs;
 pub mod frames;
 pub mod h2_client;
 pub mod h2_origin;
+pub mod marathon;
 pub mod origin;
 pub mod proxy;

@@ -5,8 +5,10 @@
 
 mod analysis;
 mod aws;
+mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod rollout;
 mod split;
 mod upstream;

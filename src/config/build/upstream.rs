@@ -1,6 +1,6 @@
 //! An upstream as others see it.
 
-use super::{aws, listener::path, plain, split::some};
+use super::{aws, balance, listener::path, marathon::marathon, plain, split::some};
 use crate::{
     config::{
         Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
@@ -27,6 +27,8 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
             idle: plain(timeouts.idle.as_ref())?,
         },
         max_idle_connections: length(block.max_idle_connections.as_ref()?.value.0),
+        balance: balance::balance(&block.balance.as_ref()?.value)?,
+        outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
     })
 }
 
@@ -78,7 +80,11 @@ fn name_of(source: &Source) -> Option<String> {
             let is_name = first.parse::<std::net::IpAddr>().is_err();
             (is_one && is_name).then(|| first.clone())
         }
-        Source::CloudMap(_) | Source::Ecs(_) | Source::File(_) => None,
+        Source::CloudMap(_)
+        | Source::Ecs(_)
+        | Source::File(_)
+        | Source::Marathon(_)
+        | Source::Srv { .. } => None,
     }
 }
 
@@ -97,12 +103,24 @@ fn source(block: &UpstreamBlock) -> Option<Source> {
     if let Some(path) = &block.file {
         return Some(Source::File(path.value.clone()));
     }
+    if let Some(block) = &block.marathon {
+        return marathon(&block.value).map(|marathon| Source::Marathon(Box::new(marathon)));
+    }
     let DnsForm(dns) = &block.dns.as_ref()?.value;
+    let min_ttl = plain(dns.min_ttl.as_ref())?;
+    let max_ttl = plain(dns.max_ttl.as_ref())?;
+    if let Some(DomainName(name)) = plain(dns.srv.as_ref()) {
+        return Some(Source::Srv {
+            name,
+            min_ttl,
+            max_ttl,
+        });
+    }
     let DomainName(name) = plain(dns.name.as_ref())?;
     Some(Source::Dns {
         name,
         port: u16::try_from(dns.port.as_ref()?.value.0).ok()?,
-        min_ttl: plain(dns.min_ttl.as_ref())?,
-        max_ttl: plain(dns.max_ttl.as_ref())?,
+        min_ttl,
+        max_ttl,
     })
 }

@@ -8,8 +8,10 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod overlap;
 mod rollout;
 mod split;

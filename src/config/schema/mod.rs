@@ -9,9 +9,11 @@
 //! `../build.rs`.
 
 mod aws;
+mod balance;
 mod classify;
 mod http;
 mod listener;
+mod marathon;
 mod rollout;
 mod short;
 mod split;
@@ -23,12 +25,14 @@ use serde_json::{Value as Json, json};
 
 pub(super) use self::{
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
+    balance::{BalanceBlock, OutlierForm, Policy},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,
         TlsBlock,
     },
+    marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,

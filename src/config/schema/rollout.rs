@@ -103,7 +103,8 @@ block! {
 block! {
     /// A step that waits for the answer of a service of yours.
     struct GateBlock {
-        /// Asked by POST; an answer of 200 to 299 opens the gate.
+        /// Asked by POST; an answer of 200 to 299 opens the gate. An `https://` address must show a
+        /// certificate that the system trusts.
         webhook: HookUrl = Required,
         /// What is asked for; it is sent along.
         r#type: GateKind = Default("confirm_traffic_increase"),
@@ -162,16 +163,15 @@ pub(in crate::config) struct HookUrl(pub String);
 
 impl HookUrl {
     fn parse(text: &str) -> Result<Self, Misfit> {
-        if text.starts_with("https://") {
-            let message = "a webhook over TLS is not available yet".to_owned();
-            let help = "name an `http://` address on this machine or in a network you trust";
-            return Err(Misfit::new("not_available_yet", message, help));
-        }
-        let expects = "an address such as `http://127.0.0.1:9000/approve`";
+        let expects = "an address such as `https://deploy.internal/approve`";
         let misfit = || Misfit::value(text, expects);
         let uri: ::http::Uri = text.parse().map_err(|_| misfit())?;
-        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
-        let authority = authority.ok_or_else(misfit)?.as_str();
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let authority = uri
+            .authority()
+            .filter(|_| is_web)
+            .ok_or_else(misfit)?
+            .as_str();
         if authority.contains('@') {
             let message = "a webhook's address holds no user and no password".to_owned();
             let help = "remove what stands before the `@`";
@@ -192,7 +192,7 @@ impl Shape for HookUrl {
     fn describe() -> Json {
         let mut schema = Text::describe();
         if let Some(schema) = schema.as_object_mut() {
-            schema.insert("pattern".into(), "^http://".into());
+            schema.insert("pattern".into(), "^https?://".into());
         }
         schema
     }

@@ -177,7 +177,6 @@ impl Shape for DnsForm {
             return DnsBlock::read(node, walk).map(Self);
         }
         let (name, port) = scalar(node, walk, "a name and a port", host_and_port)?;
-        // The two keys that the empty mapping lacks are the two that the short form gives.
         let mut block = DnsBlock::read(&Node::empty(node.at), &mut Walk::default())?;
         block.name = Some(Placed::written(DomainName(name), node.place()));
         let port = super::Port::of(port);

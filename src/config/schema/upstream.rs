@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm, KeyInfo, Node, Optional,
-    Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm, KeyInfo,
+    MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required, Shape, Walk, block,
+    describe_block, word, words,
 };
 use crate::{
     config::{
@@ -16,7 +17,7 @@ use crate::{
 
 block! {
     /// A named group of endpoints; exactly one of `cloud_map`, `dns`, `ecs`,
-    /// `file` and `static` says where they are.
+    /// `file`, `marathon` and `static` says where they are.
     struct UpstreamBlock {
         /// The instances of a service of AWS Cloud Map.
         cloud_map: CloudMapBlock = Optional,
@@ -27,8 +28,11 @@ block! {
         /// A file with a YAML or JSON list of endpoints, in the form of `static`, which may also
         /// say `version`, `health` and `draining`; watched.
         file: PathBuf = Optional,
-        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.
+        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping, which can
+        /// name SRV records instead.
         dns: DnsForm = Optional,
+        /// Tasks of Marathon apps.
+        marathon: MarathonBlock = Optional,
         /// What is spoken to the endpoints: `h1`; `h2c`, HTTP/2 without TLS; `h2`, HTTP/2 over
         /// TLS.
         protocol: UpstreamProtocol = Default("h1"),
@@ -41,9 +45,13 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// Which endpoint gets a request.
+        balance: BalanceBlock = Default("{}"),
+        /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
+        /// `none`, never.
+        outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "marathon", "balance", "health_check", "outlier_detection",
-        "circuit_breaker", "warm_up"
+        "health_check", "circuit_breaker", "warm_up"
     ]
 }
 
@@ -119,17 +127,19 @@ block! {
 }
 
 block! {
-    /// A name to resolve.
+    /// A name to resolve: `name` and `port`, or `srv`.
     struct DnsBlock {
-        /// The name.
-        name: DomainName = Required,
+        /// The name whose A and AAAA records are the endpoints.
+        name: DomainName = Optional,
         /// The port of every address.
-        port: Port = Required,
+        port: Port = Optional,
+        /// The name whose SRV records say hosts, ports and weights: `_web._tcp.marathon.mesos`.
+        srv: DomainName = Optional,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration = Default("1s"),
         /// The longest time between two questions, whatever the TTL.
-        max_ttl: Duration = Default("1m"),
-    } later ["srv"]
+        max_ttl: Duration = Default("10s"),
+    } later []
 }
 
 /// `proxy_protocol` towards an upstream.

@@ -5,8 +5,10 @@
 //! *Read next:* `split.rs`.
 
 mod aws;
+mod balance;
 mod classify;
 mod listener;
+mod marathon;
 mod rollout;
 mod split;
 mod upstream;
@@ -15,11 +17,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     aws::{Aws, CloudMap, Deployment, Ecs},
+    balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
+    marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,

@@ -68,7 +68,7 @@ pub struct Gate {
 /// A service that is asked whether a gate may open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// Where; an `http://` address.
+    /// Where; an `http://` or `https://` address.
     pub url: String,
     /// What is asked for.
     pub kind: GateKind,

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    Balance, Marathon, OutlierDetection,
     aws::{CloudMap, Ecs},
     listener::Certificate,
 };
@@ -25,6 +26,10 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// Which endpoint gets a request.
+    pub balance: Balance,
+    /// When an endpoint is ejected; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// What is spoken to endpoints.
@@ -86,6 +91,17 @@ pub enum Source {
         name: String,
         /// The port of every address.
         port: u16,
+        /// The shortest time between two questions, whatever the TTL.
+        min_ttl: Duration,
+        /// The longest time between two questions, whatever the TTL.
+        max_ttl: Duration,
+    },
+    /// Tasks of Marathon apps.
+    Marathon(Box<Marathon>),
+    /// SRV records of a name: targets, ports and weights.
+    Srv {
+        /// The name to resolve.
+        name: String,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration,
         /// The longest time between two questions, whatever the TTL.
