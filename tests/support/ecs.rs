@@ -1,6 +1,6 @@
 //! A stand-in for Amazon: ECS, EC2, Cloud Map, the agent of a task and the metadata of an instance,
-//! all at one address. The test says what there is and what mood it is in; who asks is believed only
-//! with a right signature for the right service and region.
+//! all at one address. The test says what there is and what mood it is in; who asks is believed
+//! only with a right signature for the right service and region.
 
 #[path = "ecs/answers.rs"]
 mod answers;

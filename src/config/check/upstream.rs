@@ -39,7 +39,8 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
         walk.error(*place, "conflict", message, "keep one of them");
     }
     if written.is_empty() && *is_clean {
-        let help = "write `static: [\"10.0.0.1:8080\"]`, `cloud_map:`, `dns:`, `ecs:`, `file:` or `marathon:`";
+        let help = "write `static: [\"10.0.0.1:8080\"]`, `cloud_map:`, `dns:`, `ecs:`, `file:` or \
+                    `marathon:`";
         walk.error(at, "missing_key", "this upstream has no endpoints", help);
     }
     if let Some(list) = &block.r#static {
