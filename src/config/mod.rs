@@ -33,7 +33,7 @@ pub use self::{
         Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override,
         PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, RequestStart,
         RescueOn, RetryOn, RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
-        StaticEndpoint, Step, Sticky, TaskPort, TaskSide, UnknownSni, Upstream, UpstreamProtocol,
+        StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni, Upstream, UpstreamProtocol,
         UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
     },
 };

@@ -237,6 +237,6 @@ impl Outlet {
 }
 
 #[cfg(test)]
-mod mutation;
+pub(crate) mod mutation;
 #[cfg(test)]
 mod tests;

@@ -45,16 +45,16 @@ impl Scene {
         marathon.put_app("/shop/web", &json!({}));
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("serin.yaml");
-        let side = |side: &str| {
+        let half = |half: &str| {
             let urls = marathon.urls();
-            format!("{{ marathon: {{ url: {urls}, app: /shop/web, tasks: {side} }} }}")
+            format!("{{ marathon: {{ url: {urls}, app: /shop/web, tasks: {half} }} }}")
         };
         let text = format!(
             "listen: \"127.0.0.1:0\"\nadmin: none\nworkers: 2\nupstreams:\n\
              \x20 old: {}\n\x20 new: {}\n\
              splits: {{ shop: {{ stable: old, canary: new, weight: 50% }} }}\n",
-            side("old"),
-            side("new")
+            half("old"),
+            half("new")
         );
         #[expect(clippy::disallowed_methods, reason = "a test's own file")]
         std::fs::write(&file, text).unwrap();
@@ -108,7 +108,7 @@ impl Scene {
         id
     }
 
-    /// Marathon kills a task; its program ends when its endpoint is gone from both sides.
+    /// Marathon kills a task; its program ends when its endpoint is gone from both halves.
     async fn kill(&mut self, id: &str, old: (usize, usize), new: (usize, usize)) {
         self.marathon
             .set_task_state("/shop/web", id, "TASK_KILLING");
@@ -122,7 +122,7 @@ impl Scene {
         self.marathon.remove_task("/shop/web", id);
     }
 
-    /// Waits until the two sides have so many endpoints that can be used, and in all.
+    /// Waits until the two halves have so many endpoints that can be used, and in all.
     async fn until(&self, old: (usize, usize), new: (usize, usize)) {
         let mut watch = self.running.handle.watch();
         let counts = |upstreams: &[UpstreamStatus]| {
@@ -154,7 +154,7 @@ async fn a_rolling_deployment_is_stable_and_canary_and_no_request_fails() {
     let mut scene = Scene::start(4).await;
     let old: Vec<String> = scene.tasks.keys().cloned().collect();
     scene.marathon.release("/shop/web");
-    // Four endpoints of the new side become one: that is no loss, and believed at once.
+    // Four endpoints of the new half become one: that is no loss, and believed at once.
     let began = Instant::now();
     let mut new = vec![scene.add("v2").await];
     scene.until((4, 4), (1, 1)).await;
@@ -168,7 +168,7 @@ async fn a_rolling_deployment_is_stable_and_canary_and_no_request_fails() {
         scene
             .until((5 - gone, 5 - gone), (1 + gone, 1 + gone))
             .await;
-        // Of the last one, the old side is everybody.
+        // Of the last one, the old half is everybody.
         let left = if gone == 4 {
             (5, 6)
         } else {

@@ -44,6 +44,17 @@ async fn tasks_rise_serve_drain_and_go() {
 }
 
 #[tokio::test]
+async fn a_service_has_no_task_or_hundreds() {
+    let amazon = amazon().await;
+    let file = config(&[("web", web(""))]);
+    let mut watched = Watched::start(&file, amazon.variables());
+    watched.tells("web", "").await;
+    amazon.change(|world| world.tasks = (1..=250).map(|id| own(id).healthy()).collect());
+    let hundreds = |shown: &str| shown.split(' ').count() == 250;
+    watched.until("web", hundreds).await;
+}
+
+#[tokio::test]
 async fn ports_on_hosts_are_found_and_each_hosts_address_is_asked_for_once() {
     let amazon = amazon().await;
     let host = |id: &str, address: [u8; 4]| Host {

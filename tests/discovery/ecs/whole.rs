@@ -211,8 +211,9 @@ async fn two_hundred_mutated_answers_of_each_kind_empty_no_upstream() {
                 let mood = Mood::Saying(action, told.clone());
                 amazon.change(|world| world.mood = mood);
             }
-            for amazon in &amazons {
-                amazon.called(action, 1).await;
+            let before: Vec<u64> = amazons.iter().map(|one| one.count(action)).collect();
+            for (amazon, before) in amazons.iter().zip(before) {
+                amazon.counted(action, before + 2).await;
             }
             let status = serin.running.handle.status();
             for upstream in &status.upstreams {
