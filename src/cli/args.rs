@@ -1,9 +1,6 @@
 //! What can be typed. The doc comments here are the help texts.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -46,7 +43,7 @@ pub(super) enum Here {
     /// Tell how long the steps of a file will take, and which of them cannot decide in their time
     Plan(Plan),
     /// Make a config file of another proxy's
-    Convert(Convert),
+    Convert(super::convert::Arguments),
     /// Print the JSON Schema of the config file, for completion in editors
     Schema,
     /// Tell which version a request would get, and why
@@ -68,37 +65,6 @@ pub(super) struct Validate {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// `serin convert`
-#[derive(Debug, Args)]
-pub(super) struct Convert {
-    /// Whose labels or file it is
-    #[arg(
-        long,
-        value_enum,
-        value_name = "marathon-lb",
-        hide_possible_values = true
-    )]
-    pub(super) from: From,
-    /// What `GET /v2/apps` of Marathon answers, or one app; `-` is standard input
-    pub(super) file: PathBuf,
-    /// Where Marathon is
-    #[arg(long, value_name = "URL", default_value = "http://master.mesos:8080")]
-    pub(super) marathon: String,
-    /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
-    pub(super) listen: SocketAddr,
-    /// Only apps of this `HAPROXY_GROUP` [default: all that have one]
-    #[arg(long, value_name = "NAME")]
-    pub(super) group: Option<String>,
-}
-
-/// What can be converted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum From {
-    /// `HAPROXY_*` labels of Marathon apps.
-    MarathonLb,
 }
 
 /// `serin plan`

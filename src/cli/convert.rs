@@ -2,19 +2,50 @@
 
 mod marathon_lb;
 
-use std::path::Path;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
 
 use self::marathon_lb::Settings;
-use super::{
-    Trouble,
-    args::{Convert, From},
-    screen::Screen,
-    validate,
-};
+use super::{Trouble, screen::Screen, validate};
 use crate::config;
 
+/// What is to be converted, and what the labels do not say.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Whose labels or file it is
+    #[arg(
+        long,
+        value_enum,
+        value_name = "marathon-lb",
+        hide_possible_values = true
+    )]
+    from: From,
+    /// What `GET /v2/apps` of Marathon answers, or one app; `-` is standard input
+    file: PathBuf,
+    /// Where Marathon is
+    #[arg(long, value_name = "URL", default_value = "http://master.mesos:8080")]
+    marathon: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
+    listen: SocketAddr,
+    /// Only apps of this `HAPROXY_GROUP` [default: all that have one]
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+}
+
+/// What can be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    /// `HAPROXY_*` labels of Marathon apps.
+    MarathonLb,
+}
+
 /// Prints the file.
-pub(super) fn convert(screen: &mut Screen, wanted: &Convert) -> Result<(), Trouble> {
+pub(super) fn convert(screen: &mut Screen, wanted: &Arguments) -> Result<(), Trouble> {
     let is_stdin = wanted.file == Path::new("-");
     let text = validate::read(&wanted.file, is_stdin).map_err(|error| {
         let message = format!("cannot read {}: {error}", wanted.file.display());
