@@ -28,12 +28,12 @@ pub use self::{
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Balance,
         Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
-        GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
-        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
-        RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
-        Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
-        Webhook, When,
+        GateKind, HeaderMatch, HealthCheck, KeySource, Limits, Listener, ListenerTimeouts,
+        ListenerTls, LogPath, LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart,
+        OnUnhealthy, OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol,
+        ProxyVersion, Question, RateMargin, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

@@ -1,6 +1,7 @@
 //! Who is alive: sources of endpoints.
 //!
-//! *Owns:* asking a source again and again, its last good answer, its pace.
+//! *Owns:* asking a source again and again, its last good answer, its pace; asking endpoints
+//! whether they are well.
 //! *Does not know:* plans, the proxy, rollouts.
 //! *Invariants:* I8: an error or an empty answer never removes working endpoints; it is told.
 //! *Read next:* `fixed.rs` (the loop), `dns.rs`, `file.rs`; then `crate::control`.
@@ -8,6 +9,7 @@
 mod dns;
 mod file;
 mod fixed;
+mod health;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -15,6 +17,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use self::dns::Names;
 use self::fixed::{List, Pace};
+pub use self::health::{CheckTls, Checked, Checks, Wanted};
 use crate::{
     clock,
     config::{self, Source},

@@ -6,6 +6,7 @@
 mod analysis;
 mod balance;
 mod classify;
+mod health;
 mod listener;
 mod rollout;
 mod split;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::balance;
+use super::{balance, health};
 use crate::config::{
     UpstreamProtocol, Verify,
     schema::{DnsForm, EndpointForm, UpstreamBlock},
@@ -43,6 +43,7 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
     tls(block, walk);
     proxy_protocol(block, walk);
     balance::check(block, walk);
+    health::check(block, walk);
     if let Some(Placed {
         value: DnsForm(dns),
         ..

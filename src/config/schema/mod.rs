@@ -10,6 +10,7 @@
 
 mod balance;
 mod classify;
+mod health;
 mod http;
 mod listener;
 mod rollout;
@@ -24,6 +25,7 @@ use serde_json::{Value as Json, json};
 pub(super) use self::{
     balance::{BalanceBlock, OutlierForm, Policy},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
+    health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, OutlierForm,
-    Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, Default, DnsForm, DomainName, EndpointForm, HealthCheckBlock, KeyInfo, Node,
+    Optional, OutlierForm, Placed, Port, Required, Shape, Walk, block, describe_block, word, words,
 };
 use crate::config::{
     ProxyVersion, UpstreamProtocol, Verify,
@@ -32,13 +32,15 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// Questions that the proxy puts to the endpoints itself. Without it: none.
+        health_check: HealthCheckBlock = Optional,
         /// Which endpoint gets a request.
         balance: BalanceBlock = Default("{}"),
         /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
         /// `none`, never.
         outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "marathon", "ecs", "cloud_map", "health_check", "circuit_breaker", "warm_up"
+        "marathon", "ecs", "cloud_map", "circuit_breaker", "warm_up"
     ]
 }
 

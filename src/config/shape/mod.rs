@@ -6,6 +6,7 @@
 
 mod balance;
 mod classify;
+mod health;
 mod listener;
 mod rollout;
 mod split;
@@ -16,6 +17,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use self::{
     balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
+    health::{HealthCheck, Question},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,

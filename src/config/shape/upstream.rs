@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Balance, OutlierDetection, listener::Certificate};
+use super::{Balance, HealthCheck, OutlierDetection, listener::Certificate};
 use crate::model::UpstreamName;
 
 /// A named group of endpoints.
@@ -22,6 +22,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What endpoints are asked; `None`: nothing.
+    pub health_check: Option<HealthCheck>,
     /// Which endpoint gets a request.
     pub balance: Balance,
     /// When an endpoint is ejected; `None`: never.
