@@ -1,5 +1,6 @@
-//! The file that an upstream's `file:` names: a list of endpoints, each `HOST:PORT` or
-//! `{ address: HOST:PORT, weight: N }`, in YAML or JSON.
+//! The file that an upstream's `file:` names: a list of endpoints, each `HOST:PORT` or a
+//! mapping such as `{ address: HOST:PORT, weight: 2, zone: a, version: "7", health: healthy }`, in
+//! YAML or JSON.
 
 use super::{StaticEndpoint, problem::Problem, schema::EndpointList};
 
@@ -38,9 +39,8 @@ mod tests {
         let yaml = "- 10.0.0.1:80\n- { address: \"[::1]:81\", weight: 3 }\n- web-1.internal:82\n";
         let json = r#"["10.0.0.1:80", {"address": "[::1]:81", "weight": 3}, "web-1.internal:82"]"#;
         let one = |host: &str, port, weight| StaticEndpoint {
-            host: host.to_owned(),
-            port,
             weight,
+            ..StaticEndpoint::new(host, port)
         };
         let expected = [
             one("10.0.0.1", 80, 1),

@@ -16,6 +16,7 @@ use crate::{
 mod ejections;
 mod endpoints;
 mod exposed;
+mod garbled;
 mod health;
 mod lending;
 mod remarks;

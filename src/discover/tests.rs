@@ -81,9 +81,8 @@ fn upstream(source: Source) -> Upstream {
 
 fn fixed(hosts: &[(&str, u16, u32)]) -> Upstream {
     let written = hosts.iter().map(|(host, port, weight)| StaticEndpoint {
-        host: (*host).to_owned(),
-        port: *port,
         weight: *weight,
+        ..StaticEndpoint::new(host, *port)
     });
     upstream(Source::Static(written.collect()))
 }
@@ -141,7 +140,7 @@ async fn written_addresses_are_endpoints_at_once_sorted_and_without_doubles() {
     assert_eq!(at_once(&fixed(&[("web.internal", 80, 1)])), None);
 
     let (into, mut answers) = mpsc::channel(8);
-    let _sources = spawn_with(nobody(), &[written], into);
+    let _sources = spawn_with((nobody(), Environment::default()), &[written], into);
     next(&mut answers, is(&["10.0.0.1:80*2", "10.0.0.9:80*5"]))
         .await
         .unwrap();
@@ -159,7 +158,7 @@ async fn records_are_asked_again_when_their_time_is_over() {
     zones.send_replace(zone(&["10.0.0.2", "10.0.0.1"]));
     let (into, mut answers) = mpsc::channel(8);
     let names = Names::asking(server, PathBuf::from("/nowhere/hosts"));
-    let _sources = spawn_with(names, &[dns("web.test")], into);
+    let _sources = spawn_with((names, Environment::default()), &[dns("web.test")], into);
     let first = ["10.0.0.1:80*1", "10.0.0.2:80*1", "[fd00::7]:80*1"];
     next(&mut answers, is(&first)).await.unwrap();
     zones.send_replace(zone(&["10.0.0.3"]));
@@ -178,7 +177,7 @@ async fn a_family_that_fails_keeps_its_addresses_and_a_lost_name_is_an_error() {
     ]));
     let (into, mut answers) = mpsc::channel(8);
     let names = Names::asking(server, PathBuf::from("/nowhere/hosts"));
-    let _sources = spawn_with(names, &[dns("web.test")], into);
+    let _sources = spawn_with((names, Environment::default()), &[dns("web.test")], into);
     let both = ["10.0.0.1:80*1", "[fd00::7]:80*1"];
     next(&mut answers, is(&both)).await.unwrap();
 
@@ -212,7 +211,7 @@ async fn the_hosts_file_is_read_first_and_localhost_is_one_endpoint() {
     let (into, mut answers) = mpsc::channel(8);
     let names = Names::asking("127.0.0.1:9".parse().unwrap(), hosts);
     let written = fixed(&[("web-1", 80, 3), ("localhost", 81, 1)]);
-    let _sources = spawn_with(names, &[written], into);
+    let _sources = spawn_with((names, Environment::default()), &[written], into);
     next(&mut answers, is(&["10.1.1.1:80*3", "127.0.0.1:81*1"]))
         .await
         .unwrap();
@@ -229,7 +228,11 @@ async fn a_file_is_seen_when_it_appears_changes_breaks_and_is_mended() {
         std::fs::rename(&next, &path).unwrap();
     };
     let (into, mut answers) = mpsc::channel(8);
-    let _sources = spawn_with(nobody(), &[upstream(Source::File(path.clone()))], into);
+    let _sources = spawn_with(
+        (nobody(), Environment::default()),
+        &[upstream(Source::File(path.clone()))],
+        into,
+    );
     let error = next(&mut answers, Result::is_err).await.unwrap_err();
     assert!(
         error.starts_with(&format!("cannot read {}: ", path.display())),
@@ -250,7 +253,11 @@ async fn a_file_is_seen_when_it_appears_changes_breaks_and_is_mended() {
 #[tokio::test]
 async fn a_reload_keeps_unchanged_sources_and_stops_gone_ones() {
     let (into, mut answers) = mpsc::channel(8);
-    let mut sources = spawn_with(nobody(), &[fixed(&[("10.0.0.1", 80, 1)])], into);
+    let mut sources = spawn_with(
+        (nobody(), Environment::default()),
+        &[fixed(&[("10.0.0.1", 80, 1)])],
+        into,
+    );
     next(&mut answers, is(&["10.0.0.1:80*1"])).await.unwrap();
     sources.replace(&[fixed(&[("10.0.0.1", 80, 1)])]);
     assert!(

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{
-        Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin, Source,
-        Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
+        Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin,
+        RetryPolicy, Source, Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
     },
     model::{RouteName, SplitName, UpstreamName},
 };
@@ -33,6 +33,8 @@ pub(crate) fn split(name: &str, stable: &str, canary: Option<&str>) -> Split {
         sticky: None,
         version_override: None,
         on_unhealthy: OnUnhealthy::FallbackToStable,
+        retry_policy: RetryPolicy::default(),
+        request_start: crate::config::RequestStart::default(),
         timeouts: SplitTimeouts::default(),
         classify: Vec::new(),
         rollout: None,
@@ -90,11 +92,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
 }
 
 fn upstream(name: UpstreamName) -> Upstream {
-    let endpoint = StaticEndpoint {
-        host: "127.0.0.1".to_owned(),
-        port: 1,
-        weight: 1,
-    };
+    let endpoint = StaticEndpoint::new("127.0.0.1", 1);
     Upstream {
         name,
         source: Source::Static(vec![endpoint]),

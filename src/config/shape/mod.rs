@@ -4,10 +4,13 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod aws;
 mod balance;
 mod classify;
 mod health;
 mod listener;
+mod marathon;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;
@@ -15,6 +18,7 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
@@ -22,13 +26,15 @@ pub use self::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
+    marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
+    retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,
     },
     split::{
-        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,
-        SplitTimeouts, Sticky,
+        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
+        SameSite, Split, SplitTimeouts, Sticky,
     },
     upstream::{
         ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
