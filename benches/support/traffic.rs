@@ -18,7 +18,7 @@ use serin::{
         CodeClass, Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, Outcome, Reason, Role,
         RouteId, Share, SplitId, SplitKey, Stage, UpstreamName,
     },
-    plan::{self, Assignment, Chance, Inputs, Keys, Plan, Rotation, Secrets, Shift},
+    plan::{self, Assignment, Chance, Inputs, Keys, Plan, RequestStart, Rotation, Secrets, Shift},
     proxy::h1::{
         Asked, Framing, HeadLimits, Parsed, RequestHead, ResponseHead, Version,
         rewrite::{self, RequestEdits, ResponseEdits},
@@ -92,7 +92,7 @@ pub(crate) fn rewrite_request(head: &RequestHead, bytes: &[u8], out: &mut Vec<u8
         subject: None,
         trusted: false,
         request_id: b"0123456789abcdef0123456789abcdef",
-        request_start: 1_800_000_000_000_000,
+        request_start: (1_800_000_000_000_000, RequestStart::Seconds),
         version_name: b"stable",
         default_host: b"192.0.2.2:8080",
         upgrade: false,

@@ -4,6 +4,7 @@
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
 mod process;
+mod repeats;
 mod rollout;
 mod text;
 mod traffic;
@@ -64,6 +65,7 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
 fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::Budget) {
     build(text);
     let overflow = traffic::write(text, totals, budget);
+    repeats::write(text, totals);
     rollout::write(text, status, totals);
     upstreams::write(text, status, totals);
     listeners(text, totals);

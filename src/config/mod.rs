@@ -31,10 +31,10 @@ pub use self::{
         Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, KeySource, LabelRule, Limits,
         Listener, ListenerTimeouts, ListenerTls, LogPath, LongLived, Marathon, MasterLogin, Match,
         Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override,
-        PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, Rollout, SameSite,
-        Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskPort, TaskSide,
-        UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook,
-        When,
+        PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, RequestStart,
+        RescueOn, RetryOn, RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, TaskPort, TaskSide, UnknownSni, Upstream, UpstreamProtocol,
+        UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

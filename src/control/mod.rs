@@ -61,8 +61,8 @@ pub use self::{
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
-        ArmStatus, ConfigStatus, EndpointStatus, Entry, SeriesKey, ShadowStatus, SplitStatus,
-        Status, Totals, UpstreamStatus,
+        ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
+        SplitStatus, Status, Totals, UpstreamStatus,
     },
     trail::{Line, Spot, Trail},
 };

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Control, News, SeriesKey,
+    Control, News, RepeatKey, SeriesKey,
     journal::Note,
     report::REPORT_EVERY,
     turn::{Before, Turn},
 };
 use crate::{
-    measure::Sample,
+    measure::{Repeat, Sample},
     model::{Generation, Moment, Role, SplitName},
 };
 
@@ -84,6 +84,19 @@ impl Control {
             let Some(route) = stretch.routes.get(key.route.index()) else {
                 continue;
             };
+            for (label, count) in cell.repeats.iter() {
+                let role = match label.repeat {
+                    Repeat::Rescue => Role::Stable,
+                    Repeat::Retry | Repeat::Denied => key.role,
+                };
+                let repeated = RepeatKey {
+                    split: split.clone(),
+                    from: stretch.version(key.role).clone(),
+                    to: stretch.version(role).clone(),
+                    label,
+                };
+                self.book.repeated(repeated, count);
+            }
             let series = SeriesKey {
                 split: split.clone(),
                 version: stretch.version(key.role).clone(),

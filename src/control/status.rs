@@ -7,7 +7,7 @@ use super::gate::Gate;
 pub use crate::rollout::Entry;
 use crate::{
     judge::{Forecast, Judgement},
-    measure::{Cell, Gauges, ListenerGauges, RequestLabel, Tally},
+    measure::{Cell, Gauges, ListenerGauges, RepeatLabel, RequestLabel, Tally},
     model::{
         EndpointState, Epoch, Generation, ListenerName, Moment, Rejection, Role, RouteName, Share,
         SplitName, UpstreamName, VersionKey, VersionName, Zone,
@@ -181,6 +181,8 @@ pub struct EndpointStatus {
 pub struct Totals {
     /// By split, version, part and route.
     pub series: Vec<(SeriesKey, Cell)>,
+    /// Attempts beyond the first one of a request.
+    pub repeats: Vec<(RepeatKey, u64)>,
     /// Requests refused before they reached any split.
     pub refused: Tally<RequestLabel>,
     /// By worker.
@@ -203,6 +205,19 @@ pub struct Totals {
     pub journal_failures: u64,
     /// Records of rollouts that a failure ended.
     pub record_failures: u64,
+}
+
+/// What repeats are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RepeatKey {
+    /// The split.
+    pub split: SplitName,
+    /// The version that was asked first.
+    pub from: VersionName,
+    /// The version that was asked then.
+    pub to: VersionName,
+    /// What was done, and why.
+    pub label: RepeatLabel,
 }
 
 /// What a series belongs to.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{SeriesKey, Totals, analysis::InFlight, carried::Carried};
+use super::{RepeatKey, SeriesKey, Totals, analysis::InFlight, carried::Carried};
 use crate::{
     measure::{Cell, EndpointGauge, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
     model::{EndpointKey, Role, RouteName, SplitKey, SplitName, UpstreamName},
@@ -19,6 +19,7 @@ const OTHER_ROUTE: &str = "_other";
 #[derive(Debug, Default)]
 pub(super) struct Book {
     series: HashMap<SeriesKey, Cell>,
+    repeats: BTreeMap<RepeatKey, u64>,
     refused: Tally<RequestLabel>,
     workers: BTreeMap<u16, Gauges>,
     carried: Carried,
@@ -42,6 +43,11 @@ impl Book {
         total.failed_users.clear();
         let surplus = total.failed_requests.len().saturating_sub(FAILED_IDS_MAX);
         total.failed_requests.drain(..surplus);
+    }
+
+    /// Requests were asked again.
+    pub(super) fn repeated(&mut self, key: RepeatKey, count: u64) {
+        *self.repeats.entry(key).or_default() += count;
     }
 
     /// Takes what a sample says of its worker, and what was refused there.
@@ -135,6 +141,7 @@ impl Book {
         series.sort_by(|left, right| left.0.cmp(&right.0));
         Totals {
             series,
+            repeats: self.repeats.clone().into_iter().collect(),
             refused: self.refused.clone(),
             workers: self.workers.values().cloned().collect(),
             listeners: self.carried.listeners(self.workers.values()),

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RequestLabel, Sample,
+    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RepeatLabel,
+    RequestLabel, Sample,
     delta::{self, Delta},
     endpoints::Endpoints,
 };
@@ -67,6 +68,7 @@ struct Filling {
     latency: Delta,
     abandoned: Delta,
     first_byte: Delta,
+    connect: Delta,
     duration: Delta,
 }
 
@@ -108,6 +110,7 @@ impl Filling {
             (&mut cell.latency, &mut self.latency),
             (&mut cell.abandoned, &mut self.abandoned),
             (&mut cell.first_byte, &mut self.first_byte),
+            (&mut cell.connect, &mut self.connect),
             (&mut cell.duration, &mut self.duration),
         ] {
             latencies.merge(&delta.take());
@@ -176,6 +179,16 @@ impl Recorder {
             filling.cell.requests.add(request.label, 1);
             filling.duration.record(request.duration);
         });
+    }
+
+    /// A connection was made for an attempt, or could not be, and took so long.
+    pub fn connected(&mut self, key: CellKey, took: Duration) {
+        self.fill(key, |filling| filling.connect.record(took));
+    }
+
+    /// A request is asked again after an attempt, or would have been.
+    pub fn repeat(&mut self, key: CellKey, label: RepeatLabel) {
+        self.fill(key, |filling| filling.cell.repeats.add(label, 1));
     }
 
     /// A request was refused before it reached any split.

@@ -56,6 +56,26 @@ pub struct RequestLabel {
     pub outcome: Outcome,
 }
 
+/// How a repeat is counted: an attempt beyond a request's first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepeatLabel {
+    /// What was done.
+    pub repeat: Repeat,
+    /// What became of the attempt before it.
+    pub reason: Reason,
+}
+
+/// What was done after an attempt that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Repeat {
+    /// The same version was asked again.
+    Retry,
+    /// Stable was asked for a canary.
+    Rescue,
+    /// Nothing: no budget was left.
+    Denied,
+}
+
 /// A few counters by label: a list, since a cell sees one to five labels in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally<L>(Vec<(L, u64)>);
@@ -115,12 +135,16 @@ pub struct Cell {
     pub attempts: Tally<AttemptLabel>,
     /// Every request, as the client saw it.
     pub requests: Tally<RequestLabel>,
+    /// Repeats after attempts at this version.
+    pub repeats: Tally<RepeatLabel>,
     /// Judged trials: first byte sent to last byte received; a hung attempt counts at its timeout.
     pub latency: Latencies,
     /// Judged attempts that the client left, and when: those that were slow by then were slow.
     pub abandoned: Latencies,
     /// Attempts: first byte sent to first byte received.
     pub first_byte: Latencies,
+    /// Connections made for attempts: how long that took, TLS included, or until it failed.
+    pub connect: Latencies,
     /// Requests: end of the head to the last byte handed to the client.
     pub duration: Latencies,
     /// Of sticky trials, those whose user was not known to have failed before.
@@ -137,7 +161,9 @@ impl Cell {
         self.merge_judged(other);
         self.attempts.merge(&other.attempts);
         self.requests.merge(&other.requests);
+        self.repeats.merge(&other.repeats);
         self.first_byte.merge(&other.first_byte);
+        self.connect.merge(&other.connect);
         self.duration.merge(&other.duration);
     }
 
@@ -160,6 +186,7 @@ impl Cell {
             && self.trials == 0
             && self.attempts.0.is_empty()
             && self.requests.0.is_empty()
+            && self.repeats.0.is_empty()
     }
 
     pub(super) fn reset(&mut self) -> Self {

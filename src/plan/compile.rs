@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Affinity, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Ring, Routes, Secrets,
-    Split, Target, Tls, Upstream, Version, affinity::Bond,
+    Affinity, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Retry, Ring, Routes,
+    Secrets, Split, Target, Tls, Upstream, Version, affinity::Bond,
 };
 use crate::{
     config::{self, Config},
@@ -229,7 +229,8 @@ fn compile_split(
         affinity,
         version_override: version_override
             .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
-        on_unhealthy: split.on_unhealthy,
+        retry: Retry::new(&split.retry_policy, split.on_unhealthy),
+        request_start: split.request_start,
         classify: Classify::new(&split.classify),
         response_header: split.timeouts.response_header,
         total: split.timeouts.total,

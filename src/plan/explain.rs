@@ -81,9 +81,10 @@ pub fn explain(plan: &Plan, head: &impl Head, chance: Chance) -> Explanation {
     let rules = split.classify.open(split.classify.fitting(head));
     told.lines.extend(rules.map(rule));
     if targets.is_empty() && assignment.role == Role::Canary {
-        let what = match split.on_unhealthy {
-            crate::config::OnUnhealthy::FallbackToStable => "stable answers instead",
-            crate::config::OnUnhealthy::Fail => "the client gets 503",
+        let what = if split.retry.falls_back() {
+            "stable answers instead"
+        } else {
+            "the client gets 503"
         };
         told.lines.push(format!("fallback: {what}"));
     }

@@ -16,6 +16,7 @@ mod explain;
 mod keys;
 mod path;
 mod publish;
+mod retry;
 mod ring;
 mod rotation;
 mod route;
@@ -42,6 +43,7 @@ pub use self::{
     explain::{Explanation, explain},
     keys::Keys,
     publish::{Publisher, Reader, channel},
+    retry::{Again, Asked, Retry, Standing, Trouble},
     ring::Ring,
     rotation::Rotation,
     route::Routes,
@@ -57,7 +59,7 @@ pub use self::{
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
     AccessLog, Balance, Cidr, LogPath, LongLived, OnUnhealthy, OutlierDetection, ProxyMode,
-    ProxyProtocol, ProxyVersion, UpstreamProtocol, UpstreamTimeouts,
+    ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
@@ -139,8 +141,10 @@ pub struct Split {
     pub affinity: Option<Affinity>,
     /// How testers choose their version.
     pub version_override: Option<Override>,
-    /// What happens to the share of a canary without a usable endpoint.
-    pub on_unhealthy: OnUnhealthy,
+    /// What becomes of an attempt that has failed, or cannot be made.
+    pub retry: Retry,
+    /// How endpoints are told when a request came.
+    pub request_start: RequestStart,
     /// What counts against a version.
     pub classify: Classify,
     /// Instead of the upstream's `response_header`.

@@ -1,36 +1,85 @@
-//! How many retries may be made: a tenth of the requests, so that retries never make an outage
-//! worse (one budget a split and worker).
+//! How many repeats may be made, so that they never make an outage worse (one budget a split and
+//! worker).
+//!
+//! A repeat at the same version draws on a share of the requests. Stable rescues a canary beyond it
+//! for as long as stable itself is well: a canary that fails costs nobody anything, and where both
+//! fail, rescuing is asking twice for nothing.
 
 use rustc_hash::FxHashMap;
 
-use crate::model::SplitKey;
+use crate::model::{Share, SplitKey};
 
-/// What a request adds, in hundredths of a retry.
-const DEPOSIT: u32 = 10;
-/// What a retry takes.
-const PRICE: u32 = 100;
-/// What may be saved up, and what a split starts with.
-const SAVED_MAX: u32 = 1_000;
+/// What a repeat takes, in basis points of a request.
+const PRICE: u32 = 10_000;
+/// What may be saved up, and what a split starts with: ten repeats.
+const SAVED_MAX: u32 = 10 * PRICE;
+/// A stable version of which all attempts fail.
+const ALL: u32 = 1 << 16;
+/// The share of failures from which on stable is not well.
+const UNWELL: u32 = ALL / 2;
+/// Over about so many attempts.
+const MEMORY: u32 = 16;
 
 /// The budgets of one worker.
 #[derive(Debug, Default)]
-pub(crate) struct Budget(FxHashMap<SplitKey, u32>);
+pub(crate) struct Budget {
+    accounts: FxHashMap<SplitKey, Account>,
+    /// Whether any stable version has failed lately: mostly none has, and nothing is looked up.
+    is_troubled: bool,
+}
+
+#[derive(Debug)]
+struct Account {
+    saved: u32,
+    /// The share of stable's attempts that have failed lately, of [`ALL`].
+    failing: u32,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            saved: SAVED_MAX,
+            failing: 0,
+        }
+    }
+}
 
 impl Budget {
-    /// A request has come.
-    pub(crate) fn deposit(&mut self, split: SplitKey) {
-        let saved = self.0.entry(split).or_insert(SAVED_MAX);
-        *saved = (*saved + DEPOSIT).min(SAVED_MAX);
+    /// A request has come; repeats may be this share of all.
+    pub(crate) fn deposit(&mut self, split: SplitKey, share: Share) {
+        let account = self.accounts.entry(split).or_default();
+        account.saved = (account.saved + u32::from(share.basis_points())).min(SAVED_MAX);
     }
 
-    /// Whether a retry may be made; it is paid for then.
+    /// Whether a repeat may be made; it is paid for then.
     pub(crate) fn withdraw(&mut self, split: SplitKey) -> bool {
-        let saved = self.0.entry(split).or_insert(SAVED_MAX);
-        let is_affordable = *saved >= PRICE;
+        let account = self.accounts.entry(split).or_default();
+        let is_affordable = account.saved >= PRICE;
         if is_affordable {
-            *saved -= PRICE;
+            account.saved -= PRICE;
         }
         is_affordable
+    }
+
+    /// Whether stable may rescue a canary; what it costs is paid then.
+    pub(crate) fn rescue(&mut self, split: SplitKey) -> bool {
+        let account = self.accounts.entry(split).or_default();
+        account.failing < UNWELL || self.withdraw(split)
+    }
+
+    /// An attempt at stable has failed, or has not.
+    pub(crate) fn saw_stable(&mut self, split: SplitKey, has_failed: bool) {
+        if !has_failed && !self.is_troubled {
+            return;
+        }
+        let account = self.accounts.entry(split).or_default();
+        if has_failed {
+            account.failing += (ALL - account.failing) / MEMORY;
+        } else {
+            account.failing -= account.failing.div_ceil(MEMORY);
+        }
+        let mut accounts = self.accounts.values();
+        self.is_troubled = accounts.any(|account| account.failing > 0);
     }
 }
 
@@ -38,13 +87,40 @@ impl Budget {
 mod tests {
     use super::*;
 
+    fn share(percent: u16) -> Share {
+        Share::from_basis_points(percent * 100).unwrap()
+    }
+
     #[test]
-    fn retries_are_a_tenth_of_the_requests_once_the_savings_are_spent() {
+    fn repeats_are_a_share_of_the_requests_once_the_savings_are_spent() {
+        for percent in [0, 10, 20, 100] {
+            let (mut budget, split) = (Budget::default(), SplitKey(0));
+            let repeats = (0..1_000).filter(|_| {
+                budget.deposit(split, share(percent));
+                budget.withdraw(split)
+            });
+            let expected = (10 + 10 * usize::from(percent)).min(1_000);
+            let repeats = repeats.count();
+            assert!(repeats.abs_diff(expected) <= 1, "{percent} %: {repeats}");
+        }
+    }
+
+    #[test]
+    fn a_canary_is_rescued_as_long_as_stable_is_well() {
         let (mut budget, split) = (Budget::default(), SplitKey(0));
-        let retries = (0..1_000).filter(|_| {
-            budget.deposit(split);
-            budget.withdraw(split)
-        });
-        assert_eq!(retries.count(), 100 + 9);
+        let mut rescues = |stable_fails: bool| {
+            let rescues = (0..1_000).filter(|_| {
+                budget.deposit(split, share(20));
+                let is_rescued = budget.rescue(split);
+                budget.saw_stable(split, stable_fails);
+                is_rescued
+            });
+            rescues.count()
+        };
+        assert_eq!(rescues(false), 1_000);
+        let in_vain = rescues(true);
+        assert!((200..=225).contains(&in_vain), "{in_vain}");
+        let again = rescues(false);
+        assert!((980..1_000).contains(&again), "{again}");
     }
 }

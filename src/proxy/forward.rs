@@ -1,19 +1,20 @@
 //! From a decision to an answer: attempts at endpoints until one answers or none may be made.
 //!
-//! The rules (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1):
-//! - nothing was sent (refused, connect timeout): another endpoint of the version, once, whatever
-//!   the method; then stable, if the version is a canary and the split falls back;
-//! - a connection from the pool broke before a byte of the answer: the endpoint closed it while we
-//!   wrote. A request that may be repeated goes once over a fresh connection, as if nothing was;
-//! - a fresh connection broke before a byte of the answer: a request that may be repeated is, once
-//!   and within the retry budget;
-//! - everything else is final.
+//! An attempt that has failed before a byte of its answer reached the client may be followed by
+//! another one: at the same version, or at stable for a canary. The rules are `plan/retry.rs`'s,
+//! the budget is `budget.rs`'s, and `course.rs` asks both. An answer's head is held back until it
+//! is known that no other attempt takes its place.
+//!
+//! One thing comes before all rules (RFC 9112 section 9.3.1): a connection from the pool that broke
+//! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
+//! repeated goes once over a fresh connection, as if nothing was.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     choose::choose,
     connect,
+    course::{Course, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
@@ -21,18 +22,15 @@ use super::{
         outgoing::Outgoing,
         upstream::{self, Answered, Conversation, Deadlines},
     },
-    pool::Lent,
+    pool::{Lent, Place},
     settle::AttemptGuard,
     upgrade::Tunnelled,
     worker::{Heads, Worker},
 };
 use crate::{
-    model::{EndpointKey, Moment, Reason, Role},
-    plan::{OnUnhealthy, Split, Upstream},
+    model::{Moment, Outcome, Reason, Role},
+    plan::{Split, Standing, Target, Upstream},
 };
-
-/// How many endpoints of one version are tried.
-const TRIES: usize = 2;
 
 /// How a request ended, as far as forwarding goes.
 #[derive(Debug)]
@@ -41,19 +39,6 @@ pub(crate) struct Forwarded {
     pub(crate) result: Result<Answered, Fault>,
     /// Attempts made.
     pub(crate) attempts: u8,
-}
-
-/// Where the next attempt goes, and why.
-#[derive(Debug)]
-struct Course {
-    role: Role,
-    why: Reason,
-    tried: Vec<EndpointKey>,
-    is_repeated: bool,
-    wants_fresh: bool,
-    attempts: u8,
-    /// When the next attempt begins, where that is known already.
-    begins: Option<Moment>,
 }
 
 /// What to do after an attempt.
@@ -71,20 +56,7 @@ pub(crate) async fn forward(
     outgoing: &mut Outgoing,
     (began, deadline): (Moment, Option<Moment>),
 ) -> Forwarded {
-    let mut course = Course {
-        role: decision.assignment.role,
-        why: Reason::None,
-        tried: Vec::new(),
-        is_repeated: false,
-        wants_fresh: false,
-        attempts: 0,
-        begins: Some(began),
-    };
-    client
-        .worker
-        .budget
-        .borrow_mut()
-        .deposit(decision.account.key.split);
+    let mut course = Course::new(decision.assignment.role, began);
     let Some(split) = decision.split() else {
         let result = Err(FaultKind::NoRoute.into());
         return Forwarded {
@@ -92,6 +64,9 @@ pub(crate) async fn forward(
             attempts: 0,
         };
     };
+    let key = decision.account.key.split;
+    let share = split.retry.budget();
+    client.worker.budget.borrow_mut().deposit(key, share);
     loop {
         let then = attempt(
             client,
@@ -127,55 +102,159 @@ async fn attempt(
     let upstream = decision.plan.upstreams.get(version.upstream.index());
     let which = (decision, course.role);
     let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
+    let plan = (decision, &**split);
     let (Some(upstream), Some(target)) = (upstream, target) else {
-        guard.failed(decision, FaultKind::NoEndpoint, 0);
-        return fall_back(split, course, outgoing, FaultKind::NoEndpoint);
+        let fault = FaultKind::NoEndpoint.into();
+        return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
     let place = guard.at(target);
-    let idle_max = upstream.timeouts.idle;
-    let take = || worker.pool.borrow_mut().take(place, began, idle_max);
-    let taken = (!course.wants_fresh).then(take).flatten();
-    let lent = match taken {
-        Some(lent) => Ok(lent),
-        None => connect::connect(client, upstream, (target, place), course.wants_fresh).await,
-    };
+    let lent = lend(client, upstream, (target, place), (&guard, course, began)).await;
     let mut lent = match lent {
         Ok(lent) => lent,
         Err(kind) => {
-            guard.failed(decision, kind, 0);
             course.tried.push(target.key);
-            return try_elsewhere(split, upstream, course, outgoing, kind);
+            return after_fault((&worker, guard), plan, kind.into(), course, outgoing);
         }
     };
+    let withhold = withhold(&worker, plan, course, outgoing);
+    let per_try = withhold.as_ref().and_then(|it| it.per_try(outgoing));
     let conversation = Conversation {
-        deadlines: deadlines(client, split, upstream, (outgoing.reply.is_grpc, deadline)),
+        deadlines: deadlines(client, (split, upstream), (outgoing, per_try), deadline),
         client,
         heads,
         outgoing,
         guard: &mut guard,
+        withhold: withhold.as_ref(),
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
-        Ok(mut answered) => {
-            guard.answered(decision, answered.status, answered.grpc_status);
-            if answered.is_reusable {
-                let since = guard.last_byte.unwrap_or(began);
-                let mut pool = worker.pool.borrow_mut();
-                pool.give(place, lent, since, kept(upstream));
-            } else if let Some(frames) = answered.switched.take() {
-                answered.tunnel = Some(Tunnelled {
-                    upstream: lent.stream,
-                    frames,
-                    long: guard.long_lived(),
-                });
-            }
-            Then::Done(Ok(answered))
+        Ok(answered) => {
+            let outcome = guard.answered(decision, answered.status, answered.grpc_status);
+            saw_stable(&worker, split, course.role, outcome);
+            let again = answered.withheld;
+            let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
+            let Some(again) = again else {
+                return Then::Done(Ok(answered));
+            };
+            course.tried.push(target.key);
+            course.go(&worker, plan, (again, Reason::Other), outgoing);
+            Then::Again
+        }
+        Err(fault) if is_stale(fault.kind, &lent, course, outgoing) => {
+            // It never reached the endpoint's program: another connection may take it.
+            guard.withdrawn();
+            course.attempts -= 1;
+            course.wants_fresh = true;
+            Then::Again
         }
         Err(fault) => {
-            let at = (target.key, lent);
-            after_fault((&worker, decision), (guard, fault), at, course, outgoing)
+            course.tried.push(target.key);
+            after_fault((&worker, guard), plan, fault, course, outgoing)
         }
     }
+}
+
+/// A connection from the pool, or a new one.
+async fn lend(
+    client: &Client,
+    upstream: &Upstream,
+    (target, place): (&Target, Place),
+    (guard, course, now): (&AttemptGuard, &Course, Moment),
+) -> Result<Lent, FaultKind> {
+    let idle_max = upstream.timeouts.idle;
+    let take = || client.worker.pool.borrow_mut().take(place, now, idle_max);
+    let taken = (!course.wants_fresh).then(take).flatten();
+    if let Some(lent) = taken {
+        return Ok(lent);
+    }
+    let began = client.worker.now();
+    let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
+    let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
+    if is_new || made.is_err() {
+        guard.connected(client.worker.now().since(began));
+    }
+    made
+}
+
+/// Gives the connection of an exchange back, if it can carry another one, or makes it the tunnel
+/// that it has become.
+fn give_back(
+    (worker, guard): (&Worker, &AttemptGuard),
+    (upstream, place): (&Upstream, Place),
+    lent: Lent,
+    mut answered: Answered,
+) -> Answered {
+    if answered.is_reusable {
+        let since = guard.last_byte.unwrap_or_else(|| worker.now());
+        let mut pool = worker.pool.borrow_mut();
+        pool.give(place, lent, since, kept(upstream));
+    } else if let Some(frames) = answered.switched.take() {
+        answered.tunnel = Some(Tunnelled {
+            upstream: lent.stream,
+            frames,
+            long: guard.long_lived(),
+        });
+    }
+    answered
+}
+
+/// What may be asked once more instead of telling the client: if all of the request is here, and
+/// another attempt is left.
+fn withhold<'a>(
+    worker: &'a Worker,
+    (decision, split): (&'a Decision, &'a Split),
+    course: &Course,
+    outgoing: &Outgoing,
+) -> Option<Withhold<'a>> {
+    let is_possible = split.retry.attempts() > course.attempts
+        && outgoing.is_untouched()
+        && outgoing.is_complete();
+    is_possible.then(|| Withhold {
+        worker,
+        decision,
+        split,
+        standing: Standing {
+            role: course.role,
+            attempts: course.attempts,
+            has_others: true,
+        },
+        is_idempotent: outgoing.is_idempotent(),
+    })
+}
+
+/// Whether a fault means no more than that the connection could not be used any longer.
+fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) -> bool {
+    if kind == FaultKind::StreamRefused {
+        // Nothing was done with it, whatever the method.
+        return outgoing.is_untouched() && !course.wants_fresh;
+    }
+    kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused
+}
+
+/// Stable's own failures say how much more it can be asked.
+fn saw_stable(worker: &Worker, split: &Split, role: Role, outcome: Outcome) {
+    let has_failed = outcome == Outcome::Failure;
+    if role == Role::Stable && (has_failed || outcome == Outcome::Success) {
+        let mut budget = worker.budget.borrow_mut();
+        budget.saw_stable(split.key, has_failed);
+    }
+}
+
+/// Decides after an attempt that has failed.
+fn after_fault(
+    (worker, mut guard): (&Rc<Worker>, AttemptGuard),
+    (decision, split): (&Decision, &Split),
+    fault: Fault,
+    course: &mut Course,
+    outgoing: &mut Outgoing,
+) -> Then {
+    let outcome = guard.failed(decision, fault.kind, fault.status);
+    saw_stable(worker, split, course.role, outcome);
+    let plan = (decision, split);
+    if !fault.is_answered && course.after_fault(worker, plan, fault.kind, outgoing) {
+        return Then::Again;
+    }
+    Then::Done(Err(fault))
 }
 
 /// Idle connections that are kept to an endpoint; what was said there of one client in front of a
@@ -190,10 +269,11 @@ fn kept(upstream: &Upstream) -> usize {
 /// The limits in time of an attempt.
 fn deadlines(
     client: &Client,
-    split: &Split,
-    upstream: &Upstream,
-    (is_grpc, total): (bool, Option<Moment>),
+    (split, upstream): (&Split, &Upstream),
+    (outgoing, per_try): (&Outgoing, Option<Duration>),
+    total: Option<Moment>,
 ) -> Deadlines {
+    let is_grpc = outgoing.reply.is_grpc;
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
     // The messages of a call may be far apart.
@@ -204,76 +284,12 @@ fn deadlines(
             limit
         }
     };
+    let head = split.response_header.unwrap_or(timeouts.response_header);
     Deadlines {
         send: timeouts.body_idle,
-        head: split.response_header.unwrap_or(timeouts.response_header),
+        head: per_try.map_or(head, |limit| limit.min(head)),
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,
     }
-}
-
-/// Decides after an attempt that has reached an endpoint and failed.
-fn after_fault(
-    (worker, decision): (&Rc<Worker>, &Decision),
-    (mut guard, fault): (AttemptGuard, Fault),
-    (endpoint, lent): (EndpointKey, Lent),
-    course: &mut Course,
-    outgoing: &Outgoing,
-) -> Then {
-    if fault.kind == FaultKind::StreamRefused && outgoing.is_untouched() && !course.wants_fresh {
-        // Nothing was done with it: whatever the method, another connection may take it.
-        guard.withdrawn();
-        course.attempts -= 1;
-        course.wants_fresh = true;
-        return Then::Again;
-    }
-    let may_repeat = fault.kind == FaultKind::Reset && outgoing.is_repeatable();
-    if may_repeat && lent.is_reused {
-        guard.withdrawn();
-        course.attempts -= 1;
-        course.wants_fresh = true;
-        return Then::Again;
-    }
-    let split = guard.split();
-    guard.failed(decision, fault.kind, fault.status);
-    if may_repeat && !course.is_repeated && worker.budget.borrow_mut().withdraw(split) {
-        course.is_repeated = true;
-        course.wants_fresh = true;
-        course.why = Reason::Reset;
-        course.tried.push(endpoint);
-        return Then::Again;
-    }
-    Then::Done(Err(fault))
-}
-
-/// After an endpoint that could not be reached: another one of the version, then stable.
-fn try_elsewhere(
-    split: &Split,
-    upstream: &Upstream,
-    course: &mut Course,
-    outgoing: &mut Outgoing,
-    kind: FaultKind,
-) -> Then {
-    let untried = upstream
-        .endpoints
-        .iter()
-        .any(|target| !course.tried.contains(&target.key));
-    if untried && course.tried.len() < TRIES {
-        course.why = kind.reason();
-        return Then::Again;
-    }
-    fall_back(split, course, outgoing, kind)
-}
-
-/// A canary that cannot be reached costs the client nothing: stable answers.
-fn fall_back(split: &Split, course: &mut Course, outgoing: &mut Outgoing, kind: FaultKind) -> Then {
-    if course.role == Role::Stable || split.on_unhealthy == OnUnhealthy::Fail {
-        return Then::Done(Err(kind.into()));
-    }
-    course.role = Role::Stable;
-    course.why = Reason::Fallback;
-    course.tried.clear();
-    outgoing.redirect(split.version(Role::Stable).name.as_str());
-    Then::Again
 }

@@ -15,6 +15,7 @@ mod budget;
 mod buffer;
 mod choose;
 mod connect;
+mod course;
 mod crew;
 mod date;
 mod decide;

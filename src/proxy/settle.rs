@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
-    model::{CodeClass, EndpointKey, Moment, Outcome, Reason, SplitKey},
+    model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
     plan::{Ending, Target},
 };
 
@@ -94,6 +94,12 @@ impl AttemptGuard {
         place
     }
 
+    /// A connection was made for it, or could not be, and took so long.
+    pub(crate) fn connected(&self, took: Duration) {
+        let mut recorder = self.worker.recorder.borrow_mut();
+        recorder.connected(self.account.key, took);
+    }
+
     /// The attempt is for a stream that lives long.
     pub(crate) fn long_lived(&self) -> LongLived {
         let CellKey {
@@ -117,7 +123,12 @@ impl AttemptGuard {
     }
 
     /// The attempt has ended with an answer of this status, and this one of gRPC.
-    pub(crate) fn answered(&mut self, decision: &Decision, status: u16, grpc_status: Option<u8>) {
+    pub(crate) fn answered(
+        &mut self,
+        decision: &Decision,
+        status: u16,
+        grpc_status: Option<u8>,
+    ) -> Outcome {
         let outcome = decision.outcome(Ending::Answer {
             status,
             grpc_status,
@@ -125,19 +136,16 @@ impl AttemptGuard {
         let end = self.end();
         self.learn(decision, (status, outcome, Reason::None), end);
         self.record(status, outcome, self.why, end);
+        outcome
     }
 
     /// The attempt has ended with a fault.
-    pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) {
+    pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) -> Outcome {
         let end = self.end();
         let outcome = decision.outcome_of_fault(kind, self.lasted(end));
         self.learn(decision, (status, outcome, kind.reason()), end);
         self.record(status, outcome, kind.reason(), end);
-    }
-
-    /// The split that the attempt belongs to.
-    pub(crate) const fn split(&self) -> SplitKey {
-        self.account.key.split
+        outcome
     }
 
     /// The attempt was on a connection that had gone stale: it never reached the endpoint's

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{
-        Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin, Source,
-        Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
+        Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin,
+        RetryPolicy, Source, Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
     },
     model::{RouteName, SplitName, UpstreamName},
 };
@@ -33,6 +33,8 @@ pub(crate) fn split(name: &str, stable: &str, canary: Option<&str>) -> Split {
         sticky: None,
         version_override: None,
         on_unhealthy: OnUnhealthy::FallbackToStable,
+        retry_policy: RetryPolicy::default(),
+        request_start: crate::config::RequestStart::default(),
         timeouts: SplitTimeouts::default(),
         classify: Vec::new(),
         rollout: None,

@@ -156,7 +156,8 @@ async fn a_wrong_password_is_told() {
     marathon.set_guard(Some("Basic x"));
     let error = source(&marathon, OFTEN).until_error().await;
     let expected = format!(
-        "Marathon does not answer: {}: it answers 401 Unauthorized; {}: it answers 401 Unauthorized",
+        "Marathon does not answer: {}: it answers 401 Unauthorized; {}: it answers 401 \
+         Unauthorized",
         marathon.url(0),
         marathon.url(1)
     );

@@ -7,11 +7,11 @@ use serin::{
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
         ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings, Handle,
-        Measured, News, Recall, Refusal, RefusalKind, SeriesKey, ShadowStatus, SplitStatus, Status,
-        Summary, Totals, Trail, UpstreamStatus,
+        Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey, ShadowStatus,
+        SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
-    measure::{AttemptLabel, Cell, Gauges, ListenerGauges, RequestLabel},
+    measure::{AttemptLabel, Cell, Gauges, ListenerGauges, Repeat, RepeatLabel, RequestLabel},
     model::{
         CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Rejection,
         Role, RouteName, Share, SplitName, UpstreamName, VersionName,
@@ -174,6 +174,8 @@ fn config() -> Config {
             sticky: None,
             version_override: None,
             on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
+            retry_policy: serin::config::RetryPolicy::default(),
+            request_start: serin::config::RequestStart::default(),
             timeouts: serin::config::SplitTimeouts::default(),
             classify: Vec::new(),
             rollout: None,
@@ -446,6 +448,20 @@ fn upstream(name: &str) -> UpstreamStatus {
     }
 }
 
+fn repeats() -> Vec<(RepeatKey, u64)> {
+    let key = |from: &str, repeat, reason| RepeatKey {
+        split: split_name(),
+        from: version(from),
+        to: version("mesos"),
+        label: RepeatLabel { repeat, reason },
+    };
+    vec![
+        (key("ecs", Repeat::Rescue, Reason::Reset), 2),
+        (key("mesos", Repeat::Retry, Reason::Reset), 3),
+        (key("mesos", Repeat::Denied, Reason::Reset), 1),
+    ]
+}
+
 fn totals() -> Totals {
     let key = |name: &str, role, route: &str| SeriesKey {
         split: split_name(),
@@ -463,6 +479,7 @@ fn totals() -> Totals {
             (key("mesos", Role::Stable, "checkout"), cell(90, 1)),
             (key("mesos", Role::Stable, "search"), cell(50, 0)),
         ],
+        repeats: repeats(),
         rollbacks: vec![(split_name(), "verdict", 1)],
         rollouts: vec![(split_name(), "rolled_back", 1)],
         discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],

@@ -1,6 +1,7 @@
 //! What tests over real sockets are told with: an origin, a client, a proxy.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::allow_attributes,
     clippy::unwrap_used,

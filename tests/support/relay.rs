@@ -1,6 +1,9 @@
 //! A proxy without sockets: a client's stream in, the origin's stream out.
 
-use serin::proxy::h1::{BodyError, BodyRelay, HeadLimits, Parsed, Reject, RequestHead, rewrite};
+use serin::{
+    plan::RequestStart,
+    proxy::h1::{BodyError, BodyRelay, HeadLimits, Parsed, Reject, RequestHead, rewrite},
+};
 
 /// What became of a client's stream.
 #[derive(Debug, Default)]
@@ -73,7 +76,7 @@ impl Client {
             subject: None,
             trusted: false,
             request_id: b"0123456789abcdef",
-            request_start: 1_700_000_000_000_000,
+            request_start: (1_700_000_000_000_000, RequestStart::Seconds),
             version_name: b"ecs",
             default_host: b"127.0.0.1:8080",
             upgrade: false,

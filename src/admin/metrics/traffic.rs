@@ -117,6 +117,14 @@ pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
     histograms(text, "attempt_ttfb_seconds", help, &by_version, |cell| {
         &cell.first_byte
     });
+    let help = "Connections made to endpoints, TLS included, or until that failed.";
+    histograms(
+        text,
+        "connect_duration_seconds",
+        help,
+        &by_version,
+        |cell| &cell.connect,
+    );
     overflow
 }
 

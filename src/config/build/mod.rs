@@ -9,6 +9,7 @@ mod balance;
 mod classify;
 mod listener;
 mod marathon;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;

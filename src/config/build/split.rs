@@ -1,6 +1,6 @@
 //! A split as others see it.
 
-use super::{analysis::analysis, classify::rules, plain, rollout::rollout};
+use super::{analysis::analysis, classify::rules, plain, retry, rollout::rollout};
 use crate::{
     config::{
         Cookie, HeaderMatch, Match, Override, PathMatch, Split, SplitTimeouts, Sticky,
@@ -18,6 +18,7 @@ use crate::{
 
 pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
     let timeouts = &block.timeouts.as_ref()?.value;
+    let on_unhealthy = plain(block.on_unhealthy.as_ref())?;
     Some(Split {
         name: name.clone(),
         routes: routes(block)?,
@@ -33,11 +34,13 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
                 signed_by,
             })
         })?,
-        on_unhealthy: plain(block.on_unhealthy.as_ref())?,
+        on_unhealthy,
+        retry_policy: retry::policy(&block.retry_policy.as_ref()?.value, on_unhealthy)?,
         timeouts: SplitTimeouts {
             response_header: plain(timeouts.response_header.as_ref()),
             total: plain(timeouts.total.as_ref()),
         },
+        request_start: plain(block.request_start.as_ref())?,
         classify: rules(block.classify.as_ref())?,
         rollout: some(block.rollout.as_ref(), rollout)?,
         analysis: analysis(block)?,

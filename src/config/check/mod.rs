@@ -13,6 +13,7 @@ mod classify;
 mod listener;
 mod marathon;
 mod overlap;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{analysis, classify, rollout};
+use super::{analysis, classify, retry, rollout};
 use crate::config::{
     SameSite,
     collection::Several,
@@ -47,6 +47,7 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
     if let Some(rules) = &split.classify {
         classify::check(rules, walk);
     }
+    retry::check(split, no_canary, walk);
     analysis::check(split, walk);
     if let Some(block) = &split.rollout {
         rollout::check(block, no_canary, walk);

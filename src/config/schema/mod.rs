@@ -14,6 +14,7 @@ mod classify;
 mod http;
 mod listener;
 mod marathon;
+mod retry;
 mod rollout;
 mod short;
 mod split;
@@ -33,6 +34,7 @@ pub(super) use self::{
         TlsBlock,
     },
     marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
+    retry::{RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,

@@ -6,12 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::{
     ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key,
-    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RolloutBlock, Shape, UrlPath,
-    Walk, WarmUp, block, describe_block, word, words,
+    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RetryBlock, RolloutBlock,
+    Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
-        AbsoluteAction, OnUnhealthy, SameSite,
+        AbsoluteAction, OnUnhealthy, RequestStart, SameSite,
         collection::Several,
         leaf::{Count, Ratio, SecretFile, Text},
         units::Margin,
@@ -37,8 +37,13 @@ block! {
         r#override: OverrideBlock = Optional,
         /// What happens to the share of a canary without a usable endpoint.
         on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
+        /// What becomes of an attempt that has failed.
+        retry_policy: RetryBlock = Default("{}"),
         /// Limits in time over those of the upstreams.
         timeouts: SplitTimeoutsBlock = Default("{}"),
+        /// How `X-Request-Start` tells the endpoint when the request's head was whole: `s`, seconds
+        /// since 1970 with milliseconds behind the point; `ms`; `us`; `disabled`, not at all.
+        request_start: RequestStart = Default("s"),
         /// What counts against a version, and what does not: the first rule that fits decides.
         /// Where none fits, a status of 500 and above and gRPC's `UNKNOWN`, `DEADLINE_EXCEEDED`,
         /// `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are failures.
@@ -49,7 +54,7 @@ block! {
         rollback_if: RollbackIfBlock = Optional,
         /// How the versions are compared. A canary with weight is always judged.
         analysis: AnalysisBlock = Default("{}"),
-    } later ["baseline", "retry_policy", "hedge", "mirror", "notify", "salt"]
+    } later ["baseline", "hedge", "mirror", "notify", "salt"]
 }
 
 block! {
@@ -302,6 +307,12 @@ words!(SloGuard {
 words!(OnUnhealthy {
     "fallback_to_stable" => Self::FallbackToStable,
     "fail" => Self::Fail,
+} later []);
+words!(RequestStart {
+    "s" => Self::Seconds,
+    "ms" => Self::Millis,
+    "us" => Self::Micros,
+    "disabled" => Self::Disabled,
 } later []);
 words!(SameSite {
     "lax" => Self::Lax,

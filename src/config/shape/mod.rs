@@ -9,6 +9,7 @@ mod balance;
 mod classify;
 mod listener;
 mod marathon;
+mod retry;
 mod rollout;
 mod split;
 mod upstream;
@@ -24,13 +25,14 @@ pub use self::{
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
+    retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,
     },
     split::{
-        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, SameSite, Split,
-        SplitTimeouts, Sticky,
+        Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
+        SameSite, Split, SplitTimeouts, Sticky,
     },
     upstream::{
         ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,

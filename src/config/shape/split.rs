@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Analysis, ClassRule, Rollout};
+use super::{Analysis, ClassRule, RetryPolicy, Rollout};
 use crate::model::{RouteName, Share, SplitName, UpstreamName};
 
 /// A match and the versions that share its traffic.
@@ -24,8 +24,12 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What happens to the share of a canary without a usable endpoint.
     pub on_unhealthy: OnUnhealthy,
+    /// What becomes of an attempt that has failed.
+    pub retry_policy: RetryPolicy,
     /// Limits in time that this split sets over its upstreams'.
     pub timeouts: SplitTimeouts,
+    /// How endpoints are told when a request came.
+    pub request_start: RequestStart,
     /// What counts against a version; the first rule that fits decides.
     pub classify: Vec<ClassRule>,
     /// The course of the rollout, if one is written.
@@ -138,6 +142,20 @@ pub enum OnUnhealthy {
     FallbackToStable,
     /// The client gets the error.
     Fail,
+}
+
+/// How endpoints are told when a request came, in `X-Request-Start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestStart {
+    /// In seconds, with milliseconds behind the point.
+    #[default]
+    Seconds,
+    /// In milliseconds.
+    Millis,
+    /// In microseconds.
+    Micros,
+    /// They are not.
+    Disabled,
 }
 
 /// Limits in time of a split.

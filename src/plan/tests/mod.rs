@@ -5,6 +5,7 @@ mod balance;
 mod classify;
 mod compile;
 mod explain;
+mod retry;
 mod route;
 mod split;
 mod version_override;
@@ -183,6 +184,8 @@ fn written_split(name: &str, sticky: Option<Sticky>) -> config::Split {
         sticky,
         version_override: None,
         on_unhealthy: config::OnUnhealthy::FallbackToStable,
+        retry_policy: config::RetryPolicy::default(),
+        request_start: config::RequestStart::default(),
         timeouts: config::SplitTimeouts::default(),
         classify: Vec::new(),
         rollout: None,

@@ -11,16 +11,20 @@ use super::{
     rewrite::{self, ResponseEdits},
     upstream::{Answered, Progress, Stage, broken},
 };
-use crate::proxy::{
-    buffer::PIECE,
-    fault::FaultKind,
-    grpc,
-    handle::Next,
-    pace::{Appetite, Pace},
-    settle::AttemptGuard,
-    websocket::Frames,
-    wire::{Reader, Writer},
-    worker::Worker,
+use crate::{
+    plan::Again,
+    proxy::{
+        buffer::PIECE,
+        course::Withhold,
+        fault::FaultKind,
+        grpc,
+        handle::Next,
+        pace::{Appetite, Pace},
+        settle::AttemptGuard,
+        websocket::Frames,
+        wire::{Reader, Writer},
+        worker::Worker,
+    },
 };
 
 /// Interim answers that are relayed before the final one.
@@ -38,6 +42,8 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) writer: Writer<'c>,
     pub(super) pace: Pace,
     pub(super) appetite: Appetite,
+    /// What may be asked once more instead of telling the client, and the request's method.
+    pub(super) withhold: Option<(&'a Withhold<'a>, &'a [u8])>,
     /// What the client's socket takes at once; 0: nobody has asked yet.
     pub(super) room: &'a Cell<usize>,
     pub(super) bytes_out: u64,
@@ -49,6 +55,10 @@ impl Download<'_, '_, '_> {
         let (mut buffer, head_len) = self.head().await?;
         let status = self.response.status();
         self.progress.status.set(status);
+        let mut grpc_status = self.grpc_status(&buffer);
+        if let Some(again) = self.withheld(status, grpc_status) {
+            return Ok(self.discard(&buffer, head_len, (grpc_status, again)));
+        }
         let incoming = self.response.framing();
         let leaving = incoming.towards(self.reply.version, self.reply.keep_alive);
         let edits = ResponseEdits {
@@ -60,7 +70,6 @@ impl Download<'_, '_, '_> {
         let mut pending = self.worker.buffers.head();
         rewrite::response(self.response, &buffer, &edits, &mut pending);
         let mut relay = BodyRelay::new(self.inbound(incoming), leaving.framing);
-        let mut grpc_status = self.grpc_status(&buffer);
         self.note_event_stream(&buffer);
         let mut size = self.next_size(buffer.len());
         let at = self
@@ -98,9 +107,8 @@ impl Download<'_, '_, '_> {
         }
         self.worker.buffers.give(pending);
         grpc_status = grpc::status_in(relay.trailers()).or(grpc_status);
+        let grpc_status = grpc_status.filter(|_| self.reply.is_grpc);
         Ok(Answered {
-            status,
-            grpc_status: grpc_status.filter(|_| self.reply.is_grpc),
             // Bytes that nobody asked for would be taken for the next answer.
             is_reusable: self.response.keep_alive()
                 && incoming != Framing::UntilClose
@@ -111,9 +119,41 @@ impl Download<'_, '_, '_> {
                 Next::Close
             },
             bytes_out: self.bytes_out,
-            switched: None,
-            tunnel: None,
+            ..Answered::bare(status, grpc_status)
         })
+    }
+
+    /// Where the request goes instead of telling the client this answer.
+    fn withheld(&self, status: u16, grpc_status: Option<u8>) -> Option<Again> {
+        let (withhold, method) = self.withhold?;
+        if status < 400 && grpc_status.is_none() {
+            return None;
+        }
+        withhold.takes(method, status, grpc_status)
+    }
+
+    /// Throws an answer away. Its connection can be used again if all of it is here already.
+    fn discard(
+        &self,
+        buffer: &[u8],
+        head_len: usize,
+        (grpc_status, again): (Option<u8>, Again),
+    ) -> Answered {
+        let incoming = self.response.framing();
+        let mut relay = BodyRelay::new(self.inbound(incoming), Framing::UntilClose);
+        let (mut at, mut nothing) = (head_len, Vec::new());
+        while at < buffer.len() && !relay.is_done() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            match relay.step(rest, &mut nothing) {
+                Ok(step) => at += step.consumed,
+                Err(_malformed) => break,
+            }
+        }
+        Answered {
+            is_reusable: self.response.keep_alive() && relay.is_done() && at == buffer.len(),
+            withheld: Some(again),
+            ..Answered::bare(self.response.status(), grpc_status)
+        }
     }
 
     /// Server-sent events are a stream that lives long.
@@ -308,13 +348,9 @@ impl Download<'_, '_, '_> {
         self.worker.buffers.give(pending);
         self.worker.buffers.give(buffer);
         Ok(Answered {
-            status: 101,
-            grpc_status: None,
-            is_reusable: false,
-            next: Next::Gone,
             bytes_out: self.bytes_out,
             switched: Some(frames),
-            tunnel: None,
+            ..Answered::bare(101, None)
         })
     }
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::{Moment, Role},
+    plan::{Asked, RequestStart},
     proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
 };
 
@@ -220,6 +221,20 @@ impl Outgoing {
         self.is_idempotent && self.is_untouched
     }
 
+    /// Whether repeating it does no harm.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.is_idempotent
+    }
+
+    /// What the rules of repeating ask of it.
+    pub(crate) fn asked(&self, decision: &Decision) -> Asked<'_> {
+        Asked {
+            method: method(&self.bytes),
+            is_idempotent: self.is_idempotent,
+            is_overridden: decision.assignment.overridden,
+        }
+    }
+
     /// Whether all of it can be sent once more.
     pub(crate) fn is_untouched(&self) -> bool {
         self.is_untouched
@@ -256,6 +271,12 @@ impl Outgoing {
     }
 }
 
+/// The method of a head that `rewrite` has made.
+pub(super) fn method(head: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b' ', head).unwrap_or_default();
+    head.get(..end).unwrap_or_default()
+}
+
 /// A body that is not what its framing says is the client's fault.
 pub(super) fn malformed(error: super::BodyError) -> FaultKind {
     FaultKind::BodyMalformed(error.as_str())
@@ -287,7 +308,12 @@ fn write_head(
         subject: client.arrival.subject().map(str::as_bytes),
         trusted,
         request_id: &id,
-        request_start: at.micros(),
+        request_start: (
+            at.micros(),
+            decision
+                .split()
+                .map_or(RequestStart::Disabled, |split| split.request_start),
+        ),
         version_name: name.as_bytes(),
         default_host: b"localhost",
         upgrade,

@@ -9,6 +9,7 @@ use super::{
     response::ResponseHead,
     span::Span,
 };
+use crate::plan::RequestStart;
 
 /// What the proxy says to the origin about a request.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,8 @@ pub struct RequestEdits<'a> {
     pub trusted: bool,
     /// The id of the request, used if the client sent no sane one.
     pub request_id: &'a [u8],
-    /// When the request came, in microseconds since 1970.
-    pub request_start: u64,
+    /// When the request came, in microseconds since 1970, and how that is told.
+    pub request_start: (u64, RequestStart),
     /// The version that the request is sent to.
     pub version_name: &'a [u8],
     /// The Host of an HTTP/1.0 request that came without one; the endpoint's address, say.
@@ -65,7 +66,7 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
         line(out, b"X-Request-Id: ", edits.request_id);
     }
     if !(edits.trusted && has(head, FieldKind::RequestStart)) {
-        number(out, b"X-Request-Start: t=", edits.request_start);
+        push_start(edits.request_start, out);
     }
     line(out, b"X-Serin-Version: ", edits.version_name);
     out.extend_from_slice(via(head.version()));
@@ -130,6 +131,27 @@ fn push_forwarded(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out:
         && !(edits.trusted && has(head, FieldKind::ForwardedHost))
     {
         line(out, b"X-Forwarded-Host: ", host);
+    }
+}
+
+/// Writes when the request came.
+fn push_start((micros, unit): (u64, RequestStart), out: &mut Vec<u8>) {
+    const NAME: &[u8; 19] = b"X-Request-Start: t=";
+    match unit {
+        RequestStart::Disabled => {}
+        RequestStart::Micros => number(out, NAME, micros),
+        RequestStart::Millis => number(out, NAME, micros / 1_000),
+        RequestStart::Seconds => {
+            out.extend_from_slice(NAME);
+            out.extend_from_slice(itoa::Buffer::new().format(micros / 1_000_000).as_bytes());
+            // Three digits, whatever the number.
+            let thousands = 1_000 + micros / 1_000 % 1_000;
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(thousands).as_bytes();
+            out.push(b'.');
+            out.extend_from_slice(digits.get(1..).unwrap_or_default());
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 

@@ -13,10 +13,17 @@ use std::{
     time::Duration,
 };
 
-use super::{download::Download, downstream::Client, outgoing::Outgoing, upload::Upload};
+use super::{
+    download::Download,
+    downstream::Client,
+    outgoing::{self, Outgoing},
+    upload::Upload,
+};
 use crate::{
     model::Moment,
+    plan::Again,
     proxy::{
+        course::Withhold,
         fault::{Fault, FaultKind},
         handle::Next,
         pace::{Appetite, Pace},
@@ -58,6 +65,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) outgoing: &'a mut Outgoing,
     pub(crate) guard: &'a mut AttemptGuard,
     pub(crate) deadlines: Deadlines,
+    /// What may be asked once more instead of telling the client.
+    pub(crate) withhold: Option<&'a Withhold<'a>>,
 }
 
 /// An answer that has been relayed.
@@ -75,8 +84,38 @@ pub(crate) struct Answered {
     pub(crate) bytes_out: u64,
     /// Where the endpoint stands among its frames, if the protocol was switched.
     pub(crate) switched: Option<Frames>,
+    /// Where the request goes instead of this answer, of which the client has got nothing.
+    pub(crate) withheld: Option<Again>,
     /// The endpoint's connection, if the protocol was switched.
     pub(crate) tunnel: Option<Tunnelled>,
+}
+
+impl Answered {
+    /// An answer of which nothing is relayed, and whose connections end.
+    pub(super) const fn bare(status: u16, grpc_status: Option<u8>) -> Self {
+        Self {
+            status,
+            is_reusable: false,
+            next: Next::Gone,
+            grpc_status,
+            bytes_out: 0,
+            switched: None,
+            withheld: None,
+            tunnel: None,
+        }
+    }
+
+    /// If the request was not taken to its end, no connection can carry another.
+    fn after_upload(self, is_uploaded: bool) -> Self {
+        if is_uploaded || self.withheld.is_some() {
+            return self;
+        }
+        Self {
+            is_reusable: false,
+            next: Next::Linger,
+            ..self
+        }
+    }
 }
 
 /// Who is being waited for.
@@ -190,6 +229,7 @@ pub(crate) async fn converse(
         outgoing,
         guard,
         deadlines,
+        withhold,
     } = conversation;
     let Client {
         stream,
@@ -205,6 +245,7 @@ pub(crate) async fn converse(
     let (upstream_reader, upstream_writer) = upstream.split();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
     let (request, reply) = outgoing.parts(max_body);
+    let withhold = withhold.map(|withhold| (withhold, outgoing::method(request.head)));
     if reply.is_grpc {
         let _now = progress.long.set(guard.long_lived());
     }
@@ -227,6 +268,7 @@ pub(crate) async fn converse(
         writer: client_writer,
         pace,
         appetite: Appetite::new(room.get()),
+        withhold,
         room,
         bytes_out: 0,
     };
@@ -240,12 +282,7 @@ pub(crate) async fn converse(
     slot.disarm();
     let is_uploaded = progress.is_sent.get() && outgoing.is_complete();
     match result {
-        Ok(answered) if is_uploaded => Ok(answered),
-        Ok(answered) => Ok(Answered {
-            is_reusable: false,
-            next: Next::Linger,
-            ..answered
-        }),
+        Ok(answered) => Ok(answered.after_upload(is_uploaded)),
         Err(kind) => {
             if kind == FaultKind::ClientStalled {
                 stream.cut_off();

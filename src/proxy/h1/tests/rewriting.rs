@@ -1,9 +1,12 @@
 //! Heads as they are forwarded, byte for byte.
 
 use super::parse;
-use crate::proxy::h1::{
-    Asked, HeadLimits, Parsed, ResponseHead, Version,
-    rewrite::{self, RequestEdits, ResponseEdits},
+use crate::{
+    plan::RequestStart,
+    proxy::h1::{
+        Asked, HeadLimits, Parsed, ResponseHead, Version,
+        rewrite::{self, RequestEdits, ResponseEdits},
+    },
 };
 
 const EDITS: RequestEdits<'_> = RequestEdits {
@@ -12,7 +15,7 @@ const EDITS: RequestEdits<'_> = RequestEdits {
     subject: None,
     trusted: false,
     request_id: b"id-1",
-    request_start: 1_700_000_000_000_001,
+    request_start: (1_700_000_000_009_001, RequestStart::Seconds),
     version_name: b"ecs",
     default_host: b"10.0.0.1:80",
     upgrade: false,
@@ -44,7 +47,7 @@ fn a_plain_request() {
         request("GET /a?b HTTP/1.1\r\nhOST: a:8\r\nX-A:  b \r\n\r\n", &EDITS),
         "GET /a?b HTTP/1.1\r\nhOST: a:8\r\nX-A:  b \r\n\
          X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a:8\r\n\
-         X-Request-Id: id-1\r\nX-Request-Start: t=1700000000000001\r\nX-Serin-Version: ecs\r\n\
+         X-Request-Id: id-1\r\nX-Request-Start: t=1700000000.009\r\nX-Serin-Version: ecs\r\n\
          Via: 1.1 serin\r\n\r\n"
     );
 }
@@ -163,6 +166,43 @@ fn a_trusted_peer_is_believed() {
          X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\nX-Request-Id: id-1\r\n\
          X-Serin-Version: ecs\r\nVia: 1.1 serin\r\n\r\n"
     );
+}
+
+#[test]
+fn when_a_request_came_is_told_in_the_unit_that_is_asked_for() {
+    let cases = [
+        (
+            RequestStart::Seconds,
+            1_700_000_000_009_001,
+            "1700000000.009",
+        ),
+        (
+            RequestStart::Seconds,
+            1_700_000_000_999_999,
+            "1700000000.999",
+        ),
+        (RequestStart::Seconds, 0, "0.000"),
+        (RequestStart::Millis, 1_700_000_000_009_001, "1700000000009"),
+        (
+            RequestStart::Micros,
+            1_700_000_000_009_001,
+            "1700000000009001",
+        ),
+    ];
+    let told = |unit, micros| {
+        let edits = RequestEdits {
+            request_start: (micros, unit),
+            ..EDITS
+        };
+        let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Start: t=5\r\n\r\n";
+        let out = request(text, &edits);
+        let (_, rest) = out.split_once("X-Request-Start: t=")?;
+        rest.split("\r\n").next().map(str::to_owned)
+    };
+    for (unit, micros, expected) in cases {
+        assert_eq!(told(unit, micros).as_deref(), Some(expected), "{unit:?}");
+    }
+    assert_eq!(told(RequestStart::Disabled, 1), None);
 }
 
 #[test]

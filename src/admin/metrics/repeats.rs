@@ -1,0 +1,57 @@
+//! Attempts beyond the first one of a request: who was asked again, and why.
+
+use super::text::{Kind, Text};
+use crate::{
+    control::{RepeatKey, Totals},
+    measure::Repeat,
+    model::number::real,
+};
+
+/// A label's name and value.
+type Label<'a> = (&'static str, &'a str);
+
+/// Writes the families.
+pub(super) fn write(text: &mut Text, totals: &Totals) {
+    let help =
+        "Requests of a canary that stable was asked for, by what became of the canary's attempt.";
+    family(text, totals, ("rescues", help), Repeat::Rescue, |key| {
+        vec![
+            ("split", key.split.as_str()),
+            ("from", key.from.as_str()),
+            ("to", key.to.as_str()),
+            ("reason", key.label.reason.as_str()),
+        ]
+    });
+    let help = "Attempts at the version that was asked before, by what became of the one before.";
+    family(text, totals, ("retries", help), Repeat::Retry, of_version);
+    let help = "Repeats that were not made because no budget was left.";
+    family(
+        text,
+        totals,
+        ("retries_denied", help),
+        Repeat::Denied,
+        of_version,
+    );
+}
+
+fn of_version(key: &RepeatKey) -> Vec<Label<'_>> {
+    vec![
+        ("split", key.split.as_str()),
+        ("version", key.from.as_str()),
+        ("reason", key.label.reason.as_str()),
+    ]
+}
+
+fn family(
+    text: &mut Text,
+    totals: &Totals,
+    (name, help): (&str, &str),
+    repeat: Repeat,
+    labels: impl Fn(&RepeatKey) -> Vec<Label<'_>>,
+) {
+    text.family(name, Kind::Counter, help);
+    let repeats = totals.repeats.iter();
+    for (key, count) in repeats.filter(|(key, _)| key.label.repeat == repeat) {
+        text.sample(&labels(key), real(*count));
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether the parts of `retry_policy` fit together, and what they ask for can be had.
+
+use super::split::empty;
+use crate::config::{
+    OnUnhealthy, RescueOn, RetryOn,
+    schema::{RetryBlock, SplitBlock},
+    walk::{Placed, Walk},
+};
+
+/// Notes everything that does not fit together in the retries of one split.
+pub(super) fn check(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
+    let Some(Placed {
+        value: block,
+        is_written: true,
+        ..
+    }) = &split.retry_policy
+    else {
+        return;
+    };
+    let lists = [
+        (
+            block
+                .retry_on
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "retry_on",
+        ),
+        (
+            block
+                .methods
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "methods",
+        ),
+    ];
+    for (list, key) in lists {
+        empty(list, key, walk);
+    }
+    rescue(split, block, no_canary, walk);
+    timeout(split, block, walk);
+    if let Some(methods) = &block.methods {
+        let unsafe_ones = ["POST", "PATCH"];
+        let found = methods
+            .value
+            .0
+            .iter()
+            .find(|at| unsafe_ones.contains(&at.value.0.as_str()));
+        if let Some(method) = found {
+            let message = format!(
+                "a {} that an endpoint has got is sent again",
+                method.value.0
+            );
+            let help = "fine if the service knows a request that comes twice (idempotency keys)";
+            walk.warn(method.at, "unsafe_retry", message, help);
+        }
+    }
+}
+
+fn rescue(split: &SplitBlock, block: &RetryBlock, no_canary: bool, walk: &mut Walk) {
+    let Some(rescue) = block.rescue_on.as_ref() else {
+        return;
+    };
+    let is_failing = split
+        .on_unhealthy
+        .as_ref()
+        .is_some_and(|at| at.value == OnUnhealthy::Fail);
+    if rescue.value == RescueOn::Stable && is_failing {
+        let message =
+            "stable rescues a canary that answers badly, but not one that does not answer";
+        let help = "remove `on_unhealthy: fail`, or write `rescue_on: none`";
+        walk.error(rescue.at, "conflict", message, help);
+    }
+    if rescue.value == RescueOn::Stable && no_canary {
+        let help = "write `canary:`, or remove it";
+        walk.warn(
+            rescue.at,
+            "missing_canary",
+            "there is nothing to rescue",
+            help,
+        );
+    }
+    let is_single = block.attempts.as_ref().filter(|at| at.value.0 == 1);
+    if let (RescueOn::Stable, Some(_)) = (rescue.value, is_single) {
+        let message = "`attempts: 1` leaves none for stable";
+        let help = "write `attempts: 2`: the canary's, then stable's";
+        walk.error(rescue.at, "conflict", message, help);
+    }
+}
+
+fn timeout(split: &SplitBlock, block: &RetryBlock, walk: &mut Walk) {
+    let Some(limit) = &block.per_try_timeout else {
+        return;
+    };
+    let retries_late = block.retry_on.as_ref().is_none_or(|list| {
+        let mut conditions = list.value.0.iter();
+        conditions.any(|at| at.value.0 == RetryOn::Timeout)
+    });
+    if !retries_late {
+        let message = "`per_try_timeout` ends attempts that nothing repeats";
+        let help = "add `timeout` to `retry_on`";
+        walk.error(limit.at, "conflict", message, help);
+    }
+    let total = split
+        .timeouts
+        .as_ref()
+        .and_then(|at| at.value.total.as_ref());
+    if let Some(total) = total.filter(|total| total.value <= limit.value) {
+        let message = "`per_try_timeout` leaves no time for another attempt";
+        let help = format!("`timeouts.total` is {:?}", total.value);
+        walk.error(limit.at, "conflict", message, help);
+    }
+}

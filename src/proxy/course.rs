@@ -1,0 +1,213 @@
+//! Where a request has been, and where it goes after an attempt that has failed: the rules of the
+//! split (`plan/retry.rs`) and the budget, asked in one place.
+
+use std::time::Duration;
+
+use super::{decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, worker::Worker};
+use crate::{
+    measure::{Repeat, RepeatLabel},
+    model::{EndpointKey, Moment, Outcome, Reason, Role},
+    plan::{Again, Asked, Ending, Split, Standing, Trouble, Upstream},
+};
+
+/// Where the next attempt goes, and why.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// The part of the version.
+    pub(super) role: Role,
+    /// `Reason::None` for the first attempt.
+    pub(super) why: Reason,
+    /// Endpoints of the version that have failed.
+    pub(super) tried: Vec<EndpointKey>,
+    /// Whether no connection that has waited is good enough.
+    pub(super) wants_fresh: bool,
+    /// Attempts made.
+    pub(super) attempts: u8,
+    /// When the next attempt begins, where that is known already.
+    pub(super) begins: Option<Moment>,
+}
+
+/// What may be asked once more instead of telling the client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Withhold<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) decision: &'a Decision,
+    pub(super) split: &'a Split,
+    pub(super) standing: Standing,
+    pub(super) is_idempotent: bool,
+}
+
+impl Course {
+    /// Of a request that has not been anywhere.
+    pub(super) fn new(role: Role, began: Moment) -> Self {
+        Self {
+            role,
+            why: Reason::None,
+            tried: Vec::new(),
+            wants_fresh: false,
+            attempts: 0,
+            begins: Some(began),
+        }
+    }
+
+    /// Where the request stands after its last attempt.
+    pub(super) fn standing(&self, upstream: Option<&Upstream>) -> Standing {
+        let mut endpoints = upstream.into_iter().flat_map(|it| &it.endpoints);
+        Standing {
+            role: self.role,
+            attempts: self.attempts,
+            has_others: endpoints.any(|target| !self.tried.contains(&target.key)),
+        }
+    }
+
+    /// The next attempt, if there is one after this fault.
+    pub(super) fn after_fault(
+        &mut self,
+        worker: &Worker,
+        (decision, split): (&Decision, &Split),
+        kind: FaultKind,
+        outgoing: &mut Outgoing,
+    ) -> bool {
+        let Some(trouble) = trouble(kind).filter(|_| outgoing.is_untouched()) else {
+            return false;
+        };
+        let version = split.version(self.role);
+        let upstream = decision.plan.upstreams.get(version.upstream.index());
+        let standing = self.standing(upstream.map(|upstream| &**upstream));
+        let asked = outgoing.asked(decision);
+        let Some(again) = split.retry.again(trouble, asked, standing) else {
+            return false;
+        };
+        let is_paid = pays(worker, split, trouble, again);
+        if is_paid {
+            self.go(worker, (decision, split), (again, kind.reason()), outgoing);
+            // What is repeated is not to meet another connection of the same age.
+            self.wants_fresh |= trouble != Trouble::Unsent && again == Again::Same;
+        } else {
+            count(worker, (decision, self.role), Repeat::Denied, kind.reason());
+        }
+        is_paid
+    }
+
+    /// The next attempt, of which it is known that and where it is made.
+    pub(super) fn go(
+        &mut self,
+        worker: &Worker,
+        (decision, split): (&Decision, &Split),
+        (again, reason): (Again, Reason),
+        outgoing: &mut Outgoing,
+    ) {
+        match again {
+            Again::Same => {
+                count(worker, (decision, self.role), Repeat::Retry, reason);
+                self.why = reason;
+            }
+            Again::Stable => {
+                count(worker, (decision, self.role), Repeat::Rescue, reason);
+                self.role = Role::Stable;
+                self.why = if is_unreachable(reason) {
+                    Reason::Fallback
+                } else {
+                    Reason::Rescue
+                };
+                self.tried.clear();
+                self.wants_fresh = false;
+                outgoing.redirect(split.version(Role::Stable).name.as_str());
+            }
+        }
+    }
+}
+
+impl Withhold<'_> {
+    /// The limit of the attempt, if a late one is followed by another.
+    pub(super) fn per_try(&self, outgoing: &Outgoing) -> Option<Duration> {
+        let limit = self.split.retry.per_try()?;
+        let asked = outgoing.asked(self.decision);
+        let again = self.split.retry.again(Trouble::Late, asked, self.standing);
+        again.map(|_| limit)
+    }
+
+    /// Where the request goes instead of this answer; its price is paid then.
+    pub(super) fn takes(
+        &self,
+        method: &[u8],
+        status: u16,
+        grpc_status: Option<u8>,
+    ) -> Option<Again> {
+        let ending = Ending::Answer {
+            status,
+            grpc_status,
+        };
+        let trouble = Trouble::Answer {
+            status,
+            grpc_status,
+            is_failure: self.decision.outcome(ending) == Outcome::Failure,
+        };
+        let asked = Asked {
+            method,
+            is_idempotent: self.is_idempotent,
+            is_overridden: self.decision.assignment.overridden,
+        };
+        let again = self.split.retry.again(trouble, asked, self.standing)?;
+        let is_paid = pays(self.worker, self.split, trouble, again);
+        if !is_paid {
+            let of = (self.decision, self.standing.role);
+            count(self.worker, of, Repeat::Denied, Reason::Other);
+        }
+        is_paid.then_some(again)
+    }
+}
+
+/// Counts what was done after an attempt at a version.
+fn count(worker: &Worker, (decision, role): (&Decision, Role), repeat: Repeat, reason: Reason) {
+    let label = RepeatLabel { repeat, reason };
+    let key = decision.account_of(role).key;
+    worker.recorder.borrow_mut().repeat(key, label);
+}
+
+/// Whether there is budget for a repeat; it is paid then. Where nothing was sent, nothing is
+/// repeated.
+fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool {
+    let mut budget = worker.budget.borrow_mut();
+    match again {
+        _ if trouble == Trouble::Unsent => true,
+        Again::Same => budget.withdraw(split.key),
+        Again::Stable => budget.rescue(split.key),
+    }
+}
+
+/// What a fault is to the rules of repeating; `None`: nothing may follow it.
+fn trouble(kind: FaultKind) -> Option<Trouble> {
+    Some(match kind {
+        FaultKind::NoEndpoint
+        | FaultKind::ConnectRefused
+        | FaultKind::ConnectTimeout
+        | FaultKind::UpstreamTls
+        | FaultKind::StreamRefused => Trouble::Unsent,
+        FaultKind::Reset | FaultKind::BadResponse(_) => Trouble::Broken,
+        FaultKind::SendTimeout | FaultKind::ResponseTimeout => Trouble::Late,
+        FaultKind::Refused(..)
+        | FaultKind::HeadTimeout
+        | FaultKind::BodyTimeout
+        | FaultKind::BodyTooSlow
+        | FaultKind::BodyMalformed(_)
+        | FaultKind::BodyTooLarge
+        | FaultKind::ClientGone
+        | FaultKind::ClientStalled
+        | FaultKind::NoRoute
+        | FaultKind::NoWebSocket
+        | FaultKind::Truncated
+        | FaultKind::ResponseStalled
+        | FaultKind::TotalTimeout
+        | FaultKind::Stopped
+        | FaultKind::Withdrawn => return None,
+    })
+}
+
+/// Whether the canary was never reached.
+const fn is_unreachable(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NoEndpoint | Reason::ConnectRefused | Reason::ConnectTimeout | Reason::Tls
+    )
+}
