@@ -9,7 +9,10 @@ use hickory_resolver::proto::{
 use tokio::{net::UdpSocket, sync::watch};
 
 use super::*;
-use crate::config::{StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts};
+use crate::{
+    config::{StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts},
+    model::{Health, VersionKey},
+};
 
 /// What the responder says to each question: addresses with a TTL, or an error code.
 type Zone = HashMap<(&'static str, RecordType), Result<(Vec<&'static str>, u32), ResponseCode>>;
@@ -248,6 +251,23 @@ async fn a_file_is_seen_when_it_appears_changes_breaks_and_is_mended() {
     );
     replace("[{\"address\": \"10.0.0.2:80\", \"weight\": 4}]");
     next(&mut answers, is(&["10.0.0.2:80*4"])).await.unwrap();
+    replace(
+        "- { address: \"10.0.0.3:80\", zone: a, version: \"7\", health: healthy, draining: true }",
+    );
+    let told = loop {
+        let told = answers.recv().await.unwrap().result.unwrap();
+        if told[0].draining {
+            break told;
+        }
+    };
+    let expected = Endpoint {
+        zone: Some(crate::model::Zone::new("a")),
+        version: Some(VersionKey::new("7")),
+        health: Health::Healthy,
+        draining: true,
+        ..Endpoint::new("10.0.0.3:80".parse().unwrap())
+    };
+    assert_eq!(told[..], [expected]);
 }
 
 #[tokio::test]
