@@ -1,4 +1,4 @@
-//! Sources of endpoints over real sockets: stand-ins of what they ask, and all of Serin behind.
+//! Sources of endpoints over real sockets: stand-ins of what they ask, and Serin behind them.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -134,7 +134,13 @@ async fn serve(
                 while request(&mut stream, &mut buffer).await.is_some() {}
                 return;
             }
-            _ => answer,
+            Mood::Well
+            | Mood::Garbage
+            | Mood::Throttling
+            | Mood::Denying
+            | Mood::Expired
+            | Mood::Skewed
+            | Mood::Saying(..) => answer,
         };
         if stream.write_all(&answer).await.is_err() {
             return;

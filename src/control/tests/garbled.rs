@@ -51,7 +51,7 @@ fn no_garbled_answer_of_marathon_takes_endpoints_away() {
         for bad in mutations(&good.to_string(), MUTATIONS) {
             let mut source = Rehearsal::new(keys);
             let mut endpoints = Endpoints::default();
-            endpoints.configure(&config.upstreams);
+            endpoints.configure(&config);
             let mut say = |answer: &[u8]| {
                 let result = source.hear(answer);
                 let found = Discovered {
