@@ -236,6 +236,8 @@ impl Outlet {
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]
