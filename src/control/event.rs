@@ -12,7 +12,7 @@ use super::{
 pub use crate::rollout::Command;
 use crate::{
     config::Problems,
-    discover::Discovered,
+    discover::{Checked, Discovered},
     measure::Sample,
     model::{Epoch, Share, SplitName},
 };
@@ -26,6 +26,8 @@ pub enum Event {
     Rejected(Problems),
     /// A source has answered (or failed to).
     Discovered(Discovered),
+    /// The word of checks on an endpoint has changed.
+    Checked(Checked),
     /// A worker hands over what it counted.
     Sampled(Box<Sample>),
     /// A person asks.

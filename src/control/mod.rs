@@ -40,6 +40,7 @@ mod survey;
 mod totals;
 mod trail;
 mod turn;
+mod wellbeing;
 
 #[cfg(test)]
 mod tests;
@@ -73,7 +74,7 @@ use self::{
 use crate::{
     clock,
     config::Config,
-    discover::{self, Discovered},
+    discover::{self, Checked, Checks, Discovered},
     measure::Sample,
     model::{Moment, SplitKey, SplitName},
     plan,
@@ -128,6 +129,7 @@ pub struct Control {
     inlets: Option<Inlets>,
     outlets: Outlets,
     sources: Option<discover::Sources>,
+    checks: Option<Checks>,
     is_listening: bool,
     is_draining: bool,
     is_closed: bool,
@@ -180,6 +182,9 @@ impl Control {
         };
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
+        let (word, mut checked) = mpsc::channel::<Checked>(64);
+        self.checks = Some(Checks::new(word));
+        self.check_endpoints();
         let watching = self.path.clone().map(|path| {
             let last = self.loaded();
             tokio::spawn(reload::watch(path, last, reloads, to_self))
@@ -192,6 +197,7 @@ impl Control {
                 Some(sample) = samples.recv() => Event::Sampled(sample),
                 Some(event) = events.recv() => event,
                 Some(found) = discovered.recv() => Event::Discovered(found),
+                Some(checked) = checked.recv() => Event::Checked(checked),
                 _ = tick.tick() => Event::Tick,
             };
             self.on(event, clock::now());
@@ -208,6 +214,7 @@ impl Control {
             Event::Configured(loaded) => self.configured(*loaded, now, &mut turn),
             Event::Rejected(problems) => self.rejected(&problems, now, &mut turn),
             Event::Discovered(found) => self.discovered(&found, now, &mut turn),
+            Event::Checked(checked) => self.checked(&checked, now, &mut turn),
             Event::Sampled(sample) => self.sampled(*sample, now, &mut turn),
             Event::Tick => self.ticked(now, &mut turn),
             Event::Asked(ask) => self.asked(ask, now, &mut turn),
@@ -222,6 +229,7 @@ impl Control {
                 let _gone = answer.send(Totals {
                     record_failures: self.recordings.failures(),
                     ejections: self.ejections.counts.clone().into_iter().collect(),
+                    checks: self.checks.as_ref().map_or_else(Vec::new, Checks::counts),
                     streams: self.exposed().into_iter().collect(),
                     ..self.book.totals(self.journal.failures())
                 });

@@ -92,6 +92,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         inlets: Some(ends.inlets),
         outlets: ends.outlets,
         sources: None,
+        checks: None,
         is_listening: false,
         is_draining: false,
         is_closed: false,
@@ -211,7 +212,7 @@ fn first(split: &Split, kept: &mut Kept, now: Moment) -> (Rollout, Decisions) {
 
 /// Endpoints that are written in the file serve from the first plan on.
 pub(super) fn know_at_once(endpoints: &mut Endpoints, config: &Config, now: Moment) {
-    endpoints.configure(&config.upstreams);
+    endpoints.configure(config);
     for upstream in &config.upstreams {
         let is_new = endpoints
             .get(&upstream.name)

@@ -166,7 +166,7 @@ pub struct EndpointStatus {
     pub age: Option<Duration>,
     /// Failures in a row.
     pub failures: u32,
-    /// Why it is out, in words.
+    /// Why it is out or unhealthy, in words.
     pub why: Option<String>,
     /// For how long it is out still; `None`: it is not, or until a person takes it back.
     pub out_for: Option<Duration>,
@@ -201,6 +201,8 @@ pub struct Totals {
     pub discoveries: Vec<(UpstreamName, &'static str, u64)>,
     /// Endpoints that were ejected, by upstream.
     pub ejections: Vec<(UpstreamName, u64)>,
+    /// Good and bad answers to health checks, by upstream.
+    pub checks: Vec<(UpstreamName, u64, u64)>,
     /// Writes of state that failed.
     pub journal_failures: u64,
     /// Records of rollouts that a failure ended.

@@ -29,6 +29,11 @@ impl Control {
             .map(|target| (target.address, target))
             .collect();
         let known = self.in_force.endpoints.in_force(&upstream.name);
+        let source = self.in_force.endpoints.get(&upstream.name);
+        let unwell = |address| {
+            let why = source.and_then(|known| known.health.why(address));
+            why.map(|why| why.to_string())
+        };
         let status = |endpoint: &Endpoint| {
             let target = targets.get(&endpoint.address).copied();
             let state = target.map_or_else(
@@ -49,9 +54,13 @@ impl Control {
                     .filter(|target| target.since > Moment::ZERO)
                     .map(|target| now.since(target.since)),
                 failures: target.map_or(0, |target| target.vitals.failures()),
-                why: out
-                    .filter(|_| state == EndpointState::Ejected)
-                    .map(|out| out.why.clone()),
+                why: match state {
+                    EndpointState::Ejected => out.map(|out| out.why.clone()),
+                    EndpointState::Unhealthy => unwell(endpoint.address),
+                    EndpointState::Healthy | EndpointState::Warming | EndpointState::Draining => {
+                        None
+                    }
+                },
                 out_for: target
                     .filter(|target| !target.vitals.is_ejected_for_good())
                     .and_then(|target| target.vitals.until())

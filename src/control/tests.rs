@@ -17,6 +17,7 @@ mod ejections;
 mod endpoints;
 mod exposed;
 mod garbled;
+mod health;
 mod lending;
 mod remarks;
 mod shadow;

@@ -151,6 +151,7 @@ impl Book {
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),
             ejections: Vec::new(),
+            checks: Vec::new(),
             journal_failures,
             record_failures: 0,
         }

@@ -1,6 +1,7 @@
 //! Who is alive: sources of endpoints.
 //!
-//! *Owns:* asking a source again and again, its last good answer, its pace.
+//! *Owns:* asking a source again and again, its last good answer, its pace; asking endpoints
+//! whether they are well.
 //! *Does not know:* plans, the proxy, rollouts.
 //! *Invariants:* I8: an error or an empty answer never removes working endpoints; it is told.
 //! *Read next:* `fixed.rs` (the loop), `dns.rs`, `file.rs`, `ecs.rs`; then `crate::control`.
@@ -11,6 +12,7 @@ mod dns;
 mod ecs;
 mod file;
 mod fixed;
+mod health;
 mod hosts;
 mod marathon;
 mod srv;
@@ -28,7 +30,11 @@ use tokio::{
 
 #[cfg(test)]
 pub(crate) use self::marathon::tests::{RECORDED, Rehearsal};
-pub use self::{aws::Environment, dns::Names};
+pub use self::{
+    aws::Environment,
+    dns::Names,
+    health::{CheckTls, Checked, Checks, Wanted},
+};
 use self::{
     ecs::{Fleet, Word},
     fixed::{List, Pace},
@@ -239,6 +245,6 @@ impl Outlet {
 #[cfg(fuzzing)]
 pub mod fuzzing;
 #[cfg(test)]
-mod mutation;
+pub(crate) mod mutation;
 #[cfg(test)]
 mod tests;

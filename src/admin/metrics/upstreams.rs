@@ -11,6 +11,7 @@ use crate::{
 
 pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     endpoints(text, status, totals);
+    checks(text, totals);
     connections(text, totals);
     sources(text, status, totals);
 }
@@ -42,6 +43,16 @@ fn endpoints(text: &mut Text, status: &Status, totals: &Totals) {
             .find(|(name, _)| *name == upstream.name);
         let labels = [("upstream", upstream.name.as_str())];
         text.sample(&labels, real(known.map_or(0, |(_, count)| *count)));
+    }
+}
+
+fn checks(text: &mut Text, totals: &Totals) {
+    text.family("health_checks", Kind::Counter, "Answers to health checks.");
+    for (upstream, passed, failed) in &totals.checks {
+        for (result, count) in [("passed", passed), ("failed", failed)] {
+            let labels = [("upstream", upstream.as_str()), ("result", result)];
+            text.sample(&labels, real(*count));
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub age_seconds: Option<f64>,
     /// In a row.
     pub failures: u32,
-    /// Why it is ejected.
+    /// Why it is ejected or unhealthy.
     pub why: Option<String>,
     /// For how long still; `null`: it is not, or until somebody takes it back.
     pub ejected_seconds: Option<f64>,

@@ -7,6 +7,7 @@ mod analysis;
 mod aws;
 mod balance;
 mod classify;
+mod health;
 mod listener;
 mod marathon;
 mod retry;

@@ -1,6 +1,6 @@
 //! An upstream as others see it.
 
-use super::{aws, balance, listener::path, marathon::marathon, plain, split::some};
+use super::{aws, balance, health, listener::path, marathon::marathon, plain, split::some};
 use crate::{
     config::{
         Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
@@ -27,6 +27,7 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
             idle: plain(timeouts.idle.as_ref())?,
         },
         max_idle_connections: length(block.max_idle_connections.as_ref()?.value.0),
+        health_check: some(block.health_check.as_ref(), health::health_check)?,
         balance: balance::balance(&block.balance.as_ref()?.value)?,
         outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
     })

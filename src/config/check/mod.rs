@@ -10,6 +10,7 @@
 mod analysis;
 mod balance;
 mod classify;
+mod health;
 mod listener;
 mod marathon;
 mod overlap;

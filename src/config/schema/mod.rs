@@ -11,6 +11,7 @@
 mod aws;
 mod balance;
 mod classify;
+mod health;
 mod http;
 mod listener;
 mod marathon;
@@ -28,6 +29,7 @@ pub(super) use self::{
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
+    health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm, KeyInfo,
-    MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required, Shape, Walk, block,
-    describe_block, word, words,
+    BalanceBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm,
+    HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required,
+    Shape, Walk, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -45,13 +45,15 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// Questions that the proxy puts to the endpoints itself. Without it: none.
+        health_check: HealthCheckBlock = Optional,
         /// Which endpoint gets a request.
         balance: BalanceBlock = Default("{}"),
         /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
         /// `none`, never.
         outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "health_check", "circuit_breaker", "warm_up"
+        "circuit_breaker", "warm_up"
     ]
 }
 

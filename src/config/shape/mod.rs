@@ -7,6 +7,7 @@
 mod aws;
 mod balance;
 mod classify;
+mod health;
 mod listener;
 mod marathon;
 mod retry;
@@ -20,11 +21,12 @@ pub use self::{
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
+    health::{HealthCheck, Question},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
-    marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
+    marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Balance, Marathon, OutlierDetection,
+    Balance, HealthCheck, Marathon, OutlierDetection,
     aws::{CloudMap, Ecs},
     listener::Certificate,
 };
@@ -26,6 +26,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What endpoints are asked; `None`: nothing.
+    pub health_check: Option<HealthCheck>,
     /// Which endpoint gets a request.
     pub balance: Balance,
     /// When an endpoint is ejected; `None`: never.
