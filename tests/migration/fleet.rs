@@ -120,7 +120,9 @@ impl Shared {
     /// Waits until the task is asked to go.
     async fn left(&mut self) {
         let left = self.lives.wait_for(|life| *life == Life::Leaving).await;
-        if left.is_err() {
+        let is_gone = left.is_err();
+        drop(left);
+        if is_gone {
             // It is gone, and this with it.
             std::future::pending::<()>().await;
         }
