@@ -42,6 +42,8 @@ pub(super) enum Here {
     Validate(Validate),
     /// Tell how long the steps of a file will take, and which of them cannot decide in their time
     Plan(Plan),
+    /// Make a config file of another proxy's
+    Convert(super::convert::Arguments),
     /// Print the JSON Schema of the config file, for completion in editors
     Schema,
     /// Tell which version a request would get, and why

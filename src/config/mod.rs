@@ -33,7 +33,7 @@ pub use self::{
         Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
         OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
         Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SameSite, Slo,
-        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskPort, TaskSide, UnknownSni,
+        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni,
         Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
     },
 };

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{Control, News, Refusal, RefusalKind, turn::Turn};
 use crate::{
     measure::Ejection,
-    model::{EndpointKey, Moment, Reason, UpstreamName},
+    model::{EndpointKey, Moment, Reason, SplitName, UpstreamName},
     plan::{Plan, Target, Upstream},
 };
 
@@ -127,6 +127,27 @@ impl Control {
         turn.is_status_stale = true;
         self.ejections.note(target.key, out);
         Ok(())
+    }
+
+    /// Endpoints that the judge found to be bad among good ones are out for as long as a worker
+    /// would ever eject them.
+    pub(super) fn put_out(
+        &mut self,
+        (split, canary): (&SplitName, &Upstream),
+        endpoints: &[SocketAddr],
+        now: Moment,
+        turn: &mut Turn,
+    ) {
+        let Some(rule) = &canary.outlier_detection else {
+            return;
+        };
+        let length = rule.max_ejection_time;
+        let why = format!("the judge of {split}: it is bad and the canary's others are not");
+        for address in endpoints {
+            let at = (&canary.name, *address);
+            // One that has gone meanwhile needs no ejection.
+            let _ejected = self.eject(at, Some(now + length), (&why, "judge"), now, turn);
+        }
     }
 
     /// A person asks for something about an endpoint.

@@ -243,6 +243,6 @@ impl Outlet {
 }
 
 #[cfg(test)]
-mod mutation;
+pub(crate) mod mutation;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 /// So many mutations of a text, each with a seed of its own.
-pub(super) fn mutations(text: &str, count: u64) -> impl Iterator<Item = Vec<u8>> + '_ {
+pub(crate) fn mutations(text: &str, count: u64) -> impl Iterator<Item = Vec<u8>> + '_ {
     (0..count).map(move |seed| {
         let mut chance = fastrand::Rng::with_seed(seed);
         match serde_json::from_str::<Json>(text) {

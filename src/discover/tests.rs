@@ -4,12 +4,15 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use hickory_resolver::proto::{
     op::{Message, ResponseCode},
-    rr::{RData, Record, RecordType},
+    rr::{Name, RData, Record, RecordType, rdata::SRV},
 };
 use tokio::{net::UdpSocket, sync::watch};
 
 use super::*;
-use crate::config::{StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts};
+use crate::{
+    config::{StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts},
+    model::{Health, VersionKey},
+};
 
 /// What the responder says to each question: addresses with a TTL, or an error code.
 type Zone = HashMap<(&'static str, RecordType), Result<(Vec<&'static str>, u32), ResponseCode>>;
@@ -46,16 +49,37 @@ fn respond(query: &Message, zone: &Zone) -> Message {
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Err(code)) => answer.metadata.response_code = *code,
         Some(Ok((addresses, ttl))) => {
-            for address in addresses {
-                let data = match address.parse().unwrap() {
-                    IpAddr::V4(v4) => RData::A(v4.into()),
-                    IpAddr::V6(v6) => RData::AAAA(v6.into()),
+            for text in addresses {
+                let (name, data) = (question.name().clone(), data(text));
+                answer.add_answer(Record::from_rdata(name, *ttl, data));
+            }
+            // Addresses of targets that the zone has under `+` come along.
+            for ((name, _), entry) in zone {
+                let Some(target) = name.strip_prefix('+') else {
+                    continue;
                 };
-                answer.add_answer(Record::from_rdata(question.name().clone(), *ttl, data));
+                for text in entry.iter().flat_map(|(addresses, _)| addresses) {
+                    let name = Name::from_utf8(target).unwrap();
+                    answer.add_additional(Record::from_rdata(name, *ttl, data(text)));
+                }
             }
         }
     }
     answer
+}
+
+/// An address, or `PRIORITY WEIGHT PORT TARGET`.
+fn data(text: &str) -> RData {
+    match text.parse() {
+        Ok(IpAddr::V4(v4)) => return RData::A(v4.into()),
+        Ok(IpAddr::V6(v6)) => return RData::AAAA(v6.into()),
+        Err(_) => {}
+    }
+    let mut words = text.split(' ');
+    let mut number = || words.next().unwrap().parse().unwrap();
+    let (priority, weight, port) = (number(), number(), number());
+    let target = Name::from_utf8(words.next().unwrap()).unwrap();
+    RData::SRV(SRV::new(priority, weight, port, target))
 }
 
 fn upstream(source: Source) -> Upstream {
@@ -249,6 +273,23 @@ async fn a_file_is_seen_when_it_appears_changes_breaks_and_is_mended() {
     );
     replace("[{\"address\": \"10.0.0.2:80\", \"weight\": 4}]");
     next(&mut answers, is(&["10.0.0.2:80*4"])).await.unwrap();
+    replace(
+        "- { address: \"10.0.0.3:80\", zone: a, version: \"7\", health: healthy, draining: true }",
+    );
+    let told = loop {
+        let told = answers.recv().await.unwrap().result.unwrap();
+        if told[0].draining {
+            break told;
+        }
+    };
+    let expected = Endpoint {
+        zone: Some(crate::model::Zone::new("a")),
+        version: Some(VersionKey::new("7")),
+        health: Health::Healthy,
+        draining: true,
+        ..Endpoint::new("10.0.0.3:80".parse().unwrap())
+    };
+    assert_eq!(told[..], [expected]);
 }
 
 #[tokio::test]
@@ -269,4 +310,67 @@ async fn a_reload_keeps_unchanged_sources_and_stops_gone_ones() {
     next(&mut answers, is(&["10.0.0.2:80*1"])).await.unwrap();
     sources.replace(&[]);
     assert!(sources.running.is_empty());
+}
+
+fn srv(name: &str) -> Upstream {
+    upstream(Source::Srv {
+        name: name.to_owned(),
+        min_ttl: Duration::from_millis(20),
+        max_ttl: Duration::from_millis(50),
+    })
+}
+
+#[tokio::test]
+async fn services_have_ports_and_weights_and_only_the_lowest_priority_is_used() {
+    let (server, zones) = responder().await;
+    let service = "_web._tcp.marathon.mesos";
+    let a = |address| Ok((vec![address], 1));
+    zones.send_replace(Zone::from([
+        (
+            (service, RecordType::SRV),
+            Ok((
+                vec![
+                    "1 5 31000 one.test.",
+                    "1 0 31001 two.test.",
+                    "9 1 80 far.test.",
+                    "1 1 0 x.",
+                ],
+                1,
+            )),
+        ),
+        (("one.test", RecordType::A), a("10.0.0.1")),
+        (("two.test", RecordType::A), a("10.0.0.2")),
+        (("far.test", RecordType::A), a("10.0.0.9")),
+    ]));
+    let (into, mut answers) = mpsc::channel(8);
+    let names = Names::asking(server, PathBuf::from("/nowhere/hosts"));
+    let _sources = spawn_with((names, Environment::of([])), &[srv(service)], into);
+    let both = ["10.0.0.1:31000*5", "10.0.0.2:31001*1"];
+    next(&mut answers, is(&both)).await.unwrap();
+
+    // Addresses that come along are taken; nobody is asked for them.
+    zones.send_replace(Zone::from([
+        (
+            (service, RecordType::SRV),
+            Ok((vec!["0 0 7 four.test."], 1)),
+        ),
+        (("+four.test", RecordType::A), a("10.0.0.4")),
+    ]));
+    next(&mut answers, is(&["10.0.0.4:7*1"])).await.unwrap();
+
+    // A name that is lost is an error, and so is a service that says that it is not there.
+    zones.send_replace(Zone::new());
+    let error = next(&mut answers, Result::is_err).await.unwrap_err();
+    let expected = format!("cannot find the services of `{service}`");
+    assert!(error.starts_with(&expected), "{error}");
+    zones.send_replace(Zone::from([(
+        (service, RecordType::SRV),
+        Ok((vec!["0 0 0 ."], 1)),
+    )]));
+    let missing = |result: &Result<Vec<String>, String>| {
+        result
+            .as_ref()
+            .is_err_and(|error| error.contains("has no SRV record"))
+    };
+    next(&mut answers, missing).await.unwrap_err();
 }

@@ -20,23 +20,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A file with these upstreams, each in YAML's flow style.
 fn text(upstreams: &[(&str, String)]) -> String {
-    let upstreams: String = upstreams
+    let upstreams = upstreams
         .iter()
-        .map(|(name, source)| format!("  {name}: {{ {source} }}\n"))
-        .collect();
+        .map(|(name, source)| format!("  {name}: {{ {source} }}\n"));
+    let upstreams = upstreams.collect::<Vec<_>>().concat();
     format!("listen: \"127.0.0.1:0\"\nadmin: none\nworkers: 1\nupstreams:\n{upstreams}")
 }
 
-/// The same for a test that asks the sources itself; every upstream is a split's stable.
+/// The same, where every upstream is the stable version of a split.
+fn with_splits(upstreams: &[(&str, String)]) -> String {
+    let splits = upstreams.iter().map(|(name, _)| {
+        format!("  {name}: {{ match: {{ hosts: {name}.test }}, stable: {name} }}\n")
+    });
+    let splits = splits.collect::<Vec<_>>().concat();
+    format!("{}splits:\n{splits}", text(upstreams))
+}
+
+/// The same, read, for a test that asks the sources itself.
 fn config(upstreams: &[(&str, String)]) -> Config {
-    let splits: String = upstreams
-        .iter()
-        .map(|(name, _)| {
-            format!("  {name}: {{ match: {{ hosts: {name}.test }}, stable: {name} }}\n")
-        })
-        .collect();
-    let text = format!("{}splits:\n{splits}", text(upstreams));
-    let loaded = config::load(&text, "test.yaml");
+    let loaded = config::load(&with_splits(upstreams), "test.yaml");
     let (config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     config
 }

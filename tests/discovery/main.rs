@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::disallowed_methods,
     reason = "a test stops where it stands, and writes the files that it edits"
 )]
@@ -13,6 +14,7 @@ mod support;
 #[path = "../../src/discover/mutation.rs"]
 mod mutation;
 
+mod deployment;
 mod ecs;
 mod marathon;
 mod sources;

@@ -155,12 +155,8 @@ async fn a_wrong_password_is_told() {
     let (marathon, _) = cluster().await;
     marathon.set_guard(Some("Basic x"));
     let error = source(&marathon, OFTEN).until_error().await;
-    let expected = format!(
-        "Marathon does not answer: {}: it answers 401 Unauthorized; {}: it answers 401 \
-         Unauthorized",
-        marathon.url(0),
-        marathon.url(1)
-    );
+    let said = |node| format!("{}: it answers 401 Unauthorized", marathon.url(node));
+    let expected = format!("Marathon does not answer: {}; {}", said(0), said(1));
     assert_eq!(error, expected);
 }
 
@@ -239,7 +235,7 @@ async fn an_election_and_a_master_that_goes_take_nothing_away() {
     marathon.stop(1);
     let error = web.until_error().await;
     assert!(error.contains("Connection refused"), "{error}");
-    marathon.resume(0).await;
+    marathon.resume(0);
     marathon.elect(Some(0));
     marathon.add_task("/shop/web", at(4));
     web.until(&["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "10.0.0.1:4"])
@@ -327,4 +323,77 @@ async fn a_master_that_does_not_answer_is_told_of_soon() {
 #[expect(clippy::disallowed_methods, reason = "a test's own file")]
 fn write(path: &std::path::Path, text: &str) {
     std::fs::write(path, text).unwrap();
+}
+
+/// Prometheus reads the same cluster, and finds the same tasks.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_finds_the_same_endpoints() {
+    let marathon = Marathon::start(2).await;
+    let text = include_str!("../fixtures/marathon/edge_apps.json");
+    let edge: serde_json::Value = serde_json::from_str(text).unwrap();
+    // All but those that Prometheus is known to read wrongly, or not at all.
+    let odd = [
+        "/nohost",
+        "/udp",
+        "/ipaddr14",
+        "/health",
+        "/states",
+        "/twover",
+    ];
+    let all = edge["apps"].as_array().unwrap().iter();
+    let apps = all.filter(|app| !odd.contains(&app["id"].as_str().unwrap()));
+    for app in apps.clone() {
+        marathon.put_app(app["id"].as_str().unwrap(), app);
+    }
+    let Some(theirs) = prometheus(&marathon.url(1)).await else {
+        return;
+    };
+    for app in apps {
+        let id = app["id"].as_str().unwrap();
+        let (url, ports) = (marathon.url(0), theirs.iter().filter(|(app, _)| app == id));
+        let theirs: Vec<&str> = ports.map(|(_, address)| address.as_str()).collect();
+        let keys = format!("url: \"{url}\", app: {id}, {NEVER}, events: none");
+        let ours = Source::new(&format!("marathon: {{ {keys} }}"))
+            .next()
+            .await
+            .unwrap();
+        assert!(!ours.is_empty(), "{id}");
+        for endpoint in &ours {
+            assert!(
+                theirs.contains(&endpoint.as_str()),
+                "{id}: {ours:?}, but {theirs:?}"
+            );
+        }
+    }
+}
+
+/// Apps and addresses as Prometheus discovers them; `None`: it is not here.
+async fn prometheus(url: &str) -> Option<Vec<(String, String)>> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("prometheus.yml");
+    let jobs = format!(
+        "scrape_configs:\n- job_name: web\n  marathon_sd_configs:\n  - servers: [\"{url}\"]\n"
+    );
+    write(&file, &jobs);
+    let mut check = std::process::Command::new("promtool");
+    check
+        .args(["check", "service-discovery", "--timeout=4s"])
+        .arg(&file)
+        .arg("web");
+    let output = tokio::task::spawn_blocking(move || check.output())
+        .await
+        .unwrap();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: promtool is not installed; it is in the Debian package `prometheus`");
+        return None;
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    let targets: Vec<serde_json::Value> = serde_json::from_str(&said)
+        .unwrap_or_else(|error| panic!("{error}: {said} {output:?}", output = output.stderr));
+    let found = targets.iter().map(|target| {
+        let labels = &target["discoveredLabels"];
+        let label = |name: &str| labels[name].as_str().unwrap_or_default().to_owned();
+        (label("__meta_marathon_app"), label("__address__"))
+    });
+    Some(found.collect())
 }

@@ -66,9 +66,8 @@ impl Source {
                 last = Some(said);
             }
         };
-        if timeout(PATIENCE, found).await.is_err() {
-            panic!("{endpoints:?} is not told; the last was {last:?}");
-        }
+        let is_found = timeout(PATIENCE, found).await.is_ok();
+        assert!(is_found, "{endpoints:?} is not told; the last was {last:?}");
     }
 
     /// Waits until an error is told, and returns it.

@@ -107,7 +107,8 @@ async fn a_bad_version_does_not_hide_behind_its_endpoints() {
         canary.push(Origin::answering(|_| answer(500, "bad")).await);
     }
     let addresses: Vec<_> = canary.iter().map(|origin| origin.address).collect();
-    let config = edge("", "balance: { slow_start: 0s }", "");
+    let alone = "    retry_policy: { rescue_on: none }\n";
+    let config = edge("", "balance: { slow_start: 0s }", alone);
     let mut proxy = Proxy::start(config, &[stable.address], &addresses, 100);
     assert_eq!(failures(&gets(&proxy, 100).await), 100);
     let counted = proxy.counted(Role::Canary, |cell| cell.trials == 100).await;

@@ -59,10 +59,13 @@ impl Amazon {
 
     /// Waits until an action was answered so many times more, from now on.
     pub async fn called(&self, action: &str, more: u64) {
-        let count = |calls: &BTreeMap<String, u64>| calls.get(action).copied().unwrap_or(0);
+        self.counted(action, self.count(action) + more).await;
+    }
+
+    /// Waits until an action was answered so many times.
+    pub async fn counted(&self, action: &str, until: u64) {
         let mut calls = self.calls.clone();
-        let until = count(&calls.borrow_and_update()) + more;
-        let waiting = calls.wait_for(|calls| count(calls) >= until);
+        let waiting = calls.wait_for(|calls| calls.get(action).is_some_and(|n| *n >= until));
         let waited = timeout(PATIENCE, waiting).await;
         waited
             .unwrap_or_else(|_| panic!("{action} is not asked"))
@@ -131,7 +134,13 @@ async fn serve(
                 while request(&mut stream, &mut buffer).await.is_some() {}
                 return;
             }
-            _ => answer,
+            Mood::Well
+            | Mood::Garbage
+            | Mood::Throttling
+            | Mood::Denying
+            | Mood::Expired
+            | Mood::Skewed
+            | Mood::Saying(..) => answer,
         };
         if stream.write_all(&answer).await.is_err() {
             return;

@@ -6,12 +6,7 @@
 //! does not accept event streams gets 405 and HTML. Events say that something has changed; a test
 //! may keep them back.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -67,7 +62,7 @@ pub struct Marathon {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: watch::Sender<State>,
     /// Frames for every stream.
     events: broadcast::Sender<String>,
     /// Streams of an older era end.
@@ -120,7 +115,7 @@ impl Marathon {
             tasks: 0,
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(state),
+            state: watch::channel(state).0,
             events: broadcast::channel(1_024).0,
             era: watch::channel(0).0,
             streams: watch::channel(0).0,
@@ -144,7 +139,11 @@ impl Marathon {
     }
 
     fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.shared.state.lock().unwrap())
+        let mut changed = None;
+        self.shared
+            .state
+            .send_modify(|state| changed = Some(change(state)));
+        changed.unwrap()
     }
 
     /// A node goes, with all its connections.
@@ -155,7 +154,7 @@ impl Marathon {
     }
 
     /// A node that was stopped comes back.
-    pub async fn resume(&mut self, node: usize) {
+    pub fn resume(&mut self, node: usize) {
         let address = self.nodes[node].0;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -199,7 +198,7 @@ impl Marathon {
     /// The token that is given next, and asked for from now on.
     pub fn set_token(&self, token: &str) {
         self.state(|state| {
-            state.token = token.to_owned();
+            token.clone_into(&mut state.token);
             state.guard = Some(format!("token={token}"));
         });
     }
@@ -307,7 +306,7 @@ impl Marathon {
     /// What the health check says.
     pub fn set_alive(&self, app: &str, id: &str, alive: bool) {
         self.edit_task(app, id, |task| {
-            task["healthCheckResults"] = json!([{ "alive": alive }])
+            task["healthCheckResults"] = json!([{ "alive": alive }]);
         });
         let event = json!({ "appId": app, "instanceId": id, "alive": alive });
         self.tell("health_status_changed_event", event);
@@ -425,7 +424,7 @@ async fn answer(
         authorization: authorization.clone(),
     };
     let (leader, mood, guard) = {
-        let state = shared.state.lock().unwrap();
+        let state = shared.state.borrow();
         (state.leader, state.mood.clone(), state.guard.clone())
     };
     shared.asked.send_modify(|asked| asked.push(question));
@@ -469,7 +468,7 @@ fn apps(path: &str, shared: &Shared) -> Response<Body> {
     let part = path
         .split(['?', '&'])
         .find_map(|pair| pair.strip_prefix("id="));
-    let state = shared.state.lock().unwrap();
+    let state = shared.state.borrow();
     let apps = state
         .apps
         .iter()
@@ -514,7 +513,12 @@ fn stream(shared: &Arc<Shared>) -> Response<Body> {
 
 async fn log_in(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    let mut state = shared.state.lock().unwrap();
-    state.logins.push(serde_json::from_slice(&body).unwrap());
-    said(200, &json!({ "token": state.token }).to_string())
+    let question = serde_json::from_slice(&body).unwrap();
+    shared
+        .state
+        .send_modify(|state| state.logins.push(question));
+    said(
+        200,
+        &json!({ "token": shared.state.borrow().token }).to_string(),
+    )
 }

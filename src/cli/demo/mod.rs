@@ -156,7 +156,7 @@ async fn show(
     }
     drop(crowd);
     if let Some(totals) = running.handle.totals().await {
-        story.count_refused(&totals);
+        story.count_rescued(&totals);
     }
     Ok(story)
 }

@@ -102,17 +102,17 @@ impl Story {
         }
     }
 
-    /// A dead canary answers nobody: what it refused is what it failed.
-    pub(super) fn count_refused(&mut self, totals: &Totals) {
-        if self.fault == Fault::Dead {
+    /// Nobody sees what a canary could not answer, for stable has answered: it is in the books only.
+    pub(super) fn count_rescued(&mut self, totals: &Totals) {
+        if matches!(self.fault, Fault::Dead | Fault::Errors) {
             let canary = totals
                 .series
                 .iter()
                 .filter(|(key, _)| key.role == Role::Canary);
-            let refused: u64 = canary
+            let failed: u64 = canary
                 .map(|(_, cell)| cell.attempts.sum(|label| label.outcome == Outcome::Failure))
                 .sum();
-            self.canary_after_fault = self.canary_after_fault.max(refused);
+            self.canary_after_fault = self.canary_after_fault.max(failed);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     describe_block, word, words,
 };
 use crate::config::{
-    LabelRule, TaskSide,
+    LabelRule, TaskHalf,
     collection::Several,
     leaf::{Count, SecretFile, Text},
     units::Misfit,
@@ -35,7 +35,7 @@ block! {
         /// Which tasks while a deployment replaces them: `all`; `old`, those of the configuration
         /// before; `new`, those of the present one. Where there is nothing to tell apart, `old` and
         /// `new` are all.
-        tasks: TaskSide = Default("all"),
+        tasks: TaskHalf = Default("all"),
         /// Whether tasks that a deployment has not found ready yet are left out.
         ready_only: bool = Default("true"),
         /// How changes are heard of at once: `sse`, the stream of events; or `none`, by asking
@@ -72,7 +72,7 @@ pub(in crate::config) enum Events {
 }
 
 words!(Events { "sse" => Self::Sse, "none" => Self::None, } later []);
-words!(TaskSide { "all" => Self::All, "old" => Self::Old, "new" => Self::New, } later []);
+words!(TaskHalf { "all" => Self::All, "old" => Self::Old, "new" => Self::New, } later []);
 
 /// Where a server of the rim is: scheme, host, port and perhaps a path, without a `/` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]

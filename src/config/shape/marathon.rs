@@ -14,7 +14,7 @@ pub struct Marathon {
     /// Which of a task's ports.
     pub port: TaskPort,
     /// Which tasks while a deployment replaces them.
-    pub tasks: TaskSide,
+    pub tasks: TaskHalf,
     /// Tasks that a deployment has not found ready yet are left out.
     pub ready_only: bool,
     /// Whether the event stream is listened to.
@@ -53,7 +53,7 @@ pub enum TaskPort {
 
 /// Which tasks of an app, by the configuration that they were started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskSide {
+pub enum TaskHalf {
     /// All of them.
     All,
     /// Those of an earlier configuration; all, if none of them can be used.

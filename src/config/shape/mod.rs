@@ -28,7 +28,7 @@ pub use self::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
-    marathon::{LabelRule, Marathon, MasterLogin, TaskPort, TaskSide},
+    marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,

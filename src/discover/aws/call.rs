@@ -205,7 +205,7 @@ impl Caller {
 
     /// Where a service is asked: what the file says, else the environment of this service, else of
     /// all, else the region's address.
-    fn place(&self, service: Service, region: &str) -> String {
+    pub(super) fn place(&self, service: Service, region: &str) -> String {
         let name = service.name().to_ascii_uppercase();
         let written = self.aws.endpoint.as_deref();
         let written = written

@@ -189,3 +189,58 @@ fn moment(text: &str) -> Option<Moment> {
 pub(super) fn system_time(moment: Moment) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(moment.micros())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment::from_millis(1_795_708_980_000);
+
+    #[test]
+    fn what_ends_is_renewed_five_minutes_earlier_and_never_in_a_rush() {
+        let cases = [
+            ("2026-11-26T22:03:00Z", 6 * 3_600 - 300),
+            ("2026-11-26T16:10:00Z", 120),
+            ("2026-11-26T16:08:10Z", 30),
+            ("2026-11-26T16:04:00Z", 30),
+            ("2020-01-01T00:00:00Z", 30),
+        ];
+        for (end, expected) in cases {
+            let told = format!(
+                r#"{{"AccessKeyId":"AK","SecretAccessKey":"s","Token":"t","Expiration":"{end}"}}"#
+            );
+            let found = read(told.as_bytes(), NOW, "the agent").unwrap();
+            let wait = found.renewal.unwrap().since(NOW);
+            assert_eq!(wait, Duration::from_secs(expected), "{end}");
+            assert_eq!(found.credentials.session_token(), Some("t"));
+        }
+        let endless = br#"{"AccessKeyId":"AK","SecretAccessKey":"s"}"#;
+        assert_eq!(read(endless, NOW, "the agent").unwrap().renewal, None);
+    }
+
+    #[test]
+    fn nothing_of_odd_credentials_is_in_the_error() {
+        let cases = [
+            (
+                r#"{"AccessKeyId":"hush","SecretAccessKey":7}"#,
+                "cannot be understood",
+            ),
+            (
+                r#"{"AccessKeyId":"hush","SecretAccessKey":""}"#,
+                "are empty",
+            ),
+            (
+                r#"{"AccessKeyId":"hush","SecretAccessKey":"hush","Expiration":"hush"}"#,
+                "end at a time that cannot be understood",
+            ),
+            ("hush", "cannot be understood"),
+        ];
+        for (told, expected) in cases {
+            let error = read(told.as_bytes(), NOW, "the agent").unwrap_err();
+            assert_eq!(error, format!("the credentials of the agent {expected}"));
+        }
+        let told = br#"{"AccessKeyId":"AK","SecretAccessKey":"hush","Token":"hush"}"#;
+        let found = read(told, NOW, "the agent").unwrap();
+        assert!(!format!("{found:?}").contains("hush"));
+    }
+}

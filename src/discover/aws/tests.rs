@@ -3,10 +3,10 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header::DATE};
 
 use super::{
-    Action, CallError, Service,
+    Action, CallError, Caller, Environment, Service,
     refusal::{Refusal, of_json, of_xml},
 };
-use crate::{discover::DiscoverError, model::Moment};
+use crate::{config::Aws, discover::DiscoverError, model::Moment};
 
 const LIST: Action = Action(Service::Ecs, "ListTasks");
 
@@ -110,4 +110,74 @@ fn the_query_protocol_tells_errors_in_xml() {
                     role that Serin has";
     assert_eq!(words, expected);
     assert_eq!(of_xml("no xml"), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn an_api_is_asked_where_the_file_says_else_the_environment_else_the_region() {
+    let of = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let all = of("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/");
+    let ecs = of("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:1");
+    let map = of("AWS_ENDPOINT_URL_SERVICEDISCOVERY", "http://127.0.0.1:2");
+    let none = Vec::new();
+    let cases = [
+        (
+            Service::Ecs,
+            "eu-west-1",
+            &none,
+            "https://ecs.eu-west-1.amazonaws.com",
+        ),
+        (
+            Service::Ec2,
+            "us-east-1",
+            &none,
+            "https://ec2.us-east-1.amazonaws.com",
+        ),
+        (
+            Service::Ecs,
+            "cn-north-1",
+            &none,
+            "https://ecs.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            Service::CloudMap,
+            "eu-west-1",
+            &none,
+            "https://data-servicediscovery.eu-west-1.amazonaws.com",
+        ),
+        (
+            Service::Ecs,
+            "x",
+            &vec![all.clone()],
+            "http://127.0.0.1:4566",
+        ),
+        (
+            Service::Ecs,
+            "x",
+            &vec![all.clone(), ecs.clone()],
+            "http://127.0.0.1:1",
+        ),
+        (
+            Service::Ec2,
+            "x",
+            &vec![all.clone(), ecs.clone()],
+            "http://127.0.0.1:4566",
+        ),
+        (
+            Service::CloudMap,
+            "x",
+            &vec![all, map],
+            "http://127.0.0.1:2",
+        ),
+    ];
+    for (service, region, variables, expected) in cases {
+        let environment = Environment::of(variables.clone());
+        let caller = Caller::new(Aws::default(), environment).await.unwrap();
+        assert_eq!(caller.place(service, region), expected);
+    }
+    let aws = Aws {
+        endpoint: Some("https://vpce.internal".to_owned()),
+        ..Aws::default()
+    };
+    let caller = Caller::new(aws, Environment::of([ecs])).await.unwrap();
+    assert_eq!(caller.place(Service::Ecs, "x"), "https://vpce.internal");
 }

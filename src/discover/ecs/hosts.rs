@@ -1,6 +1,8 @@
 //! Where the hosts of tasks are: ECS knows their instances, EC2 the instances' addresses.
 //!
-//! A private address never changes while its instance lives, so each is asked for once.
+//! A private address never changes while its instance lives, so each is asked for once. EC2 answers
+//! in XML, where an instance and each of its interfaces have elements of the same names: that takes
+//! a real reader. `roxmltree` is a small one without dependencies, and refuses entities.
 
 use std::{
     collections::{BTreeSet, HashMap},

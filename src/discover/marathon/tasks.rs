@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use super::wire::{App, State, Task};
 use crate::{
-    config::{Marathon, TaskSide},
+    config::{Marathon, TaskHalf},
     model::{Health, VersionKey, Zone},
 };
 
@@ -95,7 +95,7 @@ impl Memory {
                 }
             }
             let is_begun = self.is_begun(app, &new);
-            selection.found.extend(side(old, new, is_begun, how.tasks));
+            selection.found.extend(half(old, new, is_begun, how.tasks));
         }
         self.has_answer |= !apps.is_empty();
         selection
@@ -196,13 +196,13 @@ impl App {
     }
 }
 
-/// One side of a deployment. A side on which nobody is left to serve is everybody: the old side
-/// when the deployment is over, the new side before its first task is there. Once it was there, the
-/// new side stays as it is, be its tasks ill or gone: that is what is to be judged.
-fn side(old: Vec<Found>, new: Vec<Found>, is_begun: bool, side: TaskSide) -> Vec<Found> {
-    match side {
-        TaskSide::Old if old.iter().any(Found::is_usable) => old,
-        TaskSide::New if is_begun => new,
-        TaskSide::All | TaskSide::Old | TaskSide::New => old.into_iter().chain(new).collect(),
+/// One half of a deployment. A half on which nobody is left to serve is everybody: the old half
+/// when the deployment is over, the new half before its first task is there. Once it was there, the
+/// new half stays as it is, be its tasks ill or gone: that is what is to be judged.
+fn half(old: Vec<Found>, new: Vec<Found>, is_begun: bool, half: TaskHalf) -> Vec<Found> {
+    match half {
+        TaskHalf::Old if old.iter().any(Found::is_usable) => old,
+        TaskHalf::New if is_begun => new,
+        TaskHalf::All | TaskHalf::Old | TaskHalf::New => old.into_iter().chain(new).collect(),
     }
 }

@@ -447,13 +447,13 @@ fn a_task_that_is_cut_off_stays_and_a_killed_one_drains_and_leaves() {
 #[test]
 fn a_deployment_of_one_app_is_stable_and_canary() {
     let life = [
-        // Nothing to tell apart: both sides are everybody.
+        // Nothing to tell apart: both halves are everybody.
         (false, "1", "1R 2R", "1R 2R", "1R 2R"),
         // The configuration has changed, and nobody has it yet.
         (true, "2", "1R 2R 3S", "1R 2R", "1R 2R"),
         (true, "2", "1R 2R 3R", "1R 2R", "3R"),
         (true, "2", "1K 2R 3R", "1K 2R", "3R"),
-        // The last old one goes: the old side is everybody again.
+        // The last old one goes: the old half is everybody again.
         (true, "2", "2K 3R 4R", "2K 3R 4R", "3R 4R"),
         (false, "2", "3R 4R", "3R 4R", "3R 4R"),
         // A new one that is ill is what is to be judged; one that is gone is not forgotten for old.
@@ -489,7 +489,7 @@ fn a_deployment_of_one_app_is_stable_and_canary() {
         };
         let tasks: Vec<_> = tasks.split_whitespace().map(task).collect();
         let answer = app(version, deploying, &tasks);
-        for (side, source, expected) in [
+        for (half, source, expected) in [
             ("old", &mut old, expected_old),
             ("new", &mut new, expected_new),
         ] {
@@ -505,7 +505,7 @@ fn a_deployment_of_one_app_is_stable_and_canary() {
                     format!("{}{letter}", it.address.port())
                 })
                 .collect();
-            assert_eq!(shown.join(" "), expected, "{side} at {version}: {tasks:?}");
+            assert_eq!(shown.join(" "), expected, "{half} at {version}: {tasks:?}");
         }
     }
 }

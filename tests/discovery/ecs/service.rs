@@ -23,15 +23,15 @@ async fn tasks_rise_serve_drain_and_go() {
     });
     let file = config(&[("web", web(""))]);
     let mut watched = Watched::start(&file, amazon.variables());
-    let five = "127.1.0.1:3000+ 127.1.0.2:3000+ 127.1.0.3:3000+ 127.1.0.4:3000+ 127.1.0.5:3000+";
-    watched.tells("web", five).await;
+    let serving = "127.1.0.1:3000+ 127.1.0.2:3000+ 127.1.0.3:3000+ 127.1.0.4:3000+ 127.1.0.5:3000+";
+    watched.tells("web", serving).await;
 
     for after in ["", "", " 127.1.0.6:3000", " 127.1.0.6:3000+"] {
-        watched.tells("web", &format!("{five}{after}")).await;
+        watched.tells("web", &format!("{serving}{after}")).await;
         amazon.change(|world| world.task("6").rise());
     }
     // From here on `ListTasks` does not name it, and its process is not told yet.
-    let rest = five.replace(" 127.1.0.5:3000+", "");
+    let rest = serving.replace(" 127.1.0.5:3000+", "");
     amazon.change(|world| world.task("5").fall());
     let draining = " 127.1.0.5:3000+d 127.1.0.6:3000+";
     watched.tells("web", &format!("{rest}{draining}")).await;
@@ -41,6 +41,17 @@ async fn tasks_rise_serve_drain_and_go() {
     }
     amazon.change(|world| world.tasks.retain(|task| task.id == "6"));
     watched.tells("web", "127.1.0.6:3000+").await;
+}
+
+#[tokio::test]
+async fn a_service_has_no_task_or_hundreds() {
+    let amazon = amazon().await;
+    let file = config(&[("web", web(""))]);
+    let mut watched = Watched::start(&file, amazon.variables());
+    watched.tells("web", "").await;
+    amazon.change(|world| world.tasks = (1..=250).map(|id| own(id).healthy()).collect());
+    let hundreds = |shown: &str| shown.split(' ').count() == 250;
+    watched.until("web", hundreds).await;
 }
 
 #[tokio::test]

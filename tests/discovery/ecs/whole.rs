@@ -1,22 +1,17 @@
 //! All of Serin in front of tasks that run on this machine.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use serde_json::json;
 use serin::{
     app::{self, Options, Running},
     config::Drain,
     control::{Status, UpstreamStatus},
 };
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{PATIENCE, text};
+use super::{PATIENCE, with_splits};
 use crate::{
     mutation::mutations,
     support::{
@@ -48,14 +43,8 @@ impl Serin {
             .iter()
             .map(|(name, source)| (name.as_str(), source.clone()))
             .collect();
-        let splits: String = upstreams
-            .iter()
-            .map(|(name, _)| {
-                format!("  {name}: {{ match: {{ hosts: {name}.test }}, stable: {name} }}\n")
-            })
-            .collect();
         let file = place.path().join("serin.yaml");
-        fs::write(&file, format!("{}splits:\n{splits}", text(&named))).unwrap();
+        fs::write(&file, with_splits(&named)).unwrap();
         let running = Self::run(&file, &place.path().join("state"));
         Self {
             address: running.listeners[0].1,
@@ -180,16 +169,6 @@ async fn an_api_that_is_down_slow_or_mad_changes_no_traffic_and_is_told_within_1
 #[tokio::test]
 async fn two_hundred_mutated_answers_of_each_kind_empty_no_upstream() {
     const LANES: usize = 10;
-    let kinds: [(&str, fn(&[Task], &[Host]) -> String); 2] = [
-        ("ListTasks", |tasks, _| {
-            let arns: Vec<String> = tasks.iter().map(Task::arn).collect();
-            serde_json::json!({ "taskArns": arns }).to_string()
-        }),
-        ("DescribeTasks", |tasks, hosts| {
-            let told: Vec<_> = tasks.iter().map(|task| task.told(hosts)).collect();
-            serde_json::json!({ "tasks": told, "failures": [] }).to_string()
-        }),
-    ];
     let mut amazons = Vec::new();
     for _ in 0..LANES {
         let amazon = Amazon::start().await;
@@ -202,17 +181,24 @@ async fn two_hundred_mutated_answers_of_each_kind_empty_no_upstream() {
     }
     let serin = Serin::start(&amazons.iter().collect::<Vec<_>>(), 3000);
     serin.until(|upstream| upstream.endpoints == (5, 5)).await;
-    for (action, body) in kinds {
-        let mut text = String::new();
-        amazons[0].change(|world| text = body(&world.tasks, &world.hosts));
+    let mut kinds = Vec::new();
+    amazons[0].change(|world| {
+        let arns: Vec<String> = world.tasks.iter().map(Task::arn).collect();
+        let told: Vec<_> = world.tasks.iter().map(|task| task.told(&[])).collect();
+        kinds.push(("ListTasks", json!({ "taskArns": arns })));
+        kinds.push(("DescribeTasks", json!({ "tasks": told, "failures": [] })));
+    });
+    for (action, told) in kinds {
+        let text = told.to_string();
         let all: Vec<Vec<u8>> = mutations(&text, 200).collect();
         for some in all.chunks(LANES) {
             for (amazon, told) in amazons.iter().zip(some) {
                 let mood = Mood::Saying(action, told.clone());
                 amazon.change(|world| world.mood = mood);
             }
-            for amazon in &amazons {
-                amazon.called(action, 1).await;
+            let before: Vec<u64> = amazons.iter().map(|one| one.count(action)).collect();
+            for (amazon, before) in amazons.iter().zip(before) {
+                amazon.counted(action, before + 2).await;
             }
             let status = serin.running.handle.status();
             for upstream in &status.upstreams {

@@ -1,6 +1,8 @@
 //! Whether a question is signed as Amazon wants it (Signature Version 4): computed here anew, from
 //! what came over the wire.
 
+use std::fmt::Write as _;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -75,10 +77,10 @@ pub(super) fn check<'a>(
 
 fn canonical(seen: &Seen, signed: &str) -> String {
     let method = seen.line.split(' ').next().unwrap();
-    let fields: String = signed
-        .split(';')
-        .map(|name| format!("{name}:{}\n", seen.field(name).unwrap_or_default()))
-        .collect();
+    let mut fields = String::new();
+    for name in signed.split(';') {
+        writeln!(fields, "{name}:{}", seen.field(name).unwrap_or_default()).unwrap();
+    }
     let body = hex(&Sha256::digest(&seen.body));
     format!("{method}\n{}\n\n{fields}\n{signed}\n{body}", seen.path())
 }
@@ -90,5 +92,9 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
