@@ -280,6 +280,7 @@ fn compile_upstream(
         timeouts: upstream.timeouts,
         max_idle_connections: upstream.max_idle_connections,
         outlier_detection: upstream.outlier_detection.clone(),
+        circuit_breaker: upstream.circuit_breaker,
         ward,
         new_until: new_until(&endpoints, balance.slow_start, now),
         near: own.and_then(|own| Near::new(&endpoints, &zones, own)),

@@ -12,6 +12,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use super::{
+    breaker::enter,
     choose::choose,
     connect,
     course::{Course, Withhold},
@@ -100,9 +101,12 @@ async fn attempt(
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
+    let plan = (decision, &**split);
+    if let Err(kind) = enter(client, &mut guard, upstream, began).await {
+        return after_fault((&worker, guard), plan, kind.into(), course, outgoing);
+    }
     let which = (decision, course.role);
     let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
-    let plan = (decision, &**split);
     let (Some(upstream), Some(target)) = (upstream, target) else {
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     accept::Listeners,
     access_log::Log,
+    breaker::Breakers,
     budget::Budget,
     buffer::Buffers,
     date::{Date, Dates},
@@ -45,6 +46,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     number: u16,
+    workers: u16,
     started: Instant,
     started_at: Moment,
     id_prefix: [u8; 16],
@@ -73,6 +75,8 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    /// How much upstreams have to do that have a limit.
+    pub(crate) breakers: Breakers,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
     /// Made once a second.
     endpoints: RefCell<Arc<[EndpointGauge]>>,
@@ -100,7 +104,7 @@ pub(crate) type Heads = Box<(RequestHead, ResponseHead)>;
 
 impl Worker {
     pub(crate) fn new(
-        number: u16,
+        (number, workers): (u16, u16),
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
         log: Log,
@@ -110,6 +114,7 @@ impl Worker {
         let started = Instant::now();
         Rc::new(Self {
             number,
+            workers,
             started,
             started_at: clock::now(),
             id_prefix: hex_digits(random.u64(..)),
@@ -131,6 +136,7 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            breakers: Breakers::default(),
             rejections: RefCell::default(),
             endpoints: RefCell::default(),
             streams: Streams::default(),
@@ -155,6 +161,13 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         id
+    }
+
+    /// This worker's part of a limit that holds for all workers together; never less than 1.
+    pub(crate) fn part_of(&self, all: u32) -> u32 {
+        let workers = u32::from(self.workers.max(1));
+        let is_odd = u32::from(self.number) < all % workers;
+        (all / workers + u32::from(is_odd)).max(1)
     }
 
     /// A number that rises with each choice of an endpoint.

@@ -10,6 +10,7 @@
 
 mod aws;
 mod balance;
+mod breaker;
 mod classify;
 mod health;
 mod http;
@@ -28,6 +29,7 @@ use serde_json::{Value as Json, json};
 pub(super) use self::{
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
+    breaker::BreakerBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
