@@ -123,6 +123,10 @@ fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
     });
     text.sample(&[("state", "idle")], real(idle));
     text.sample(&[("state", "busy")], real(busy));
+    let help = "Bytes of bodies that are held for slow clients, or to be sent again.";
+    text.family("buffered_bytes", Kind::Gauge, help);
+    let bytes = totals.workers.iter().map(|worker| worker.held_bytes);
+    text.sample(&[], real(bytes.sum()));
     text.family(
         "discovery_age_seconds",
         Kind::Gauge,

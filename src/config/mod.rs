@@ -26,7 +26,7 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Buffer,
         Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
         GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
         LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,

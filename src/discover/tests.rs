@@ -73,6 +73,7 @@ fn upstream(source: Source) -> Upstream {
             idle: second,
         },
         max_idle_connections: 1,
+        buffer: config::Buffer::default(),
     }
 }
 

@@ -267,5 +267,6 @@ fn compile_upstream(
         proxy_protocol: upstream.proxy_protocol,
         timeouts: upstream.timeouts,
         max_idle_connections: upstream.max_idle_connections,
+        buffer: upstream.buffer,
     }
 }

@@ -50,8 +50,8 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart,
-    UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Buffer, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion,
+    RequestStart, UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
@@ -171,6 +171,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What they are spared of slow clients.
+    pub buffer: Buffer,
 }
 
 /// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.

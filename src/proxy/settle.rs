@@ -34,7 +34,9 @@ pub(crate) struct AttemptGuard {
     worker: Rc<Worker>,
     account: Account,
     why: Reason,
-    endpoint: Option<(EndpointKey, Place)>,
+    endpoint: Option<EndpointKey>,
+    /// While the endpoint is busy with it.
+    place: Option<Place>,
     flight: Option<Flight>,
     began: Moment,
     is_settled: bool,
@@ -64,6 +66,7 @@ impl AttemptGuard {
             account,
             why,
             endpoint: None,
+            place: None,
             flight,
             began,
             is_settled: false,
@@ -76,8 +79,23 @@ impl AttemptGuard {
     /// The attempt goes to this endpoint.
     pub(crate) fn at(&mut self, endpoint: EndpointKey) -> Place {
         let place = self.worker.pool.borrow_mut().begin(endpoint);
-        self.endpoint = Some((endpoint, place));
+        (self.endpoint, self.place) = (Some(endpoint), Some(place));
         place
+    }
+
+    /// The endpoint has done its part, whatever the client still has to do.
+    pub(crate) fn leave(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.worker.recorder.borrow_mut().land(&flight);
+        }
+        if let Some(place) = self.place.take() {
+            self.worker.pool.borrow_mut().end(place);
+        }
+    }
+
+    /// Whether the endpoint is still busy with it.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.place.is_some()
     }
 
     /// A connection was made for it, or could not be, and took so long.
@@ -97,13 +115,12 @@ impl AttemptGuard {
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
-        self.endpoint
-            .is_some_and(|(_, place)| pool.has_long_answers(place))
+        self.place.is_some_and(|place| pool.has_long_answers(place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some((_, place)) = self.endpoint {
+        if let Some(place) = self.place {
             self.worker.pool.borrow_mut().saw_answer(place, is_long);
         }
     }
@@ -161,7 +178,7 @@ impl AttemptGuard {
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
-            endpoint: self.endpoint.map(|(key, _)| key),
+            endpoint: self.endpoint,
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
     }
@@ -169,12 +186,7 @@ impl AttemptGuard {
 
 impl Drop for AttemptGuard {
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            self.worker.recorder.borrow_mut().land(&flight);
-        }
-        if let Some((_, place)) = self.endpoint.take() {
-            self.worker.pool.borrow_mut().end(place);
-        }
+        self.leave();
         if !self.is_settled {
             let stopped = FaultKind::Stopped;
             self.record(0, stopped.outcome(), stopped.reason(), self.end());

@@ -73,6 +73,8 @@ pub(crate) struct Worker {
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
+    /// Bytes of bodies that are held.
+    pub(crate) held_bytes: Cell<u64>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
@@ -128,6 +130,7 @@ impl Worker {
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
             rejections: RefCell::default(),
+            held_bytes: Cell::new(0),
             streams: Streams::default(),
             log,
         })
@@ -260,6 +263,7 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.held_bytes = self.held_bytes.get();
         let rejections = self.rejections.borrow();
         sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();

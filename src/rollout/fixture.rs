@@ -110,5 +110,6 @@ fn upstream(name: UpstreamName) -> Upstream {
             idle: Duration::from_secs(1),
         },
         max_idle_connections: 1,
+        buffer: crate::config::Buffer::default(),
     }
 }

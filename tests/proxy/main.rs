@@ -11,6 +11,7 @@ mod support;
 mod abuse;
 mod arrival;
 mod behaviour;
+mod buffer;
 mod classify;
 mod conformance;
 mod crew;

@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod buffer;
 mod classify;
 mod http;
 mod listener;
@@ -22,6 +23,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    buffer::BufferBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{

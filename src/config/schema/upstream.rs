@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, Placed, Port, Required,
-    Shape, Walk, block, describe_block, word, words,
+    BufferBlock, Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, Placed, Port,
+    Required, Shape, Walk, block, describe_block, word, words,
 };
 use crate::config::{
     ProxyVersion, UpstreamProtocol, Verify,
@@ -32,6 +32,8 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// What the upstream is spared of slow clients. Without it: nothing is held.
+        buffer: BufferBlock = Optional,
     } later [
         "marathon", "ecs", "cloud_map", "balance", "health_check", "outlier_detection",
         "circuit_breaker", "warm_up"

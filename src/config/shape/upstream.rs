@@ -22,6 +22,17 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What it is spared of slow clients.
+    pub buffer: Buffer,
+}
+
+/// What an upstream is spared of slow clients, in bytes; 0: nothing is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffer {
+    /// Of a request's body, before an endpoint is asked.
+    pub request: usize,
+    /// Of an answer, while its client is slow.
+    pub response: usize,
 }
 
 /// What is spoken to endpoints.

@@ -220,6 +220,7 @@ fn upstream(name: &str) -> config::Upstream {
             idle: second,
         },
         max_idle_connections: 32,
+        buffer: config::Buffer::default(),
     }
 }
 
