@@ -112,6 +112,7 @@ impl World {
             tls: &Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
+            now: serin::model::Moment::ZERO,
         };
         compile(&inputs, &mut self.keys)
     }

@@ -18,8 +18,10 @@ pub fn now() -> Moment {
     *wall + monotonic.elapsed()
 }
 
+/// What the wall clock says now, which is what others compare theirs with: for signatures, and for
+/// what ends at a time of day. It may jump.
 #[expect(clippy::disallowed_methods, reason = "the one legal place")]
-fn wall_clock() -> Moment {
+pub fn wall_clock() -> Moment {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Moment::from_micros(micros(since_epoch.unwrap_or(Duration::ZERO)))
 }

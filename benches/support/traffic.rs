@@ -192,7 +192,10 @@ impl Written {
         let endpoints = |upstream: &config::Upstream| {
             let found = match &upstream.source {
                 config::Source::Static(list) => list.as_slice(),
-                config::Source::File(_) | config::Source::Dns { .. } => &[],
+                config::Source::File(_)
+                | config::Source::Dns { .. }
+                | config::Source::Marathon(_)
+                | config::Source::Srv { .. } => &[],
             };
             let known = found.iter().map(|written| {
                 let host = written
@@ -231,6 +234,7 @@ impl Written {
             tls: &plan::Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
+            now: Moment::ZERO,
         };
         plan::compile(&inputs, &mut self.keys)
     }

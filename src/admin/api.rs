@@ -160,7 +160,12 @@ fn with_epoch(epoch: u64, answer: impl IntoResponse) -> Response {
     ([(header::ETAG, format!("\"{epoch}\""))], answer).into_response()
 }
 
-fn asker(peer: &Peer, headers: &HeaderMap, reason: Option<String>) -> Result<Asker, Denial> {
+/// Who acts, as far as that is known.
+pub(super) fn asker(
+    peer: &Peer,
+    headers: &HeaderMap,
+    reason: Option<String>,
+) -> Result<Asker, Denial> {
     let place = peer
         .0
         .map_or_else(|| "unix".to_owned(), |address| address.ip().to_string());

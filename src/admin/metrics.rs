@@ -8,6 +8,7 @@ mod repeats;
 mod rollout;
 mod text;
 mod traffic;
+mod upstreams;
 
 use axum::{
     extract,
@@ -66,7 +67,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     let overflow = traffic::write(text, totals, budget);
     repeats::write(text, totals);
     rollout::write(text, status, totals);
-    upstreams(text, status, totals);
+    upstreams::write(text, status, totals);
     listeners(text, totals);
     clients(text, totals);
     certificates(text, status);
@@ -94,54 +95,6 @@ fn build(text: &mut Text) {
         ("tls_backend", "rustls/aws-lc-rs"),
     ];
     text.sample(&labels, 1.0);
-}
-
-fn upstreams(text: &mut Text, status: &Status, totals: &Totals) {
-    text.family(
-        "upstream_endpoints",
-        Kind::Gauge,
-        "Endpoints by what is known of them.",
-    );
-    for upstream in &status.upstreams {
-        let (usable, all) = upstream.endpoints;
-        for (state, count) in [
-            ("healthy", usable),
-            ("unhealthy", all.saturating_sub(usable)),
-        ] {
-            let labels = [("upstream", upstream.name.as_str()), ("state", state)];
-            text.sample(&labels, real_len(count));
-        }
-    }
-    text.family(
-        "upstream_connections",
-        Kind::Gauge,
-        "Connections to endpoints.",
-    );
-    let (idle, busy) = totals.workers.iter().fold((0, 0), |(idle, busy), worker| {
-        let (more_idle, more_busy) = worker.upstream_connections;
-        (idle + more_idle, busy + more_busy)
-    });
-    text.sample(&[("state", "idle")], real(idle));
-    text.sample(&[("state", "busy")], real(busy));
-    let help = "Bytes of bodies that are held for slow clients, or to be sent again.";
-    text.family("buffered_bytes", Kind::Gauge, help);
-    let bytes = totals.workers.iter().map(|worker| worker.held_bytes);
-    text.sample(&[], real(bytes.sum()));
-    text.family(
-        "discovery_age_seconds",
-        Kind::Gauge,
-        "Since a source last answered well.",
-    );
-    for upstream in &status.upstreams {
-        if let Some(age) = upstream.age {
-            text.sample(&[("upstream", upstream.name.as_str())], age.as_secs_f64());
-        }
-    }
-    text.family("discovery_updates", Kind::Counter, "Answers of sources.");
-    for (upstream, result, count) in &totals.discoveries {
-        let labels = [("upstream", upstream.as_str()), ("result", result)];
-        text.sample(&labels, real(*count));
-    }
 }
 
 fn listeners(text: &mut Text, totals: &Totals) {

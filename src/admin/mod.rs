@@ -7,6 +7,7 @@
 //! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
+mod endpoints;
 mod evidence;
 mod guard;
 mod health;
@@ -279,6 +280,8 @@ fn router(state: State) -> Router {
         .route("/v1/rollouts", get(rollouts::rollouts))
         .route("/v1/rollouts/{id}/{what}", get(rollouts::show))
         .route("/v1/upstreams", get(api::upstreams))
+        .route("/v1/endpoints", get(endpoints::list))
+        .route("/v1/endpoints/{act}", post(endpoints::act))
         .route("/v1/config", get(api::config))
         .route("/v1/config:reload", post(api::reload))
         .route("/v1/events", get(stream::events))

@@ -4,6 +4,7 @@
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
 mod budget;
+mod endpoints;
 mod forecast;
 mod hook;
 mod process;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
     budget::HarmBudget,
+    endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     process::Process,

@@ -42,6 +42,8 @@ pub(super) enum Here {
     Validate(Validate),
     /// Tell how long the steps of a file will take, and which of them cannot decide in their time
     Plan(Plan),
+    /// Make a config file of another proxy's
+    Convert(super::convert::Arguments),
     /// Print the JSON Schema of the config file, for completion in editors
     Schema,
     /// Tell which version a request would get, and why
@@ -112,6 +114,12 @@ pub(super) enum There {
     Rollouts(Rollouts),
     /// Show what has happened
     Events(Events),
+    /// List endpoints: which get requests, which do not, and why
+    Endpoints(Endpoints),
+    /// Let an endpoint have no requests
+    Eject(Eject),
+    /// Let it have requests again
+    Uneject(EndpointAct),
     /// Let the program that is at its path now take the place of the running one
     Upgrade(Ask),
     /// Give the canary a share, and hold it there
@@ -197,6 +205,53 @@ pub(super) struct Events {
     pub(super) follow: bool,
     #[command(flatten)]
     pub(super) ask: Ask,
+}
+
+/// `serin endpoints`.
+#[derive(Debug, Args)]
+pub(super) struct Endpoints {
+    /// Only those of this upstream
+    pub(super) upstream: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `serin eject`.
+#[derive(Debug, Args)]
+pub(super) struct Eject {
+    /// For how long, such as 30s, 10m, 2h [default: until `serin uneject`]
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    pub(super) seconds: Option<u64>,
+    #[command(flatten)]
+    pub(super) act: EndpointAct,
+}
+
+/// An act on an endpoint.
+#[derive(Debug, Args)]
+pub(super) struct EndpointAct {
+    /// Its address and port, as `serin endpoints` shows it
+    #[arg(value_name = "ADDRESS")]
+    pub(super) endpoint: String,
+    /// Of this upstream only
+    #[arg(long, value_name = "NAME")]
+    pub(super) upstream: Option<String>,
+    /// Why, for those who read the log
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// `30s`, `10m`, `2h`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || "expected a time such as 30s, 10m or 2h".to_owned();
+    let unit = [("s", 1), ("m", 60), ("h", 3_600)];
+    let mut known = unit.iter();
+    let found = known.find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*seconds)
+    });
+    found.filter(|seconds| *seconds > 0).ok_or_else(wrong)
 }
 
 /// An act on a split.

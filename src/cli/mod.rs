@@ -9,7 +9,9 @@
 mod acts;
 mod args;
 mod client;
+mod convert;
 mod demo;
+mod endpoints;
 mod forecast;
 mod logs;
 mod offline;
@@ -81,6 +83,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
         Here::Explain(it) => offline::explain(&mut Screen::open(), &it).map(|()| 0),
         Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
         Here::Plan(it) => runtime()?.block_on(plan::plan(&mut Screen::open(), &it)),
+        Here::Convert(it) => convert::convert(&mut Screen::open(), &it).map(|()| 0),
         Here::Schema => Ok(schema::schema(&mut Screen::open())),
         Here::Demo(it) => Ok(demo::run(&it)?),
         Here::Replay(it) => {
@@ -101,6 +104,9 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,
+        There::Endpoints(wanted) => endpoints::endpoints(screen, wanted).await,
+        There::Eject(it) => endpoints::act(screen, "eject", it.seconds, it.act).await,
+        There::Uneject(it) => endpoints::act(screen, "uneject", None, it).await,
         There::Upgrade(it) => upgrade::upgrade(screen, &it).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

@@ -16,7 +16,7 @@ use crate::{
     config::{Problems, Source, Upstream},
     control::{Loaded, read_config},
     model::{
-        Endpoint, Epoch, Generation, Nonce, Point, Share, SplitName, Stage, UpstreamName,
+        Endpoint, Epoch, Generation, Moment, Nonce, Point, Share, SplitName, Stage, UpstreamName,
         VersionName,
     },
     plan::{self, Chance, Head, Inputs, Keys, Plan, Secrets, Shift},
@@ -134,6 +134,7 @@ fn compile(loaded: &Loaded) -> Plan {
         tls: &loaded.tls,
         previous: None,
         generation: Generation(0),
+        now: Moment::ZERO,
     };
     plan::compile(&inputs, &mut Keys::default())
 }

@@ -1,5 +1,6 @@
-//! The file that an upstream's `file:` names: a list of endpoints, each `HOST:PORT` or
-//! `{ address: HOST:PORT, weight: N }`, in YAML or JSON.
+//! The file that an upstream's `file:` names: a list of endpoints, each `HOST:PORT` or a
+//! mapping such as `{ address: HOST:PORT, weight: 2, zone: a, version: "7", health: healthy }`, in
+//! YAML or JSON.
 
 use super::{StaticEndpoint, problem::Problem, schema::EndpointList};
 
@@ -32,15 +33,15 @@ fn one_line(problem: &Problem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Health, VersionKey, Zone};
 
     #[test]
     fn yaml_and_json_say_the_same() {
         let yaml = "- 10.0.0.1:80\n- { address: \"[::1]:81\", weight: 3 }\n- web-1.internal:82\n";
         let json = r#"["10.0.0.1:80", {"address": "[::1]:81", "weight": 3}, "web-1.internal:82"]"#;
         let one = |host: &str, port, weight| StaticEndpoint {
-            host: host.to_owned(),
-            port,
             weight,
+            ..StaticEndpoint::new(host, port)
         };
         let expected = [
             one("10.0.0.1", 80, 1),
@@ -50,6 +51,26 @@ mod tests {
         assert_eq!(load_endpoints(yaml).unwrap(), expected);
         assert_eq!(load_endpoints(json).unwrap(), expected);
         assert_eq!(load_endpoints("[]").unwrap(), []);
+    }
+
+    #[test]
+    fn an_entry_says_what_a_program_knows() {
+        let text = "- { address: \"10.0.0.1:80\", zone: a, version: \"7\", health: unhealthy }\n\
+                    - { address: \"10.0.0.2:80\", draining: true, health: healthy }\n";
+        let expected = [
+            StaticEndpoint {
+                zone: Some(Zone::new("a")),
+                version: Some(VersionKey::new("7")),
+                health: Health::Unhealthy,
+                ..StaticEndpoint::new("10.0.0.1", 80)
+            },
+            StaticEndpoint {
+                health: Health::Healthy,
+                draining: true,
+                ..StaticEndpoint::new("10.0.0.2", 80)
+            },
+        ];
+        assert_eq!(load_endpoints(text).unwrap(), expected);
     }
 
     #[test]
@@ -71,6 +92,10 @@ mod tests {
             ),
             ("- 10.0.0.1:80\n- [\n", "2:3: "),
             ("endpoints: []\n", "1:1: expected a list"),
+            (
+                "- { address: \"a:80\", health: bad }\n",
+                "1:30: unknown value `bad`",
+            ),
             ("- 5\n", "1:3: "),
             ("- a\n- b:80\n- c\n", "1:3: `a` is not a host and a port"),
         ];

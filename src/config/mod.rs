@@ -26,14 +26,15 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Buffer,
-        Certificate, Cidr, ClassRule, ClientAuth, Clients, Config, Cookie, Drain, DryRun, Gate,
-        GateKind, HeaderMatch, KeySource, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath,
-        LongLived, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, Override,
-        PathMatch, ProxyMode, ProxyProtocol, ProxyVersion, RateMargin, RequestStart, RescueOn,
-        RetryOn, RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint,
-        Step, Sticky, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
-        Verify, Webhook, When,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Aws,
+        Balance, Buffer, Certificate, Cidr, ClassRule, ClientAuth, Clients, CloudMap, Config,
+        Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, HealthCheck,
+        KeySource, LabelRule, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath, LongLived,
+        Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
+        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
+        Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SameSite, Slo,
+        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni,
+        Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, time::Duration};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    judge::{Dispersion, Judgement, Margin, Suspect, Trials, Verdict, suspect},
+    judge::{Dispersion, Judgement, Margin, Suspect, Trials, Verdict, is_excused, suspect},
     measure::{EndpointCounts, LATENCY_BUCKETS},
     model::{EndpointKey, Generation, Moment, Role},
     plan::Target,
@@ -29,6 +29,10 @@ const TOLD_ABOVE: f64 = 3.0;
 const UNTOLD_BELOW: f64 = 2.0;
 /// From this part of a rollback's evidence on a suspect is looked for.
 const SUSPICION: f64 = 0.1;
+/// With fewer endpoints a version has no good ones that a bad one could be told from.
+const EXCUSING_MIN: usize = 3;
+/// At most one endpoint in so many is out while the others are judged, and one in any case.
+const OUT_PART: usize = 3;
 /// At most this part of stable's requests is in the buckets that count as slow.
 const SLOW_PART: u64 = 20;
 
@@ -61,6 +65,15 @@ struct Known {
     recent: EndpointCounts,
     before: EndpointCounts,
     total: EndpointCounts,
+}
+
+/// Why a canary that the judge calls bad goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Excuse {
+    /// The endpoints that are to get no requests.
+    pub(super) out: Vec<SocketAddr>,
+    /// In words.
+    pub(super) why: String,
 }
 
 /// Which of an endpoint's counts.
@@ -195,20 +208,76 @@ impl ByEndpoint {
         judgement.suspect = Some(suspect);
     }
 
+    /// Why the canary is not rolled back all the same: what it has against it was done by the
+    /// suspect and by endpoints that were ejected or are gone, and the others are as good as
+    /// stable. Too many that are out are the version's fault.
+    pub(super) fn excuse(
+        &self,
+        judgement: &Judgement,
+        margin: Margin,
+        is_ejected: impl Fn(EndpointKey) -> bool,
+    ) -> Option<Excuse> {
+        let is_slow = judgement.cause.contains("latency");
+        let stable = self.stable.sum(|known| known.total);
+        let slow = is_slow.then(|| slow_from(&stable));
+        let suspect = judgement.suspect.as_ref().map(|suspect| suspect.address);
+        let (mut counts_out, mut counts_others) = (Trials::default(), Trials::default());
+        let (mut out, mut gone, mut others) = (Vec::new(), 0, 0);
+        for (key, known) in &self.canary.0 {
+            let counts = trials(&known.total, slow);
+            let is_bad = is_ejected(*key) || suspect == Some(known.address);
+            match (known.is_gone, is_bad) {
+                (true, _) if counts.hits > 0 => gone += 1,
+                (true, _) => {}
+                (false, true) => out.push(known.address),
+                (false, false) => others += 1,
+            }
+            if is_bad || (known.is_gone && counts.hits > 0) {
+                counts_out.add(counts);
+            } else {
+                counts_others.add(counts);
+            }
+        }
+        let count = out.len() + gone;
+        let all = count + others;
+        let is_few = count > 0 && all >= EXCUSING_MIN && count <= (all / OUT_PART).max(1);
+        if !is_few || !is_excused(counts_out, counts_others, trials(&stable, slow), margin) {
+            return None;
+        }
+        out.sort_unstable();
+        let names: Vec<String> = out.iter().map(ToString::to_string).collect();
+        let names = match (names.as_slice(), gone) {
+            ([], _) => format!("{gone} that are gone"),
+            (names, 0) => names.join(", "),
+            (names, _) => format!("{} and {gone} that are gone", names.join(", ")),
+        };
+        let what = if is_slow { "slow requests" } else { "failures" };
+        let why = format!(
+            "{count} of {all} endpoints ({names}) had {} of the canary's {} {what}; the others are \
+             as good as stable and are judged anew without them. {}",
+            counts_out.hits,
+            counts_out.hits + counts_others.hits,
+            judgement.why
+        );
+        Some(Excuse { out, why })
+    }
+
     /// The suspect, and of how many endpoints with requests it is one.
     fn suspect(&self, chosen: Chosen, is_slow: bool, margin: Margin) -> Option<(Suspect, usize)> {
         let stable = self.stable.sum(chosen);
         let slow = is_slow.then(|| slow_from(&stable));
-        let trials = |counts: &EndpointCounts| {
-            let hits = slow.map_or(counts.failures, |bucket| counts.slower(bucket));
-            Trials::new(counts.trials, hits)
-        };
         let canary = self.canary.0.values();
-        let canary = canary.map(|known| (known.address, trials(&chosen(known))));
+        let canary = canary.map(|known| (known.address, trials(&chosen(known), slow)));
         let canary: Vec<_> = canary.filter(|(_, counts)| counts.trials > 0).collect();
-        let found = suspect(&canary, trials(&stable), margin)?;
+        let found = suspect(&canary, trials(&stable, slow), margin)?;
         Some((found, canary.len()))
     }
+}
+
+/// Requests, and how many of them failed; or were as slow as that bucket, if there is one.
+fn trials(counts: &EndpointCounts, slow: Option<usize>) -> Trials {
+    let hits = slow.map_or(counts.failures, |bucket| counts.slower(bucket));
+    Trials::new(counts.trials, hits)
 }
 
 /// The first bucket of latency from which on requests count as slow.
@@ -285,82 +354,4 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WARM_UP: Duration = Duration::from_secs(30);
-
-    /// Endpoints of the canary from time to time: which second, how many old ones and new ones are
-    /// there then, and whether slow tests rest.
-    #[track_caller]
-    fn check(plans: &[(u64, std::ops::Range<u32>, bool)]) {
-        let mut by_endpoint = ByEndpoint::default();
-        let address = ([10, 0, 0, 1], 80).into();
-        for ((second, endpoints, expected), generation) in plans.iter().zip(1..) {
-            let target = |key| (EndpointKey(key), address, 1);
-            let targets = Target::list(endpoints.clone().map(target));
-            let now = Moment::from_millis(second * 1_000);
-            let generation = Generation(generation);
-            let mut meet = || by_endpoint.meet(generation, [&[], &targets], WARM_UP, now);
-            assert_eq!(meet(), *expected, "second {second} of {plans:?}");
-            assert!(!meet(), "the same plan brings nothing");
-        }
-    }
-
-    #[test]
-    fn a_batch_of_new_endpoints_lets_slow_tests_rest() {
-        check(&[(0, 0..20, false), (9, 0..23, true)]);
-        check(&[(0, 0..20, false), (9, 0..40, true), (20, 0..60, false)]);
-        check(&[(0, 0..0, false), (9, 0..4, true)]);
-        check(&[(0, 0..20, false), (9, 0..10, false), (20, 0..20, false)]);
-    }
-
-    #[test]
-    fn one_in_twenty_is_no_batch_but_two_within_the_warm_up_are() {
-        check(&[(0, 0..20, false), (9, 0..21, false), (99, 0..22, false)]);
-        check(&[(0, 0..18, false), (9, 0..19, false), (20, 0..20, true)]);
-    }
-
-    #[test]
-    fn churn_cannot_blind_the_judge_for_ever() {
-        let seconds = (0..600_u64).step_by(10);
-        let mut by_endpoint = ByEndpoint::default();
-        let mut rests = 0;
-        for (second, number) in seconds.zip(0..) {
-            let address = ([10, 0, 0, 1], 80).into();
-            let targets =
-                Target::list((number..number + 4).map(|key| (EndpointKey(key), address, 1)));
-            let now = Moment::from_millis(second * 1_000);
-            let generation = Generation(second);
-            rests += u32::from(by_endpoint.meet(generation, [&[], &targets], WARM_UP, now));
-        }
-        assert_eq!(rests, 10, "every other 30 seconds of ten minutes");
-    }
-
-    #[test]
-    fn counts_of_other_trials_endpoints_are_left_out_and_places_are_bounded() {
-        let mut by_endpoint = ByEndpoint::default();
-        let address = ([10, 0, 0, 1], 80).into();
-        let list = |keys: std::ops::Range<u32>| {
-            Target::list(keys.map(|key| (EndpointKey(key), address, 1)))
-        };
-        let mut counts = EndpointCounts::default();
-        counts.record(true, Duration::ZERO);
-        by_endpoint.meet(Generation(1), [&[], &list(0..5_000)], WARM_UP, Moment::ZERO);
-        for key in [0, 4_999, 9_000] {
-            by_endpoint.count(Role::Canary, EndpointKey(key), &counts);
-        }
-        assert_eq!(by_endpoint.canary.0.len(), ENDPOINTS_MAX);
-        assert_eq!(by_endpoint.canary.sum(|known| known.total).failures, 1);
-        by_endpoint.meet(
-            Generation(2),
-            [&[], &list(6_000..6_004)],
-            WARM_UP,
-            Moment::ZERO,
-        );
-        assert_eq!(by_endpoint.canary.0.len(), 4, "gone ones make room");
-        by_endpoint.begin_trial();
-        by_endpoint.count(Role::Canary, EndpointKey(6_000), &counts);
-        assert_eq!(by_endpoint.canary.sum(|known| known.total).failures, 0);
-    }
-}
+mod tests;

@@ -1,11 +1,13 @@
 //! One split under way: its rollout, the stages that samples name, the judge's bench, and what is
 //! shown of it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+
+use rustc_hash::FxHashSet;
 
 use super::{
     analysis::{Analysis, InFlight, Known, Place},
-    by_endpoint::ByEndpoint,
+    by_endpoint::{ByEndpoint, Excuse},
     gate::GateAnswer,
     ledger::Ledger,
     pasts::Pasts,
@@ -15,11 +17,11 @@ use super::{
 };
 use crate::{
     config::Split,
-    judge::{Baseline, Judgement},
+    judge::{Baseline, Judgement, Verdict},
     measure::{AttemptLabel, Cell, CellKey, Sum, Tally, Window},
     model::{
-        Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName, VersionName,
-        number::real,
+        EndpointKey, Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName,
+        VersionName, number::real,
     },
     plan::{self, Plan, Shift, Target},
     rollout::{Decisions, Event, Rollout, criteria},
@@ -41,6 +43,8 @@ pub(super) struct Stretch {
     pub(super) stable: VersionName,
     pub(super) canary: Option<VersionName>,
     pub(super) routes: Arc<[RouteName]>,
+    /// How often the canary was judged anew before it.
+    round: u32,
 }
 
 impl Stretch {
@@ -64,6 +68,14 @@ pub(super) struct Part {
     pub(super) window: Window,
 }
 
+/// What a look of the judge has led to.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) decisions: Decisions,
+    /// Endpoints of the canary that are bad among good ones: they are to get no requests.
+    pub(super) out: Vec<SocketAddr>,
+}
+
 /// One split under way.
 #[derive(Debug)]
 pub(super) struct Course {
@@ -82,6 +94,7 @@ pub(super) struct Course {
     recorder: Recorder,
     pasts: Pasts,
     stage: Stage,
+    round: u32,
     stretches: VecDeque<(Stage, Stretch)>,
     looked: Moment,
     /// Whether anything was counted since then.
@@ -106,6 +119,7 @@ impl Course {
             recorder,
             pasts: Pasts::default(),
             stage: Stage::default(),
+            round: 0,
             stretches: VecDeque::new(),
             looked: now,
             has_news: false,
@@ -126,6 +140,7 @@ impl Course {
                 .iter()
                 .map(|route| route.name.clone())
                 .collect(),
+            round: self.round,
         };
         let shift = |stage| Shift {
             epoch: stretch.epoch,
@@ -257,7 +272,10 @@ impl Course {
         part.trials += cell.trials;
         part.failures += cell.failures;
         part.attempts.merge(&cell.attempts);
-        if let Some(analysis) = &mut self.analysis {
+        // What began before the canary was judged anew is not held against it.
+        if known.round == self.round
+            && let Some(analysis) = &mut self.analysis
+        {
             let name = known.routes.get(route.index());
             let place = Place {
                 stage: (stage, known.share),
@@ -309,11 +327,18 @@ impl Course {
     }
 
     /// Lets the judge look, and the rollout hear what the judge says.
-    pub(super) fn look(&mut self, in_flight: &InFlight, now: Moment) -> Decisions {
+    pub(super) fn look(
+        &mut self,
+        in_flight: &InFlight,
+        canary: Option<&plan::Upstream>,
+        now: Moment,
+    ) -> Looked {
         self.looked = now;
         self.has_news = false;
         if let Some(analysis) = &mut self.analysis {
-            let stages = self.stretches.iter().map(|(stage, stretch)| Known {
+            let stretches = self.stretches.iter();
+            let stretches = stretches.filter(|(_, stretch)| stretch.round == self.round);
+            let stages = stretches.map(|(stage, stretch)| Known {
                 stage: *stage,
                 share: stretch.share,
                 routes: &stretch.routes,
@@ -322,9 +347,40 @@ impl Course {
             let mut judgement = analysis.look(in_flight, &stages, now);
             let margin = analysis.criteria().errors;
             self.by_endpoint.name_suspect(&mut judgement, margin);
+            let has_failed = judgement.verdict == Verdict::Fail && self.rollout.is_judged();
+            // Where the file wants no endpoint to be ejected, a version answers for all of them.
+            let canary = canary.filter(|canary| has_failed && canary.outlier_detection.is_some());
+            let excuse = canary.and_then(|canary| {
+                let out = canary.endpoints.iter();
+                let out = out.filter(|target| target.vitals.is_ejected(now));
+                let out: FxHashSet<EndpointKey> = out.map(|target| target.key).collect();
+                let is_out = |endpoint| out.contains(&endpoint);
+                self.by_endpoint.excuse(&judgement, margin, is_out)
+            });
+            if let Some(excuse) = excuse {
+                return self.judge_anew(excuse, now);
+            }
             self.judgement = Some(judgement);
         }
-        self.rollout.on(Event::Judged(self.judgement.as_ref()), now)
+        Looked {
+            decisions: self.rollout.on(Event::Judged(self.judgement.as_ref()), now),
+            out: Vec::new(),
+        }
+    }
+
+    /// Some endpoints are bad, and the version is not: it goes on without them, and nothing that
+    /// was seen until now is held against it.
+    fn judge_anew(&mut self, excuse: Excuse, now: Moment) -> Looked {
+        self.round += 1;
+        (self.analysis, self.judgement) = (None, None);
+        self.by_endpoint.begin_trial();
+        let mut decisions = self.rollout.on(Event::Excused(&excuse.why), now);
+        // A new stage begins, whatever the rollout makes of it.
+        decisions.is_changed = true;
+        Looked {
+            decisions,
+            out: excuse.out,
+        }
     }
 
     /// The canary's share as seen in this stage.

@@ -5,9 +5,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use super::wellbeing::Wellbeing;
 use crate::{
-    config::{Source, Upstream},
-    discover::Discovered,
+    config::{Config, Source},
+    discover::{Checked, Discovered},
     model::{Endpoint, Moment, UpstreamName},
 };
 
@@ -56,6 +57,8 @@ pub(super) struct Known {
     is_heard: bool,
     /// The source is new: its first answer is what a person wants.
     is_fresh: bool,
+    /// What is known of its endpoints' health.
+    pub(super) health: Wellbeing,
 }
 
 #[derive(Debug, Clone)]
@@ -68,35 +71,77 @@ struct Pending {
 /// Of every upstream in the file.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
-    /// In force, for the compiler of plans.
+    /// In force, for the compiler of plans: what sources said last, with the word of checks.
     pub(super) good: HashMap<UpstreamName, Arc<[Endpoint]>>,
+    /// What sources said last that is believed.
+    said: HashMap<UpstreamName, Arc<[Endpoint]>>,
     known: HashMap<UpstreamName, Known>,
 }
 
 impl Endpoints {
     /// After a reload: gone upstreams are forgotten; what has another source begins anew, and its
     /// old endpoints serve until the new source has answered.
-    pub(super) fn configure(&mut self, upstreams: &[Upstream]) {
+    pub(super) fn configure(&mut self, config: &Config) {
         let mut before = std::mem::take(&mut self.known);
-        for upstream in upstreams {
+        for upstream in &config.upstreams {
             let kept = before.remove(&upstream.name);
             let kept = kept.filter(|known| known.source == upstream.source);
-            let known = kept.unwrap_or_else(|| Known {
+            let mut known = kept.unwrap_or_else(|| Known {
                 source: upstream.source.clone(),
                 answered: None,
                 problem: None,
                 pending: None,
                 is_heard: false,
                 is_fresh: true,
+                health: Wellbeing::default(),
             });
+            known.health.configure(upstream, &config.splits);
             self.known.insert(upstream.name.clone(), known);
         }
         self.good.retain(|name, _| self.known.contains_key(name));
+        self.said.retain(|name, _| self.known.contains_key(name));
+        for upstream in &config.upstreams {
+            self.settle(&upstream.name);
+        }
+    }
+
+    /// The word of checks on an endpoint has changed; `true`: so have the endpoints in force.
+    pub(super) fn checked(&mut self, checked: &Checked) -> bool {
+        let Some(known) = self.known.get_mut(&checked.upstream) else {
+            return false;
+        };
+        known.health.checked(checked);
+        self.settle(&checked.upstream)
+    }
+
+    /// Puts the word of checks over what the source said; `true`: that changes something.
+    fn settle(&mut self, upstream: &UpstreamName) -> bool {
+        let (Some(said), Some(known)) = (self.said.get(upstream), self.known.get_mut(upstream))
+        else {
+            return false;
+        };
+        let judged = known.health.judge(said);
+        let old = self.good.get(upstream);
+        let is_new = old.is_none_or(|old| **old != *judged);
+        if is_new {
+            self.good.insert(upstream.clone(), judged);
+        }
+        is_new
+    }
+
+    /// What sources said last of an upstream, whatever checks say.
+    pub(super) fn said(&self, upstream: &UpstreamName) -> &[Endpoint] {
+        self.said.get(upstream).map_or(&[], |list| list)
     }
 
     /// What is known of one upstream.
     pub(super) fn get(&self, upstream: &UpstreamName) -> Option<&Known> {
         self.known.get(upstream)
+    }
+
+    /// The endpoints of an upstream that are in force.
+    pub(super) fn in_force(&self, upstream: &UpstreamName) -> &[Endpoint] {
+        self.good.get(upstream).map_or(&[], |list| list)
     }
 
     /// Endpoints that may be chosen, and all.
@@ -134,7 +179,7 @@ impl Endpoints {
             }
         };
         known.answered = Some(found.as_of);
-        let old = self.good.get(&found.upstream);
+        let old = self.said.get(&found.upstream);
         if old.is_some_and(|old| old == endpoints) {
             known.settle();
             return Some(Belief::Unchanged);
@@ -149,8 +194,9 @@ impl Endpoints {
         if endpoints.is_empty() {
             known.problem = Some("the source names no endpoint".into());
         }
-        self.good
+        self.said
             .insert(found.upstream.clone(), Arc::clone(endpoints));
+        self.settle(&found.upstream);
         Some(Belief::Believed)
     }
 
@@ -161,9 +207,12 @@ impl Endpoints {
             let is_due = |pending: &mut Pending| now.since(pending.since) >= INSISTS_AFTER;
             if let Some(pending) = known.pending.take_if(is_due) {
                 known.settle();
-                self.good.insert(name.clone(), pending.endpoints);
+                self.said.insert(name.clone(), pending.endpoints);
                 believed.push(name.clone());
             }
+        }
+        for name in &believed {
+            self.settle(name);
         }
         believed
     }
@@ -241,7 +290,7 @@ mod tests {
     fn check(answers: &[(u64, u16)], expected: &[(&str, usize)]) {
         let config = fixture::config(1, vec![fixture::split("shop", "v1", None)]);
         let mut endpoints = Endpoints::default();
-        endpoints.configure(&config.upstreams);
+        endpoints.configure(&config);
         let name = fixture::upstream_name("v1");
         let found: Vec<_> = answers
             .iter()
@@ -294,7 +343,7 @@ mod tests {
     fn silence_after_a_shrunken_answer_is_insistence() {
         let config = fixture::config(1, vec![fixture::split("shop", "v1", None)]);
         let mut endpoints = Endpoints::default();
-        endpoints.configure(&config.upstreams);
+        endpoints.configure(&config);
         for (second, count) in [(0, 4), (1, 1)] {
             endpoints.discovered(&said(second, count));
         }
@@ -311,7 +360,7 @@ mod tests {
     fn an_error_keeps_the_last_good_ones_and_says_so() {
         let config = fixture::config(1, vec![fixture::split("shop", "v1", None)]);
         let mut endpoints = Endpoints::default();
-        endpoints.configure(&config.upstreams);
+        endpoints.configure(&config);
         let name = fixture::upstream_name("v1");
         assert!(!endpoints.is_ready(&name));
         endpoints.discovered(&said(0, 4));

@@ -4,14 +4,15 @@ use tokio::sync::oneshot;
 
 use super::{
     dossier::{Dossier, Summary},
+    ejections::EndpointAsk,
     gate::GateAnswer,
     reload::Loaded,
-    status::Totals,
+    status::{EndpointStatus, Totals},
 };
 pub use crate::rollout::Command;
 use crate::{
     config::Problems,
-    discover::Discovered,
+    discover::{Checked, Discovered},
     measure::Sample,
     model::{Epoch, Share, SplitName},
 };
@@ -25,10 +26,16 @@ pub enum Event {
     Rejected(Problems),
     /// A source has answered (or failed to).
     Discovered(Discovered),
+    /// The word of checks on an endpoint has changed.
+    Checked(Checked),
     /// A worker hands over what it counted.
     Sampled(Box<Sample>),
     /// A person asks.
     Asked(Ask),
+    /// A person asks for something about an endpoint.
+    AskedOfEndpoint(EndpointAsk),
+    /// Somebody wants to know of all endpoints.
+    Surveyed(oneshot::Sender<Vec<EndpointStatus>>),
     /// A webhook that was asked to open a gate keeps it shut.
     Answered(GateAnswer),
     /// A scraper wants the totals.

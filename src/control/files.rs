@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{
     Control, Course, Loaded, News,
-    endpoints::Belief,
+    endpoints::{Belief, Endpoints},
     open::{know_at_once, nonce},
     turn::{Before, Turn},
 };
 use crate::{
     config::{Config, Problems, Split},
-    discover::Discovered,
+    discover::{CheckTls, Checked, Discovered, Wanted},
     model::{Epoch, Moment, UpstreamName},
     rollout::{Event as RolloutEvent, Origin, Phase, Rollout},
 };
@@ -56,6 +56,7 @@ impl Control {
         if let Some(sources) = &mut self.sources {
             sources.replace(&config.upstreams);
         }
+        self.check_endpoints();
         self.outlooks.expire(&config.splits);
         self.outlets.config.send_replace(config);
         turn.is_plan_stale = true;
@@ -135,7 +136,7 @@ impl Control {
     pub(super) fn discovered(&mut self, found: &Discovered, now: Moment, turn: &mut Turn) {
         let upstream = &found.upstream;
         let endpoints = &mut self.in_force.endpoints;
-        let complaint = |endpoints: &super::endpoints::Endpoints| {
+        let complaint = |endpoints: &Endpoints| {
             endpoints
                 .get(upstream)
                 .and_then(|known| known.problem.clone())
@@ -149,6 +150,9 @@ impl Control {
         self.book.discovered(upstream, belief.as_str());
         turn.is_plan_stale |= belief == Belief::Believed;
         turn.is_status_stale = true;
+        if belief == Belief::Believed {
+            self.check_endpoints_of(upstream);
+        }
         if after.is_some() && after != before {
             let text = format!("{upstream}: {}", after.as_deref().unwrap_or_default());
             turn.news.push(about_source(now, text, true));
@@ -166,7 +170,64 @@ impl Control {
             let text = format!("{upstream} insists: {usable} of {all} endpoints may be chosen");
             turn.news.push(about_source(now, text, true));
             turn.is_plan_stale = true;
+            self.check_endpoints_of(&upstream);
         }
+    }
+
+    /// The word of checks on an endpoint has changed.
+    pub(super) fn checked(&mut self, checked: &Checked, now: Moment, turn: &mut Turn) {
+        let (upstream, address) = (&checked.upstream, checked.address);
+        let endpoints = &mut self.in_force.endpoints;
+        let panics =
+            |endpoints: &Endpoints| endpoints.get(upstream).and_then(|it| it.health.panics);
+        let before = (panics(endpoints), endpoints.counts(upstream));
+        turn.is_plan_stale |= endpoints.checked(checked);
+        turn.is_status_stale = true;
+        let (usable, all) = endpoints.counts(upstream);
+        let text = if checked.is_healthy {
+            format!("{upstream}: {address} is healthy; {usable} of {all} endpoints may be chosen")
+        } else {
+            let why = &checked.why;
+            format!("{upstream}: {address} is unhealthy: {why}; {usable} of {all} may be chosen")
+        };
+        turn.news.push(about_health(now, text, !checked.is_healthy));
+        if let (None, Some((well, of))) = (before.0, panics(endpoints)) {
+            let text = format!(
+                "{upstream}: only {well} of {of} endpoints are healthy, which is not believed: \
+                 all are used (panic_threshold)"
+            );
+            turn.news.push(about_health(now, text, true));
+        }
+    }
+
+    /// Asks the endpoints of every upstream that has a `health_check`.
+    pub(super) fn check_endpoints(&mut self) {
+        let in_force = &self.in_force;
+        let wanted = in_force.config.upstreams.iter().map(|upstream| Wanted {
+            upstream,
+            tls: in_force
+                .tls
+                .clients
+                .get(&upstream.name)
+                .map(|tls| CheckTls::new(Arc::clone(&tls.config), tls.server_name.clone())),
+            endpoints: in_force.endpoints.said(&upstream.name),
+        });
+        if let Some(checks) = &mut self.checks {
+            checks.replace(wanted);
+        }
+    }
+
+    fn check_endpoints_of(&mut self, upstream: &UpstreamName) {
+        if let Some(checks) = &mut self.checks {
+            checks.ask(upstream, self.in_force.endpoints.said(upstream));
+        }
+    }
+}
+
+fn about_health(at: Moment, text: String, is_warning: bool) -> News {
+    News {
+        by: "health_check".to_owned(),
+        ..about_source_with(at, "health", text, is_warning)
     }
 }
 

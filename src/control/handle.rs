@@ -1,17 +1,17 @@
 //! What other rooms hold of control: they ask, read and listen; they never write.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
-    Ask, Command, Done, Event, GateAnswer, News, Refusal, RefusalKind, Status, Totals,
-    journal::Archive,
+    Ask, Command, Done, EndpointAsk, EndpointCommand, EndpointStatus, Event, GateAnswer, News,
+    Refusal, RefusalKind, Status, Totals, journal::Archive,
 };
 use crate::{
     config::Config,
     discover::Discovered,
-    model::{Epoch, SplitName},
+    model::{Epoch, SplitName, UpstreamName},
 };
 
 /// A way to ask control and to read what it says. Cheap to clone.
@@ -81,6 +81,33 @@ impl Handle {
         };
         self.send(Event::Asked(ask)).await;
         answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Asks for something about an endpoint; what it has led to, in words.
+    pub async fn ask_of_endpoint(
+        &self,
+        (upstream, address): (Option<UpstreamName>, SocketAddr),
+        command: EndpointCommand,
+        asker: Asker,
+    ) -> Result<String, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let ask = EndpointAsk {
+            upstream,
+            address,
+            command,
+            reason: asker.reason,
+            actor: asker.actor,
+            answer,
+        };
+        self.send(Event::AskedOfEndpoint(ask)).await;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Every endpoint as it is now; `None` if control has ended.
+    pub async fn endpoints(&self) -> Option<Vec<EndpointStatus>> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Event::Surveyed(answer)).await;
+        answered.await.ok()
     }
 
     /// What metrics are made of; `None` if control has ended.

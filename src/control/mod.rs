@@ -15,6 +15,7 @@ mod carried;
 mod certificates;
 mod course;
 mod dossier;
+mod ejections;
 mod endpoints;
 mod event;
 mod files;
@@ -35,9 +36,11 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod survey;
 mod totals;
 mod trail;
 mod turn;
+mod wellbeing;
 
 #[cfg(test)]
 mod tests;
@@ -53,24 +56,25 @@ pub use self::{
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
     dossier::{Dossier, Findings, Measured, Summary},
+    ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
     reload::{Loaded, read_config},
     status::{
-        ArmStatus, ConfigStatus, Entry, RepeatKey, SeriesKey, ShadowStatus, SplitStatus, Status,
-        Totals, UpstreamStatus,
+        ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
+        SplitStatus, Status, Totals, UpstreamStatus,
     },
     trail::{Line, Spot, Trail},
 };
 use self::{
-    announce::Announcer, course::Course, journal::Journal, outlook::Outlooks, publish::InForce,
-    recording::Recordings, totals::Book, turn::Turn,
+    announce::Announcer, course::Course, ejections::Ejections, journal::Journal, outlook::Outlooks,
+    publish::InForce, recording::Recordings, totals::Book, turn::Turn,
 };
 use crate::{
     clock,
     config::Config,
-    discover::{self, Discovered},
+    discover::{self, Checked, Checks, Discovered},
     measure::Sample,
     model::{Moment, SplitKey, SplitName},
     plan,
@@ -114,6 +118,7 @@ pub struct Control {
     /// What is kept of splits that the file does not have now.
     dormant: HashMap<SplitName, Record>,
     book: Book,
+    ejections: Ejections,
     journal: Journal,
     /// After the courses, whose records it ends.
     recordings: Recordings,
@@ -124,6 +129,7 @@ pub struct Control {
     inlets: Option<Inlets>,
     outlets: Outlets,
     sources: Option<discover::Sources>,
+    checks: Option<Checks>,
     is_listening: bool,
     is_draining: bool,
     is_closed: bool,
@@ -176,6 +182,9 @@ impl Control {
         };
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
+        let (word, mut checked) = mpsc::channel::<Checked>(64);
+        self.checks = Some(Checks::new(word));
+        self.check_endpoints();
         let watching = self.path.clone().map(|path| {
             let last = self.loaded();
             tokio::spawn(reload::watch(path, last, reloads, to_self))
@@ -188,6 +197,7 @@ impl Control {
                 Some(sample) = samples.recv() => Event::Sampled(sample),
                 Some(event) = events.recv() => event,
                 Some(found) = discovered.recv() => Event::Discovered(found),
+                Some(checked) = checked.recv() => Event::Checked(checked),
                 _ = tick.tick() => Event::Tick,
             };
             self.on(event, clock::now());
@@ -204,14 +214,22 @@ impl Control {
             Event::Configured(loaded) => self.configured(*loaded, now, &mut turn),
             Event::Rejected(problems) => self.rejected(&problems, now, &mut turn),
             Event::Discovered(found) => self.discovered(&found, now, &mut turn),
+            Event::Checked(checked) => self.checked(&checked, now, &mut turn),
             Event::Sampled(sample) => self.sampled(*sample, now, &mut turn),
             Event::Tick => self.ticked(now, &mut turn),
             Event::Asked(ask) => self.asked(ask, now, &mut turn),
             Event::Answered(answer) => self.answered(answer, now, &mut turn),
+            Event::AskedOfEndpoint(ask) => self.asked_of_endpoint(ask, now, &mut turn),
+            Event::Surveyed(answer) => {
+                // Whoever asked may be gone.
+                let _gone = answer.send(self.survey(now));
+            }
             Event::Scraped(answer) => {
                 // Whoever asked may be gone.
                 let _gone = answer.send(Totals {
                     record_failures: self.recordings.failures(),
+                    ejections: self.ejections.counts.clone().into_iter().collect(),
+                    checks: self.checks.as_ref().map_or_else(Vec::new, Checks::counts),
                     streams: self.exposed().into_iter().collect(),
                     ..self.book.totals(self.journal.failures())
                 });

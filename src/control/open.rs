@@ -8,6 +8,7 @@ use super::{
     Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, News, Opened, Outlets,
     Setup, Status, Turn,
     announce::NEWS_MAX,
+    ejections::Ejections,
     endpoints::Endpoints,
     files::about_file,
     journal::{Archive, Journal, Kept},
@@ -81,6 +82,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         courses: first.courses,
         dormant: kept.records,
         book: Book::default(),
+        ejections: Ejections::default(),
         journal,
         recordings,
         announcer: Announcer::new(ends.handle.news.clone()),
@@ -90,6 +92,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         inlets: Some(ends.inlets),
         outlets: ends.outlets,
         sources: None,
+        checks: None,
         is_listening: false,
         is_draining: false,
         is_closed: false,
@@ -209,7 +212,7 @@ fn first(split: &Split, kept: &mut Kept, now: Moment) -> (Rollout, Decisions) {
 
 /// Endpoints that are written in the file serve from the first plan on.
 pub(super) fn know_at_once(endpoints: &mut Endpoints, config: &Config, now: Moment) {
-    endpoints.configure(&config.upstreams);
+    endpoints.configure(config);
     for upstream in &config.upstreams {
         let is_new = endpoints
             .get(&upstream.name)

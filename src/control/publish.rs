@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::endpoints::Endpoints;
 use crate::{
     config::Config,
-    model::{Generation, SplitKey, SplitName},
+    model::{Generation, Moment, SplitKey, SplitName},
     plan::{self, Inputs, Keys, Plan, Publisher, Reader, Secrets, Shift, Tls, compile},
 };
 
@@ -41,6 +41,7 @@ impl InForce {
             tls: &tls,
             previous: None,
             generation: Generation(1),
+            now: Moment::ZERO,
         };
         let (publisher, reader) = plan::channel(compile(&inputs, &mut keys));
         let config = Arc::new(config);
@@ -58,7 +59,7 @@ impl InForce {
     }
 
     /// Puts what is here now in force, under the next generation.
-    pub(super) fn publish(&mut self) {
+    pub(super) fn publish(&mut self, now: Moment) {
         let previous = Arc::clone(self.reader.current());
         let inputs = Inputs {
             config: &self.config,
@@ -68,6 +69,7 @@ impl InForce {
             tls: &self.tls,
             previous: Some(&previous),
             generation: previous.generation.next(),
+            now,
         };
         let plan = compile(&inputs, &mut self.keys);
         let is_published = self.publisher.publish(plan);

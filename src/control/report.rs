@@ -1,6 +1,10 @@
 //! Makes the snapshot that others read.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
@@ -10,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Split, Step, Upstream},
-    model::{Moment, Role, SplitName, VersionName},
+    model::{Moment, Role, SplitName, UpstreamName, VersionName},
     rollout::step_text,
 };
 
@@ -71,11 +75,12 @@ impl Control {
             Some(split_status(split, course, outlook, (&exposed, now)))
         });
         let splits = splits.collect();
-        let upstreams = config
+        let in_flight = self.in_flight();
+        let upstreams: Vec<_> = config
             .upstreams
             .iter()
-            .map(|upstream| self.upstream_status(upstream, now));
-        let upstreams = upstreams.collect();
+            .map(|upstream| self.upstream_status(upstream, &in_flight, now))
+            .collect();
         let status = Status {
             as_of: now,
             generation: self.in_force.generation(),
@@ -92,7 +97,13 @@ impl Control {
         self.outlets.status.send_replace(Arc::new(status));
     }
 
-    fn upstream_status(&self, upstream: &Upstream, now: Moment) -> UpstreamStatus {
+    fn upstream_status(
+        &mut self,
+        upstream: &Upstream,
+        in_flight: &HashMap<UpstreamName, u64>,
+        now: Moment,
+    ) -> UpstreamStatus {
+        let states = self.states(&upstream.name, now);
         let known = self.in_force.endpoints.get(&upstream.name);
         UpstreamStatus {
             name: upstream.name.clone(),
@@ -101,6 +112,8 @@ impl Control {
                 .and_then(|known| known.answered)
                 .map(|answered| now.since(answered)),
             problem: known.and_then(|known| known.problem.clone()),
+            states,
+            in_flight: in_flight.get(&upstream.name).copied().unwrap_or_default(),
         }
     }
 }

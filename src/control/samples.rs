@@ -1,6 +1,6 @@
 //! What a sample and the passing of time lead to: counts, looks of the judge, snapshots.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Control, News, RepeatKey, SeriesKey,
@@ -34,6 +34,7 @@ impl Control {
     pub(super) fn sampled(&mut self, sample: Sample, now: Moment, turn: &mut Turn) {
         self.meet(now);
         self.count(&sample, now);
+        self.ejected(&sample.ejections, turn);
         self.book.hold(sample);
         self.look(now, turn);
     }
@@ -46,6 +47,7 @@ impl Control {
         self.look_at_shadows(now, turn);
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
+        self.readmit_due(now, turn);
         self.look_ahead(now, turn);
         self.remind_of_certificates(now, turn);
         if now.since(self.reported) >= REPORT_EVERY {
@@ -170,9 +172,17 @@ impl Control {
             };
             let endpoints = &self.in_force.endpoints;
             course.tell_endpoints(|upstream| endpoints.counts(upstream).0);
-            let decisions = course.look(&in_flight, now);
+            let plan = self.in_force.plan();
+            let mut splits = plan.splits.iter();
+            let canary = splits.find(|split| split.key == course.key);
+            let canary = canary.and_then(|split| split.canary.as_ref());
+            let canary = canary.and_then(|canary| plan.upstream(canary.upstream));
+            let looked = course.look(&in_flight, canary.map(Arc::as_ref), now);
             turn.news.extend(course.remarks(&name, now));
-            self.decided(&name, &before, decisions, turn);
+            self.decided(&name, &before, looked.decisions, turn);
+            if let Some(canary) = canary {
+                self.put_out((&name, canary), &looked.out, now, turn);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What others may read of control: one immutable snapshot, replaced on change and four times a
 //! second, and the totals that metrics are made of.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::gate::Gate;
 pub use crate::rollout::Entry;
@@ -9,8 +9,8 @@ use crate::{
     judge::{Forecast, Judgement},
     measure::{Cell, Gauges, ListenerGauges, RepeatLabel, RequestLabel, Tally},
     model::{
-        Epoch, Generation, ListenerName, Moment, Rejection, Role, RouteName, Share, SplitName,
-        UpstreamName, VersionName,
+        EndpointState, Epoch, Generation, ListenerName, Moment, Rejection, Role, RouteName, Share,
+        SplitName, UpstreamName, VersionKey, VersionName, Zone,
     },
 };
 
@@ -139,6 +139,41 @@ pub struct UpstreamStatus {
     pub age: Option<Duration>,
     /// What is wrong with the source, in words.
     pub problem: Option<Arc<str>>,
+    /// How many endpoints there are in each state, in the order of [`EndpointState::ALL`].
+    pub states: [usize; 5],
+    /// Requests under way, seen once a second.
+    pub in_flight: u64,
+}
+
+/// Of one endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointStatus {
+    /// Whose.
+    pub upstream: UpstreamName,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it runs, if its source says so.
+    pub zone: Option<Zone>,
+    /// What runs there, if its source says so.
+    pub version: Option<VersionKey>,
+    /// Its relative weight.
+    pub weight: u32,
+    /// What is known of it.
+    pub state: EndpointState,
+    /// The part of its weight that it has now, of 256.
+    pub warmth: u64,
+    /// Since it came; `None`: it was there from the start, or gets no requests.
+    pub age: Option<Duration>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why it is out or unhealthy, in words.
+    pub why: Option<String>,
+    /// For how long it is out still; `None`: it is not, or until a person takes it back.
+    pub out_for: Option<Duration>,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// How long until it begins to answer, as the most sceptical worker sees it.
+    pub latency: Option<Duration>,
 }
 
 /// What metrics are made of: cumulative since the process started.
@@ -164,6 +199,10 @@ pub struct Totals {
     pub rollouts: Vec<(SplitName, &'static str, u64)>,
     /// Discovery answers by upstream and result (`ok`, `unchanged`, `error`, `suspicious`).
     pub discoveries: Vec<(UpstreamName, &'static str, u64)>,
+    /// Endpoints that were ejected, by upstream.
+    pub ejections: Vec<(UpstreamName, u64)>,
+    /// Good and bad answers to health checks, by upstream.
+    pub checks: Vec<(UpstreamName, u64, u64)>,
     /// Writes of state that failed.
     pub journal_failures: u64,
     /// Records of rollouts that a failure ended.

@@ -13,8 +13,11 @@ use crate::{
     rollout::fixture,
 };
 
+mod ejections;
 mod endpoints;
 mod exposed;
+mod garbled;
+mod health;
 mod lending;
 mod remarks;
 mod shadow;

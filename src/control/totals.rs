@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{RepeatKey, SeriesKey, Totals, analysis::InFlight, carried::Carried};
 use crate::{
-    measure::{Cell, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
-    model::{Role, RouteName, SplitKey, SplitName, UpstreamName},
+    measure::{Cell, EndpointGauge, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
+    model::{EndpointKey, Role, RouteName, SplitKey, SplitName, UpstreamName},
 };
 
 /// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
@@ -62,6 +62,21 @@ impl Book {
     pub(super) fn streams(&self) -> impl Iterator<Item = (StreamKey, u64)> {
         let streams = self.workers.values().flat_map(|held| &held.streams);
         streams.copied()
+    }
+
+    /// What all workers know of endpoints.
+    pub(super) fn endpoints(&self) -> HashMap<EndpointKey, EndpointGauge> {
+        let mut all: HashMap<EndpointKey, EndpointGauge> = HashMap::new();
+        for gauge in self.workers.values().flat_map(|held| &*held.endpoints) {
+            let known = all.entry(gauge.endpoint);
+            let known = known.or_insert(EndpointGauge {
+                in_flight: 0,
+                ..*gauge
+            });
+            known.in_flight += gauge.in_flight;
+            known.latency = known.latency.max(gauge.latency);
+        }
+        all
     }
 
     /// The splits that have attempts under way.
@@ -135,6 +150,8 @@ impl Book {
             rollbacks: flat(&self.rollbacks),
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),
+            ejections: Vec::new(),
+            checks: Vec::new(),
             journal_failures,
             record_failures: 0,
         }

@@ -132,7 +132,7 @@ impl Control {
             is_stale |= old != Some(shift);
         }
         if is_stale && !self.is_draining {
-            self.in_force.publish();
+            self.in_force.publish(now);
         }
     }
 }

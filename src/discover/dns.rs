@@ -5,6 +5,8 @@
 //! good addresses stay. And "no such name" is an error to be told, not an empty answer to obey.
 //! The system's files are read anew for each question, so edits to them need no restart.
 
+mod records;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -23,6 +25,7 @@ use hickory_resolver::{
     },
 };
 
+pub(super) use self::records::{Service, Target};
 use super::DiscoverError;
 
 /// The hosts file has no TTL; an edit of it is seen after this time at the latest.

@@ -32,13 +32,14 @@ impl Pace {
     };
 
     /// When to ask next. After an error: later with each, and never all proxies at the same time.
-    fn wait(self, holds: Duration, errors: u32) -> Duration {
+    pub(super) fn wait(self, holds: Duration, errors: u32) -> Duration {
         if errors == 0 {
             return holds.clamp(self.shortest, self.longest);
         }
         let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(errors.saturating_sub(1)));
         doubled
             .min(LAST_RETRY)
+            .min(self.longest)
             .mul_f64(0.75 + 0.5 * fastrand::f64())
     }
 }
@@ -50,8 +51,7 @@ pub(super) struct List(Vec<Item>);
 #[derive(Debug)]
 struct Item {
     host: Host,
-    port: u16,
-    weight: u32,
+    written: StaticEndpoint,
 }
 
 /// What asking for a list's names has come to.
@@ -67,8 +67,7 @@ impl List {
     pub(super) fn new(written: &[StaticEndpoint]) -> Self {
         let item = |one: &StaticEndpoint| Item {
             host: Host::new(&one.host),
-            port: one.port,
-            weight: one.weight,
+            written: one.clone(),
         };
         Self(written.iter().map(item).collect())
     }
@@ -77,17 +76,29 @@ impl List {
     pub(super) fn of_name(name: &str, port: u16) -> Self {
         Self(vec![Item {
             host: Host::new(name),
-            port,
-            weight: 1,
+            written: StaticEndpoint::new(name, port),
         }])
     }
 
     /// Sorted by address; of doubles the heaviest.
     pub(super) fn endpoints(&self) -> Arc<[Endpoint]> {
         let all = self.0.iter().flat_map(|item| {
+            let StaticEndpoint {
+                port,
+                weight,
+                zone,
+                version,
+                health,
+                draining,
+                ..
+            } = &item.written;
             item.host.addresses().map(|address| Endpoint {
-                weight: item.weight,
-                ..Endpoint::new(SocketAddr::new(address, item.port))
+                address: SocketAddr::new(address, *port),
+                weight: *weight,
+                health: *health,
+                draining: *draining,
+                zone: zone.clone(),
+                version: version.clone(),
             })
         });
         let mut endpoints: Vec<Endpoint> = all.collect();

@@ -1,20 +1,44 @@
 //! Who is alive: sources of endpoints.
 //!
-//! *Owns:* asking a source again and again, its last good answer, its pace.
+//! *Owns:* asking a source again and again, its last good answer, its pace; asking endpoints
+//! whether they are well.
 //! *Does not know:* plans, the proxy, rollouts.
 //! *Invariants:* I8: an error or an empty answer never removes working endpoints; it is told.
-//! *Read next:* `fixed.rs` (the loop), `dns.rs`, `file.rs`; then `crate::control`.
+//! *Read next:* `fixed.rs` (the loop), `dns.rs`, `file.rs`, `ecs.rs`; then `crate::control`.
 
+mod aws;
+mod cloud_map;
 mod dns;
+mod ecs;
 mod file;
 mod fixed;
+mod health;
+mod hosts;
+mod marathon;
+mod srv;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
-pub use self::dns::Names;
-use self::fixed::{List, Pace};
+#[cfg(test)]
+pub(crate) use self::marathon::tests::{RECORDED, Rehearsal};
+pub use self::{
+    aws::Environment,
+    dns::Names,
+    health::{CheckTls, Checked, Checks, Wanted},
+};
+use self::{
+    ecs::{Fleet, Word},
+    fixed::{List, Pace},
+};
 use crate::{
     clock,
     config::{self, Source},
@@ -42,14 +66,20 @@ pub enum DiscoverError {
     /// The answer could not be understood.
     #[error("{0}")]
     Malformed(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// The sources at work, one task for each upstream. Dropping it stops them all.
 #[derive(Debug)]
 pub struct Sources {
     names: Names,
+    environment: Environment,
     into: mpsc::Sender<Discovered>,
     running: HashMap<UpstreamName, (Source, Task)>,
+    /// Services of ECS, each asked for once, however many upstreams pick tasks of it.
+    fleets: HashMap<Fleet, (watch::Receiver<Word>, Task)>,
 }
 
 /// A task that ends with its owner.
@@ -64,19 +94,26 @@ impl Drop for Task {
 
 /// Starts a task for each upstream, which asks its source again and again. Needs a runtime.
 pub fn spawn(upstreams: &[config::Upstream], into: mpsc::Sender<Discovered>) -> Sources {
-    spawn_with(Names::system(), upstreams, into)
+    spawn_with(
+        (Names::system(), Environment::of_process()),
+        upstreams,
+        into,
+    )
 }
 
-/// Like [`spawn`], and says who is asked for the addresses of host names.
+/// Like [`spawn`], and says who is asked for the addresses of host names, and what the environment
+/// says of Amazon's APIs.
 pub fn spawn_with(
-    names: Names,
+    (names, environment): (Names, Environment),
     upstreams: &[config::Upstream],
     into: mpsc::Sender<Discovered>,
 ) -> Sources {
     let mut sources = Sources {
         names,
+        environment,
         into,
         running: HashMap::new(),
+        fleets: HashMap::new(),
     };
     sources.replace(upstreams);
     sources
@@ -106,16 +143,28 @@ impl Sources {
             let running = kept.unwrap_or_else(|| (upstream.source.clone(), self.start(upstream)));
             self.running.insert(upstream.name.clone(), running);
         }
+        let sources = self.running.values().map(|(source, _)| source);
+        let wanted: HashSet<Fleet> = sources.filter_map(Fleet::of).collect();
+        self.fleets.retain(|fleet, _| wanted.contains(fleet));
     }
 
-    fn start(&self, upstream: &config::Upstream) -> Task {
+    /// What is heard of a service of ECS; it is asked for from the first time on.
+    fn fleet(&mut self, ecs: &config::Ecs) -> watch::Receiver<Word> {
+        let fleet = Fleet::new(ecs);
+        let (words, _) = self.fleets.entry(fleet.clone()).or_insert_with(|| {
+            let (tell, words) = watch::channel(Word::default());
+            let asking = ecs::ask(fleet, self.environment.clone(), tell);
+            (words, Task(tokio::spawn(asking)))
+        });
+        words.clone()
+    }
+
+    fn start(&mut self, upstream: &config::Upstream) -> Task {
         let (names, outlet) = (self.names.clone(), Outlet::new(upstream, &self.into));
         Task(match upstream.source.clone() {
-            Source::Static(written) => {
-                let list = List::new(&written);
-                tokio::spawn(fixed::run(list, Pace::OF_HOSTS, names, outlet))
+            Source::CloudMap(cloud_map) => {
+                tokio::spawn(cloud_map::run(cloud_map, self.environment.clone(), outlet))
             }
-            Source::File(path) => tokio::spawn(file::run(path, names, outlet)),
             Source::Dns {
                 name,
                 port,
@@ -128,6 +177,27 @@ impl Sources {
                     longest: max_ttl.max(min_ttl),
                 };
                 tokio::spawn(fixed::run(list, pace, names, outlet))
+            }
+            Source::Ecs(ecs) => {
+                let words = self.fleet(&ecs);
+                tokio::spawn(ecs::run(ecs, words, outlet))
+            }
+            Source::File(path) => tokio::spawn(file::run(path, names, outlet)),
+            Source::Marathon(how) => tokio::spawn(marathon::run(*how, names, outlet)),
+            Source::Srv {
+                name,
+                min_ttl,
+                max_ttl,
+            } => {
+                let pace = Pace {
+                    shortest: min_ttl,
+                    longest: max_ttl.max(min_ttl),
+                };
+                tokio::spawn(srv::run(name, pace, names, outlet))
+            }
+            Source::Static(written) => {
+                let list = List::new(&written);
+                tokio::spawn(fixed::run(list, Pace::OF_HOSTS, names, outlet))
             }
         })
     }
@@ -148,6 +218,16 @@ impl Outlet {
         }
     }
 
+    /// Tells endpoints, and then what is odd about those that are left out: it has the last word.
+    /// What is odd alone says nothing of endpoints.
+    async fn tell_with(&self, all: Vec<Endpoint>, odd: Option<DiscoverError>) -> bool {
+        let is_told = odd.is_some() && all.is_empty() || self.tell(Ok(all.into())).await;
+        match odd {
+            Some(odd) if is_told => self.tell(Err(odd)).await,
+            Some(_) | None => is_told,
+        }
+    }
+
     /// Waits until there is room; `false`: nobody listens any more.
     async fn tell(&self, result: Result<Arc<[Endpoint]>, DiscoverError>) -> bool {
         let (upstream, as_of) = (self.upstream.clone(), clock::now());
@@ -162,5 +242,7 @@ impl Outlet {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod mutation;
 #[cfg(test)]
 mod tests;

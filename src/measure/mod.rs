@@ -20,7 +20,7 @@ pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
 pub use latencies::Latencies;
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{
-    AttemptLabel, Cell, CellKey, Gauges, ListenerGauges, Repeat, RepeatLabel, RequestLabel, Sample,
-    StreamKey, Tally,
+    AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,
+    RepeatLabel, RequestLabel, Sample, StreamKey, Tally,
 };
 pub use window::{Sum, Window};

@@ -6,8 +6,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    AttemptLabel, Cell, CellKey, EndpointLabel, Gauges, Latencies, RepeatLabel, RequestLabel,
-    Sample,
+    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RepeatLabel,
+    RequestLabel, Sample,
     delta::{self, Delta},
     endpoints::Endpoints,
 };
@@ -130,6 +130,7 @@ pub struct Recorder {
     endpoints: Endpoints,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
+    ejections: Vec<Ejection>,
 }
 
 impl Recorder {
@@ -195,6 +196,11 @@ impl Recorder {
         self.refused.add(label, 1);
     }
 
+    /// An endpoint was ejected.
+    pub fn eject(&mut self, ejection: Ejection) {
+        self.ejections.push(ejection);
+    }
+
     /// What was counted since the last time, and the ages of what is under way.
     pub fn take(&mut self, worker: u16, now: Moment) -> Sample {
         let mut sample = Sample {
@@ -208,6 +214,7 @@ impl Recorder {
         }
         sample.endpoints = self.endpoints.take(now);
         sample.refused = std::mem::take(&mut self.refused);
+        sample.ejections = std::mem::take(&mut self.ejections);
         sample.gauges = self.gauges(now);
         sample
     }
@@ -219,6 +226,7 @@ impl Recorder {
         }
         self.endpoints.put_back(&sample.endpoints);
         self.refused.merge(&sample.refused);
+        self.ejections.extend_from_slice(&sample.ejections);
     }
 
     /// Forgets cells of stages before `oldest` of one split that hold nothing.

@@ -1,10 +1,13 @@
 //! What a worker hands over on its tick: deltas by cell, and gauges.
 
+use std::{sync::Arc, time::Duration};
+
 use rustc_hash::FxHashMap;
 
 use super::{EndpointCounts, EndpointLabel, Latencies};
 use crate::model::{
-    CodeClass, ListenerName, Outcome, Reason, Rejection, Role, RouteId, SplitKey, Stage,
+    CodeClass, EndpointKey, ListenerName, Moment, Outcome, Reason, Rejection, Role, RouteId,
+    SplitKey, Stage,
 };
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -212,6 +215,19 @@ pub struct Gauges {
     pub streams: Vec<(StreamKey, u64)>,
     /// Share of the time since the last sample in which the worker was busy, 0 to 1.
     pub busy: f64,
+    /// Of its endpoints, made once a second.
+    pub endpoints: Arc<[EndpointGauge]>,
+}
+
+/// What a worker knows of one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointGauge {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// How long until it begins to answer; `None`: nobody knows.
+    pub latency: Option<Duration>,
 }
 
 /// What a worker knows of one listener.
@@ -242,4 +258,23 @@ pub struct Sample {
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.
     pub refused: Tally<RequestLabel>,
+    /// Endpoints that this worker has ejected since the last sample.
+    pub ejections: Vec<Ejection>,
+}
+
+/// An endpoint was ejected because of how it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejection {
+    /// Which.
+    pub endpoint: EndpointKey,
+    /// When.
+    pub at: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// How often by now.
+    pub times: u32,
+    /// The status of its last answer; 0: it gave none.
+    pub status: u16,
+    /// Why its last answer did not come.
+    pub reason: Reason,
 }

@@ -40,6 +40,22 @@ label!(
 );
 
 label!(
+    /// What is known of an endpoint.
+    EndpointState {
+        /// Requests go there.
+        Healthy = "healthy",
+        /// None do, for its checks or its source say so.
+        Unhealthy = "unhealthy",
+        /// None do for a while, because of how it answers or because somebody said so.
+        Ejected = "ejected",
+        /// Fewer do, since it is new or has just come back.
+        Warming = "warming",
+        /// It is going away.
+        Draining = "draining",
+    }
+);
+
+label!(
     /// The class of a status code; `None` when no answer came.
     CodeClass {
         /// 100 to 199.

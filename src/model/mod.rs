@@ -18,7 +18,7 @@ mod time;
 pub use endpoint::{Endpoint, Health, VersionKey, Zone};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId};
-pub use labels::{CodeClass, GrpcStatus, Outcome, Reason, Rejection, Role};
+pub use labels::{CodeClass, EndpointState, GrpcStatus, Outcome, Reason, Rejection, Role};
 pub use names::{ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionName};
 pub use share::{Point, Share, ShareError};
 pub use side::Side;

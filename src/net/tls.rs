@@ -6,7 +6,7 @@
 use std::{
     cell::RefCell,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -29,6 +29,63 @@ const UNSENT_MAX: usize = 128 * 1024;
 /// they are used by one task in turn.
 #[derive(Debug)]
 pub struct Stream(RefCell<TlsStream<TcpStream>>);
+
+/// How TLS is spoken as a client; the configuration is brought ready-made.
+#[derive(Debug, Clone)]
+pub struct Client {
+    config: Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
+}
+
+impl Client {
+    /// With this configuration, to servers of this name; `None`: each of its own address.
+    pub const fn new(config: Arc<ClientConfig>, name: Option<ServerName<'static>>) -> Self {
+        Self { config, name }
+    }
+
+    /// Does a client's part of the handshake.
+    pub async fn connect(&self, socket: TcpStream, address: IpAddr) -> io::Result<Stream> {
+        let name = self.name.clone();
+        let name = name.unwrap_or_else(|| ServerName::IpAddress(address.into()));
+        Stream::connect(socket, Arc::clone(&self.config), name).await
+    }
+}
+
+/// The same configuration, not one that is like it.
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.name == other.name
+    }
+}
+
+/// For those who own it.
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Self::poll_read(&self, cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Self::poll_write(&self, cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_flush(&self, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_shutdown(&self, cx)
+    }
+}
 
 impl Stream {
     /// Does a server's part of the handshake.

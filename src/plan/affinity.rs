@@ -102,6 +102,22 @@ pub(super) struct Bond<'a> {
     pub canary: Option<&'a VersionName>,
 }
 
+/// What is made of the key that a request brings, if it does.
+pub(super) fn keyed<T>(
+    source: &KeySource,
+    head: &impl Head,
+    make: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    Some(match source {
+        KeySource::Cookie(name) => make(cookie::first(head, name.as_bytes())?),
+        KeySource::Header(name) => make(head.field(name).filter(|value| !value.is_empty())?),
+        KeySource::ClientIp => match head.client().to_canonical() {
+            std::net::IpAddr::V4(address) => make(&address.octets()),
+            std::net::IpAddr::V6(address) => make(&address.octets()),
+        },
+    })
+}
+
 impl Affinity {
     /// Derives everything that reading and signing need from a split's `sticky`.
     pub(super) fn new(
@@ -137,16 +153,7 @@ impl Affinity {
     /// Who the client is; `None` if it brings no key.
     pub(super) fn identity(&self, head: &impl Head) -> Option<Identity<'_>> {
         self.keys.iter().find_map(|source| {
-            let hash = match source {
-                KeySource::Cookie(name) => self.hash(cookie::first(head, name.as_bytes())?),
-                KeySource::Header(name) => {
-                    self.hash(head.field(name).filter(|value| !value.is_empty())?)
-                }
-                KeySource::ClientIp => match head.client().to_canonical() {
-                    std::net::IpAddr::V4(address) => self.hash(&address.octets()),
-                    std::net::IpAddr::V6(address) => self.hash(&address.octets()),
-                },
-            };
+            let hash = keyed(source, head, |key| self.hash(key))?;
             Some(Identity {
                 point: Point::from_hash(hash.h1),
                 id: hash.h2,

@@ -1,18 +1,18 @@
 //! From what was written, what is alive and what is decided: the plan.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
 use super::{
-    Affinity, Classify, ClientTls, Keys, Listener, Override, Plan, Retry, Routes, Secrets, Split,
-    Target, Tls, Upstream, Version, affinity::Bond,
+    Affinity, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Retry, Ring, Routes,
+    Secrets, Split, Target, Tls, Upstream, Version, affinity::Bond,
 };
 use crate::{
     config::{self, Config},
     model::{
-        Endpoint, EndpointKey, Epoch, Generation, Nonce, RouteId, Share, SplitId, SplitName, Stage,
-        UpstreamId, UpstreamName, VersionName,
+        Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, RouteId, Share, SplitId,
+        SplitName, Stage, UpstreamId, UpstreamName, VersionName, Zone,
     },
 };
 
@@ -56,6 +56,8 @@ pub struct Inputs<'a> {
     pub previous: Option<&'a Plan>,
     /// The number of the new plan.
     pub generation: Generation,
+    /// When it is made.
+    pub now: Moment,
 }
 
 /// Makes a plan. Pure: the same inputs and keys give the same plan.
@@ -106,8 +108,9 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
             .get(&upstream.name)
             .map_or(&[][..], |list| list);
         let tls = inputs.tls.clients.get(&upstream.name);
-        let new = compile_upstream(upstream, endpoints, tls, keys);
-        let same = old.get(&new.name).copied();
+        let same = old.get(&upstream.name).copied();
+        let before = (same.map(|old| &**old), inputs.now);
+        let new = compile_upstream((upstream, endpoints), tls, before, keys);
         shared(new, same)
     });
     let upstreams: Box<[_]> = upstreams.collect();
@@ -235,9 +238,9 @@ fn compile_split(
 }
 
 fn compile_upstream(
-    upstream: &config::Upstream,
-    endpoints: &[Endpoint],
+    (upstream, endpoints): (&config::Upstream, &[Endpoint]),
     tls: Option<&ClientTls>,
+    (before, now): (Option<&Upstream>, Moment),
     keys: &mut Keys,
 ) -> Upstream {
     let tls = tls.filter(|_| upstream.tls.is_some());
@@ -247,26 +250,64 @@ fn compile_upstream(
         .iter()
         .filter(|found| found.is_usable() && is_ready);
     let usable: Vec<&Endpoint> = usable.collect();
-    let found = keys.endpoints(
-        &upstream.name,
-        usable.iter().map(|endpoint| endpoint.address),
-    );
-    let mut targets: Vec<_> = found
+    let addresses = usable.iter().map(|endpoint| endpoint.address);
+    let (ward, found) = keys.endpoints(&upstream.name, addresses);
+    let before = before.map_or(&[][..], |before| &before.endpoints);
+    let mut targets: Vec<(Target, Option<Zone>)> = found
         .into_iter()
         .zip(usable)
-        .map(|(key, endpoint)| (key, endpoint.address, endpoint.weight))
+        .map(|((key, vitals), endpoint)| {
+            let target = Target {
+                since: since(key, before, now),
+                vitals,
+                ..Target::new(key, endpoint.address, endpoint.weight)
+            };
+            (target, endpoint.zone.clone())
+        })
         .collect();
     // Discovery may answer in any order and name an address twice; the plan must not care.
-    targets.sort_by_key(|target| target.0);
-    targets.dedup_by_key(|target| target.0);
+    targets.sort_by_key(|(target, _)| target.key);
+    targets.dedup_by_key(|(target, _)| target.key);
+    let (targets, zones): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
+    let endpoints = Target::list(targets);
+    let balance = upstream.balance.clone();
+    let own = balance.zone.as_ref();
     Upstream {
         name: upstream.name.clone(),
-        endpoints: Target::list(targets),
         protocol: upstream.protocol,
         tls: tls.cloned(),
         proxy_protocol: upstream.proxy_protocol,
         timeouts: upstream.timeouts,
         max_idle_connections: upstream.max_idle_connections,
         buffer: upstream.buffer,
+        outlier_detection: upstream.outlier_detection.clone(),
+        ward,
+        new_until: new_until(&endpoints, balance.slow_start, now),
+        near: own.and_then(|own| Near::new(&endpoints, &zones, own)),
+        ring: Ring::new(&balance.policy, &endpoints),
+        balance,
+        endpoints,
     }
+}
+
+/// When an endpoint came. Those that came first were there from the start.
+fn since(key: EndpointKey, before: &[Target], now: Moment) -> Moment {
+    let known = before.binary_search_by_key(&key, |target| target.key);
+    match known.ok().and_then(|place| before.get(place)) {
+        Some(known) => known.since,
+        None if before.is_empty() => Moment::ZERO,
+        None => now,
+    }
+}
+
+/// Until when some endpoints are new. If more than half of them are, none is spared: the others
+/// would have to carry it all.
+fn new_until(targets: &[Target], slow_start: Duration, now: Moment) -> Moment {
+    let until = |target: &Target| target.since + slow_start;
+    let came = || targets.iter().filter(|target| target.since > Moment::ZERO);
+    let new = came().filter(|target| now < until(target)).count();
+    if new * 2 > targets.len() {
+        return Moment::ZERO;
+    }
+    came().map(until).max().unwrap_or(Moment::ZERO)
 }

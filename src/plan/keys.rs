@@ -1,11 +1,11 @@
 //! What lives as long as the process, whatever plans come and go: numbers for splits and
 //! endpoints, and the keys of session tickets.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::Tickets;
+use super::{Tickets, Vitals, Ward};
 use crate::model::{EndpointKey, SplitKey, SplitName, UpstreamName};
 
 /// Allots keys that mean the same in every plan of this process.
@@ -15,10 +15,17 @@ use crate::model::{EndpointKey, SplitKey, SplitName, UpstreamName};
 #[derive(Debug, Default)]
 pub struct Keys {
     splits: FxHashMap<SplitName, SplitKey>,
-    endpoints: FxHashMap<UpstreamName, FxHashMap<SocketAddr, EndpointKey>>,
+    upstreams: FxHashMap<UpstreamName, Known>,
     next_endpoint: u32,
     /// Made when the first listener speaks TLS.
     tickets: Option<Tickets>,
+}
+
+/// An upstream's endpoints that ever were.
+#[derive(Debug, Default)]
+struct Known {
+    ward: Arc<Ward>,
+    endpoints: FxHashMap<SocketAddr, (EndpointKey, Arc<Vitals>)>,
 }
 
 impl Keys {
@@ -37,27 +44,22 @@ impl Keys {
         self.tickets.get_or_insert_with(Tickets::new)
     }
 
-    /// The keys of an upstream's endpoints.
-    pub fn endpoints(
+    /// What an upstream's endpoints have in common, and of each its key and how it fares.
+    pub(super) fn endpoints(
         &mut self,
         upstream: &UpstreamName,
         addresses: impl Iterator<Item = SocketAddr>,
-    ) -> Vec<EndpointKey> {
-        if !self.endpoints.contains_key(upstream) {
-            self.endpoints
-                .insert(upstream.clone(), FxHashMap::default());
-        }
-        let Some(known) = self.endpoints.get_mut(upstream) else {
-            return Vec::new();
-        };
+    ) -> (Arc<Ward>, Vec<(EndpointKey, Arc<Vitals>)>) {
+        let known = self.upstreams.entry(upstream.clone()).or_default();
         let next = &mut self.next_endpoint;
         let key = |address| {
-            *known.entry(address).or_insert_with(|| {
+            let fresh = || {
                 let key = EndpointKey(*next);
                 *next = next.saturating_add(1);
-                key
-            })
+                (key, Arc::default())
+            };
+            known.endpoints.entry(address).or_insert_with(fresh).clone()
         };
-        addresses.map(key).collect()
+        (Arc::clone(&known.ward), addresses.map(key).collect())
     }
 }

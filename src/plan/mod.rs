@@ -8,6 +8,7 @@
 
 mod affinity;
 mod balance;
+mod choose;
 mod classify;
 mod compile;
 mod cookie;
@@ -16,12 +17,15 @@ mod keys;
 mod path;
 mod publish;
 mod retry;
+mod ring;
 mod rotation;
 mod route;
 mod sign;
 mod split;
 mod tls;
 mod version_override;
+mod vitals;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -32,13 +36,15 @@ use rustc_hash::FxHashMap;
 
 pub use self::{
     affinity::{Affinity, Secrets},
-    balance::{Target, choose},
+    balance::Target,
+    choose::{Ask, Load},
     classify::{Classify, Ending, Fitting},
     compile::{Inputs, Shift, compile},
     explain::{Explanation, explain},
     keys::Keys,
     publish::{Publisher, Reader, channel},
     retry::{Again, Asked, Retry, Standing, Trouble},
+    ring::Ring,
     rotation::Rotation,
     route::Routes,
     split::{SHADOW, Why},
@@ -47,15 +53,17 @@ pub use self::{
         needs_system_roots, tls_files, tls_keys,
     },
     version_override::Override,
+    vitals::{Ejected, Vitals, Ward},
+    zone::Near,
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Buffer, Cidr, LogPath, LongLived, ProxyMode, ProxyProtocol, ProxyVersion,
-    RequestStart, UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Balance, Buffer, Cidr, LogPath, LongLived, OnUnhealthy, OutlierDetection, ProxyMode,
+    ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol, UpstreamTimeouts,
 };
 use crate::model::{
-    EndpointKey, Generation, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey, SplitName,
-    Stage, UpstreamId, UpstreamName, VersionName,
+    EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
+    SplitName, Stage, UpstreamId, UpstreamName, VersionName,
 };
 
 /// The whole snapshot.
@@ -173,6 +181,25 @@ pub struct Upstream {
     pub max_idle_connections: usize,
     /// What they are spared of slow clients.
     pub buffer: Buffer,
+    /// How one of the endpoints is chosen.
+    pub balance: Balance,
+    /// When an endpoint is ejected; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// What all workers know of its endpoints; the same in every plan.
+    pub ward: Arc<Ward>,
+    /// Until when some endpoints are new.
+    new_until: Moment,
+    /// Which endpoints are in the proxy's own zone, if that matters.
+    near: Option<Near>,
+    /// By which ring endpoints are chosen, if they are.
+    ring: Ring,
+}
+
+impl Upstream {
+    /// The hash of the key that a request is sent by.
+    pub fn hash(&self, head: &impl Head) -> Option<u64> {
+        ring::hash(&self.balance.policy, head)
+    }
 }
 
 /// A request's head, as matching and affinity see it. `proxy` brings one kind for each protocol.

@@ -1,20 +1,26 @@
-//! Which endpoint of an upstream an attempt goes to.
+//! Which endpoint gets an attempt: the plan's rules over what this worker knows.
 
-use super::worker::Worker;
+use super::{decide::Decision, worker::Worker};
 use crate::{
-    model::EndpointKey,
-    plan::{self, Target, Upstream},
+    model::{EndpointKey, Moment, Role},
+    plan::{Ask, Target, Upstream},
 };
 
-/// An endpoint of an upstream; one that was tried only if there is no other.
-pub(crate) fn choose<'a>(
+/// An endpoint of the version that has this role; one that was tried or is ejected only if there
+/// is no other. `None`: there is none at all.
+pub(super) fn choose<'a>(
     worker: &Worker,
+    (decision, role): (&Decision, Role),
     upstream: &'a Upstream,
-    tried: &[EndpointKey],
+    (tried, now): (&[EndpointKey], Moment),
 ) -> Option<&'a Target> {
-    let random = worker.random.borrow_mut().u64(..);
+    let ask = Ask {
+        random: worker.random.borrow_mut().u64(..),
+        turn: worker.turn(),
+        hash: decision.hash_of(role),
+        now,
+        avoid: tried,
+    };
     let pool = worker.pool.borrow();
-    let load = |key| pool.load(key);
-    plan::choose(&upstream.endpoints, load, random, tried)
-        .or_else(|| plan::choose(&upstream.endpoints, load, random, &[]))
+    upstream.choose(|key| pool.load(key, now), &ask)
 }

@@ -98,6 +98,8 @@ pub(crate) struct Decision {
     pub(crate) account: Account,
     /// The rules that may decide what it counts as.
     rules: Fitting,
+    /// Of the keys that stable's and the canary's endpoints are chosen by, if they are.
+    hashes: [Option<u64>; 2],
 }
 
 impl Decision {
@@ -122,6 +124,15 @@ impl Decision {
             return self.outcome(Ending::ClientAbort(after));
         }
         outcome
+    }
+
+    /// The hash of the key that a version's endpoints are chosen by.
+    pub(crate) const fn hash_of(&self, role: Role) -> Option<u64> {
+        let [stable, canary] = self.hashes;
+        match role {
+            Role::Stable => stable,
+            Role::Canary => canary,
+        }
     }
 
     /// How an attempt at a version is counted.
@@ -166,7 +177,10 @@ pub(crate) fn decide(
         user: assignment.user,
         request_id,
     };
+    let hash = |role| plan.upstream(split.version(role).upstream)?.hash(view);
+    let hashes = [Role::Stable, Role::Canary].map(hash);
     Ok(Decision {
+        hashes,
         split: id.index(),
         route,
         assignment,

@@ -125,13 +125,14 @@ async fn attempt(
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
-    let target = upstream.and_then(|upstream| choose(&worker, upstream, &course.tried));
+    let which = (decision, course.role);
+    let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
     let plan = (decision, &**split);
     let (Some(upstream), Some(target)) = (upstream, target) else {
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
-    let place = guard.at(target.key);
+    let place = guard.at(target);
     let lent = lend(client, upstream, (target, place), (&guard, course, began)).await;
     let mut lent = match lent {
         Ok(lent) => lent,

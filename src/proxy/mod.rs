@@ -19,6 +19,7 @@ mod course;
 mod crew;
 mod date;
 mod decide;
+mod ewma;
 mod fault;
 mod forward;
 #[cfg(fuzzing)]

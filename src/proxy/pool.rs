@@ -6,9 +6,11 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::ewma::Pace;
 use crate::{
+    measure::EndpointGauge,
     model::{EndpointKey, Moment, number::long},
-    plan::Plan,
+    plan::{Load, Plan},
     proxy::{h2, wire::Wire},
 };
 
@@ -24,6 +26,7 @@ struct Idle {
 #[derive(Debug, Default)]
 struct Endpoint {
     in_flight: u32,
+    pace: Pace,
     has_long_answers: bool,
     idle: Vec<Idle>,
     /// Connections that carry many exchanges.
@@ -111,11 +114,21 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Requests under way at an endpoint, from this worker.
-    pub(crate) fn load(&self, key: EndpointKey) -> u32 {
+    /// What an endpoint has to do for this worker.
+    pub(crate) fn load(&self, key: EndpointKey, now: Moment) -> Load {
         let place = self.places.get(&key);
         let endpoint = place.and_then(|place| self.endpoints.get(place.0));
-        endpoint.map_or(0, |endpoint| endpoint.in_flight)
+        endpoint.map_or_else(Load::default, |endpoint| Load {
+            requests: endpoint.in_flight,
+            latency: endpoint.pace.at(now),
+        })
+    }
+
+    /// An endpoint has begun to answer after this time, or has failed.
+    pub(crate) fn learn(&mut self, place: Place, (took, failed): (Duration, bool), now: Moment) {
+        if let Some(endpoint) = self.endpoints.get_mut(place.0) {
+            endpoint.pace.learn(took, failed, now);
+        }
     }
 
     /// A request begins; the place is good until it ends.
@@ -272,6 +285,19 @@ impl Pool {
         }
     }
 
+    /// What is known of endpoints.
+    pub(crate) fn endpoints(&self, now: Moment) -> impl Iterator<Item = EndpointGauge> {
+        self.places.iter().filter_map(move |(key, place)| {
+            let endpoint = self.endpoints.get(place.0)?;
+            let latency = endpoint.pace.at(now);
+            Some(EndpointGauge {
+                endpoint: *key,
+                in_flight: endpoint.in_flight,
+                latency: (latency > 0).then(|| Duration::from_micros(latency.into())),
+            })
+        })
+    }
+
     /// Idle connections and busy ones.
     pub(crate) fn connections(&self) -> (u64, u64) {
         let all = self.endpoints.iter();
@@ -331,6 +357,7 @@ mod tests {
             tls: &Tls::default(),
             previous: None,
             generation: Generation(1),
+            now: Moment::ZERO,
         };
         compile(&inputs, keys)
     }

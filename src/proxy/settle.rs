@@ -7,9 +7,9 @@ use std::{rc::Rc, time::Duration};
 
 use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
 use crate::{
-    measure::{Attempt, AttemptLabel, CellKey, Flight, Request, RequestLabel, StreamKey},
+    measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
-    plan::Ending,
+    plan::{Ending, Target},
 };
 
 /// What an attempt or a request belongs to.
@@ -28,15 +28,23 @@ pub(crate) struct Account {
     pub(crate) request_id: u64,
 }
 
+/// The endpoint of an attempt.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    key: EndpointKey,
+    /// In this worker's pool, as long as it is busy with the attempt.
+    place: Option<Place>,
+    /// Among the upstream's endpoints in the request's plan.
+    nth: usize,
+}
+
 /// An attempt under way.
 #[derive(Debug)]
 pub(crate) struct AttemptGuard {
     worker: Rc<Worker>,
     account: Account,
     why: Reason,
-    endpoint: Option<EndpointKey>,
-    /// While the endpoint is busy with it.
-    place: Option<Place>,
+    endpoint: Option<At>,
     flight: Option<Flight>,
     began: Moment,
     is_settled: bool,
@@ -66,7 +74,6 @@ impl AttemptGuard {
             account,
             why,
             endpoint: None,
-            place: None,
             flight,
             began,
             is_settled: false,
@@ -77,9 +84,13 @@ impl AttemptGuard {
     }
 
     /// The attempt goes to this endpoint.
-    pub(crate) fn at(&mut self, endpoint: EndpointKey) -> Place {
-        let place = self.worker.pool.borrow_mut().begin(endpoint);
-        (self.endpoint, self.place) = (Some(endpoint), Some(place));
+    pub(crate) fn at(&mut self, target: &Target) -> Place {
+        let place = self.worker.pool.borrow_mut().begin(target.key);
+        self.endpoint = Some(At {
+            key: target.key,
+            place: Some(place),
+            nth: target.place(),
+        });
         place
     }
 
@@ -88,14 +99,19 @@ impl AttemptGuard {
         if let Some(flight) = self.flight.take() {
             self.worker.recorder.borrow_mut().land(&flight);
         }
-        if let Some(place) = self.place.take() {
+        let place = self.endpoint.as_mut().and_then(|at| at.place.take());
+        if let Some(place) = place {
             self.worker.pool.borrow_mut().end(place);
         }
     }
 
     /// Whether the endpoint is still busy with it.
-    pub(crate) const fn is_there(&self) -> bool {
-        self.place.is_some()
+    pub(crate) fn is_there(&self) -> bool {
+        self.place().is_some()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.endpoint?.place
     }
 
     /// A connection was made for it, or could not be, and took so long.
@@ -115,12 +131,13 @@ impl AttemptGuard {
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
-        self.place.is_some_and(|place| pool.has_long_answers(place))
+        self.place()
+            .is_some_and(|place| pool.has_long_answers(place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some(place) = self.place {
+        if let Some(place) = self.place() {
             self.worker.pool.borrow_mut().saw_answer(place, is_long);
         }
     }
@@ -136,7 +153,9 @@ impl AttemptGuard {
             status,
             grpc_status,
         });
-        self.record(status, outcome, self.why, self.end());
+        let end = self.end();
+        self.learn(decision, (status, outcome, Reason::None), end);
+        self.record(status, outcome, self.why, end);
         outcome
     }
 
@@ -144,6 +163,7 @@ impl AttemptGuard {
     pub(crate) fn failed(&mut self, decision: &Decision, kind: FaultKind, status: u16) -> Outcome {
         let end = self.end();
         let outcome = decision.outcome_of_fault(kind, self.lasted(end));
+        self.learn(decision, (status, outcome, kind.reason()), end);
         self.record(status, outcome, kind.reason(), end);
         outcome
     }
@@ -164,6 +184,45 @@ impl AttemptGuard {
         end.since(self.began).saturating_sub(self.client_time)
     }
 
+    /// What the attempt says of its endpoint, to this worker and, if it has failed, to all.
+    fn learn(
+        &self,
+        decision: &Decision,
+        (status, outcome, reason): (u16, Outcome, Reason),
+        end: Moment,
+    ) {
+        let Some(at) = self.endpoint else { return };
+        let failed = match outcome {
+            Outcome::Success | Outcome::Tracked => false,
+            Outcome::Failure => true,
+            Outcome::ClientAbort | Outcome::Rejected | Outcome::Ignored => return,
+        };
+        let took = self.first_byte.unwrap_or(end).since(self.began);
+        let mut pool = self.worker.pool.borrow_mut();
+        if let Some(place) = at.place {
+            pool.learn(place, (took, failed), end);
+        }
+        let version = decision.split();
+        let version = version.map(|split| split.version(self.account.key.role));
+        let upstream = version.and_then(|version| decision.plan.upstream(version.upstream));
+        let target = upstream.and_then(|it| Some((it, it.endpoints.get(at.nth)?)));
+        let Some((upstream, target)) = target else {
+            return;
+        };
+        if !failed {
+            target.vitals.succeeded();
+        } else if let Some(ejected) = upstream.failed(target, end) {
+            self.worker.recorder.borrow_mut().eject(Ejection {
+                endpoint: at.key,
+                at: end,
+                until: ejected.until,
+                times: ejected.times,
+                status,
+                reason,
+            });
+        }
+    }
+
     fn record(&mut self, status: u16, outcome: Outcome, reason: Reason, end: Moment) {
         self.is_settled = true;
         let attempt = Attempt {
@@ -178,7 +237,7 @@ impl AttemptGuard {
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
-            endpoint: self.endpoint,
+            endpoint: self.endpoint.map(|at| at.key),
         };
         self.worker.recorder.borrow_mut().attempt(&attempt);
     }

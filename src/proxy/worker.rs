@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock,
-    measure::{Recorder, Sample},
+    measure::{EndpointGauge, Recorder, Sample},
     model::{
         Moment, Rejection, SplitKey, Stage,
         number::{micros, millis, real},
@@ -52,6 +52,7 @@ pub(crate) struct Worker {
     held: RefCell<Rc<Held>>,
     samples: mpsc::Sender<Box<Sample>>,
     next_id: Cell<u64>,
+    turns: Cell<u64>,
     dates: Dates,
     is_draining: Cell<bool>,
     silence: Cell<Duration>,
@@ -75,6 +76,8 @@ pub(crate) struct Worker {
     rejections: RefCell<FxHashMap<Rejection, u64>>,
     /// Bytes of bodies that are held.
     pub(crate) held_bytes: Cell<u64>,
+    /// Made once a second.
+    endpoints: RefCell<Arc<[EndpointGauge]>>,
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
@@ -116,6 +119,7 @@ impl Worker {
             held: RefCell::new(held),
             samples,
             next_id: Cell::new(random.u64(..)),
+            turns: Cell::new(random.u64(..)),
             dates: Dates::new(clock::now()),
             is_draining: Cell::new(false),
             silence: Cell::new(Duration::MAX),
@@ -131,6 +135,7 @@ impl Worker {
             random: RefCell::new(random),
             rejections: RefCell::default(),
             held_bytes: Cell::new(0),
+            endpoints: RefCell::default(),
             streams: Streams::default(),
             log,
         })
@@ -153,6 +158,13 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         id
+    }
+
+    /// A number that rises with each choice of an endpoint.
+    pub(crate) fn turn(&self) -> u64 {
+        let turn = self.turns.get();
+        self.turns.set(turn.wrapping_add(1));
+        turn
     }
 
     /// The first half of every request's id from this worker: 16 hexadecimal digits.
@@ -251,6 +263,8 @@ impl Worker {
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.forget(&mut stages, &plan);
+                let gauges = self.pool.borrow().endpoints(self.moment(now)).collect();
+                self.endpoints.replace(gauges);
                 listeners.retry(&self, &plan.listeners);
             }
         }
@@ -268,6 +282,7 @@ impl Worker {
         sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();
         sample.gauges.busy = self.busy(now);
+        sample.gauges.endpoints = Arc::clone(&self.endpoints.borrow());
         if let Err(unsent) = self.samples.try_send(Box::new(sample)) {
             let (mpsc::error::TrySendError::Full(sample)
             | mpsc::error::TrySendError::Closed(sample)) = unsent;

@@ -196,6 +196,19 @@ impl Rollout {
         self.fail(&judgement.why, by, now)
     }
 
+    /// What the judge has against the canary was the fault of endpoints that are out now. The step
+    /// begins anew, as its evidence does.
+    pub(super) fn excused(&mut self, why: &str, now: Moment) -> Vec<Entry> {
+        if self.record.state.position.standing == Standing::Going {
+            self.record.since = now;
+            self.rung = None;
+        }
+        vec![Entry {
+            why: why.to_owned(),
+            ..self.entry(now, "excused", "judge")
+        }]
+    }
+
     /// Does what the file says of a canary that is bad; what does not roll back is told once.
     pub(super) fn fail(&mut self, why: &str, by: &str, now: Moment) -> Vec<Entry> {
         match self.strategy.on_failure {

@@ -92,11 +92,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
 }
 
 fn upstream(name: UpstreamName) -> Upstream {
-    let endpoint = StaticEndpoint {
-        host: "127.0.0.1".to_owned(),
-        port: 1,
-        weight: 1,
-    };
+    let endpoint = StaticEndpoint::new("127.0.0.1", 1);
     Upstream {
         name,
         source: Source::Static(vec![endpoint]),
@@ -111,5 +107,8 @@ fn upstream(name: UpstreamName) -> Upstream {
         },
         max_idle_connections: 1,
         buffer: crate::config::Buffer::default(),
+        health_check: None,
+        balance: crate::config::Balance::default(),
+        outlier_detection: None,
     }
 }

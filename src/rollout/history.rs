@@ -21,9 +21,10 @@ pub struct Entry {
 }
 
 /// Every word of [`Entry::what`].
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "aborted",
     "barred",
+    "excused",
     "failed",
     "gate_closed",
     "gate_opened",

@@ -47,6 +47,9 @@ pub enum Event<'a> {
     Configured(&'a config::Split, Nonce),
     /// Time has passed, and the judge says this of the stage now; `None`: it was not asked.
     Judged(Option<&'a Judgement>),
+    /// The judge's `fail` was for endpoints that get no requests any more: what is left of the
+    /// canary is judged anew. In words.
+    Excused(&'a str),
     /// A person asks. The nonce is for a new epoch, if one begins.
     Asked(&'a Act, Nonce),
     /// Another proxy or an earlier life says this.
@@ -152,6 +155,7 @@ impl Rollout {
         let (entries, refused) = match event {
             Event::Configured(split, nonce) => (self.configure(split, nonce, now), None),
             Event::Judged(judgement) => (self.judged(judgement, now), None),
+            Event::Excused(why) => (self.excused(why, now), None),
             Event::Asked(act, nonce) => match self.act(act, nonce, now) {
                 Ok(entries) => (entries, None),
                 Err((what, help)) => (Vec::new(), Some((what, help))),

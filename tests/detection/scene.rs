@@ -136,6 +136,19 @@ impl Scene {
         split
     }
 
+    /// Plays it with a fault that is no reason to roll back, and says how it stands when the canary
+    /// has had it for as long as it was well.
+    pub(crate) async fn play_on(&self, before: Before) -> SplitStatus {
+        let stage = Stage::set(self).await;
+        stage.until_asked(Role::Stable, before.alone).await;
+        stage.begin();
+        stage.until_asked(Role::Canary, before.well).await;
+        stage.spoil();
+        let split = stage.until_asked(Role::Canary, 2 * before.well).await;
+        stage.strike().await;
+        split
+    }
+
     fn text(&self, (stable, canary): (&Version, &Version), percent: u32) -> String {
         let quoted = |version: &Version| {
             let all = version.addresses().into_iter();

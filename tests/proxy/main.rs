@@ -17,6 +17,7 @@ mod conformance;
 mod crew;
 mod downgrade;
 mod drain;
+mod ejection;
 mod faults;
 mod forwarding;
 mod h2;

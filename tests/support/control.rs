@@ -443,6 +443,8 @@ fn upstream(name: &str) -> UpstreamStatus {
         endpoints: (2, 3),
         age: Some(Duration::from_millis(1_500)),
         problem: None,
+        states: [2, 1, 0, 0, 0],
+        in_flight: 4,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What tests over real sockets are told with: an origin, a client, a proxy.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::allow_attributes,
     clippy::unwrap_used,
@@ -15,8 +16,10 @@ pub mod canon;
 pub mod certificates;
 pub mod client;
 pub mod corpus;
+pub mod ecs;
 pub mod frames;
 pub mod h2_client;
 pub mod h2_origin;
+pub mod marathon;
 pub mod origin;
 pub mod proxy;

@@ -61,6 +61,16 @@ impl Origin {
         .await
     }
 
+    /// Answers every request with 200 and this body, at an address that the test has chosen.
+    pub async fn saying_at(address: SocketAddr, body: &'static str) -> Self {
+        let (tell, seen) = mpsc::unbounded_channel();
+        let answer = Arc::new(move |_: &Seen| ok(body));
+        Self::start_at(address, seen, move |stream| {
+            serve(stream, Arc::clone(&answer), tell.clone())
+        })
+        .await
+    }
+
     /// Answers every request with 200 and this body.
     pub async fn saying(body: &'static str) -> Self {
         Self::answering(move |_| ok(body)).await
@@ -81,7 +91,20 @@ impl Origin {
         F: Fn(TcpStream) -> T + Send + Sync + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(any, seen, what).await
+    }
+
+    async fn start_at<F, T>(
+        address: SocketAddr,
+        seen: mpsc::UnboundedReceiver<Seen>,
+        what: F,
+    ) -> Self
+    where
+        F: Fn(TcpStream) -> T + Send + Sync + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);

@@ -1,13 +1,18 @@
 //! A data plane in this process: real workers, real sockets, a plan that the test changes.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use serin::{
     config::Config,
-    measure::{Cell, EndpointCounts, Latencies, Sample},
+    measure::{Cell, Ejection, EndpointCounts, Latencies, Sample},
     model::{
-        Endpoint, EndpointKey, Epoch, Generation, Nonce, Rejection, Role, Share, SplitName, Stage,
-        UpstreamName,
+        Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, Rejection, Role, Share, SplitName,
+        Stage, UpstreamName,
     },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
     proxy::{Setup, Sockets, Workers},
@@ -57,6 +62,8 @@ pub struct Proxy {
     rejections: HashMap<(u16, Rejection), u64>,
     /// Judged requests by endpoint.
     pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
+    /// Endpoints that were ejected and not asked for yet.
+    ejections: VecDeque<Ejection>,
 }
 
 /// A file that listens on a port of the system's choice and sends everything to one split `shop`
@@ -197,6 +204,7 @@ impl Proxy {
             burden: HashMap::new(),
             handshakes: HashMap::new(),
             endpoints: HashMap::new(),
+            ejections: VecDeque::new(),
         }
     }
 
@@ -347,6 +355,23 @@ impl Proxy {
         }
     }
 
+    /// The next endpoint that was ejected.
+    pub async fn ejection(&mut self) -> Ejection {
+        loop {
+            if let Some(ejection) = self.ejections.pop_front() {
+                return ejection;
+            }
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+        }
+    }
+
+    /// An endpoint that was ejected already.
+    pub fn ejected(&mut self) -> Option<Ejection> {
+        self.samples_waiting();
+        self.ejections.pop_front()
+    }
+
     /// How many samples were handed over since they were last taken; they are counted.
     pub fn samples_waiting(&mut self) -> usize {
         let mut waiting = 0;
@@ -387,6 +412,7 @@ impl Proxy {
             known.or_default().merge(counts);
         }
         self.refused += sample.refused.sum(|_| true);
+        self.ejections.extend(&sample.ejections);
     }
 
     /// Begins to go down.
@@ -437,6 +463,7 @@ impl World {
             tls: &self.tls,
             previous,
             generation: self.generation,
+            now: Moment::ZERO,
         };
         compile(&inputs, &mut self.keys)
     }

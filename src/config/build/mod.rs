@@ -4,8 +4,12 @@
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
 mod analysis;
+mod aws;
+mod balance;
 mod classify;
+mod health;
 mod listener;
+mod marathon;
 mod retry;
 mod rollout;
 mod split;

@@ -1,6 +1,6 @@
 //! An upstream as others see it.
 
-use super::{listener::path, plain, split::some};
+use super::{aws, balance, health, listener::path, marathon::marathon, plain, split::some};
 use crate::{
     config::{
         Buffer, Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -35,6 +35,9 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
             .as_ref()
             .map(|at| buffer(&at.value))
             .unwrap_or_default(),
+        health_check: some(block.health_check.as_ref(), health::health_check)?,
+        balance: balance::balance(&block.balance.as_ref()?.value)?,
+        outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
     })
 }
 
@@ -94,11 +97,21 @@ fn name_of(source: &Source) -> Option<String> {
             let is_name = first.parse::<std::net::IpAddr>().is_err();
             (is_one && is_name).then(|| first.clone())
         }
-        Source::File(_) => None,
+        Source::CloudMap(_)
+        | Source::Ecs(_)
+        | Source::File(_)
+        | Source::Marathon(_)
+        | Source::Srv { .. } => None,
     }
 }
 
 fn source(block: &UpstreamBlock) -> Option<Source> {
+    if let Some(cloud_map) = &block.cloud_map {
+        return aws::cloud_map(&cloud_map.value).map(Source::CloudMap);
+    }
+    if let Some(ecs) = &block.ecs {
+        return aws::ecs(&ecs.value).map(Source::Ecs);
+    }
     if let Some(list) = &block.r#static {
         return Some(Source::Static(
             list.value.iter().map(|at| at.value.0.clone()).collect(),
@@ -107,12 +120,24 @@ fn source(block: &UpstreamBlock) -> Option<Source> {
     if let Some(path) = &block.file {
         return Some(Source::File(path.value.clone()));
     }
+    if let Some(block) = &block.marathon {
+        return marathon(&block.value).map(|marathon| Source::Marathon(Box::new(marathon)));
+    }
     let DnsForm(dns) = &block.dns.as_ref()?.value;
+    let min_ttl = plain(dns.min_ttl.as_ref())?;
+    let max_ttl = plain(dns.max_ttl.as_ref())?;
+    if let Some(DomainName(name)) = plain(dns.srv.as_ref()) {
+        return Some(Source::Srv {
+            name,
+            min_ttl,
+            max_ttl,
+        });
+    }
     let DomainName(name) = plain(dns.name.as_ref())?;
     Some(Source::Dns {
         name,
         port: u16::try_from(dns.port.as_ref()?.value.0).ok()?,
-        min_ttl: plain(dns.min_ttl.as_ref())?,
-        max_ttl: plain(dns.max_ttl.as_ref())?,
+        min_ttl,
+        max_ttl,
     })
 }

@@ -8,8 +8,11 @@
 //! *Read next:* `split.rs`.
 
 mod analysis;
+mod balance;
 mod classify;
+mod health;
 mod listener;
+mod marathon;
 mod overlap;
 mod retry;
 mod rollout;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
+use super::{balance, health, marathon};
 use crate::config::{
     UpstreamProtocol, Verify,
     schema::{DnsForm, EndpointForm, UpstreamBlock},
@@ -17,23 +18,29 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
         ..
     } = block;
     let sources = [
-        block.r#static.as_ref().map(|source| ("static", source.at)),
-        block.file.as_ref().map(|source| ("file", source.at)),
+        block
+            .cloud_map
+            .as_ref()
+            .map(|source| ("cloud_map", source.at)),
         block.dns.as_ref().map(|source| ("dns", source.at)),
+        block
+            .marathon
+            .as_ref()
+            .map(|source| ("marathon", source.at)),
+        block.ecs.as_ref().map(|source| ("ecs", source.at)),
+        block.file.as_ref().map(|source| ("file", source.at)),
+        block.r#static.as_ref().map(|source| ("static", source.at)),
     ];
-    let written: Vec<(&str, Place)> = sources.into_iter().flatten().collect();
+    let mut written: Vec<(&str, Place)> = sources.into_iter().flatten().collect();
+    written.sort_by_key(|(_, at)| (at.line, at.column));
     if let Some((second, place)) = written.get(1) {
         let message =
             format!("this upstream has two sources of endpoints, the second is `{second}`");
-        walk.error(
-            *place,
-            "conflict",
-            message,
-            "keep one of `static`, `file` and `dns`",
-        );
+        walk.error(*place, "conflict", message, "keep one of them");
     }
     if written.is_empty() && *is_clean {
-        let help = "write `static: [\"10.0.0.1:8080\"]`, `file:` or `dns:`";
+        let help = "write `static: [\"10.0.0.1:8080\"]`, `cloud_map:`, `dns:`, `ecs:`, `file:` or \
+                    `marathon:`";
         walk.error(at, "missing_key", "this upstream has no endpoints", help);
     }
     if let Some(list) = &block.r#static {
@@ -41,16 +48,47 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
     }
     tls(block, walk);
     proxy_protocol(block, walk);
-    if let Some(Placed {
+    balance::check(block, walk);
+    health::check(block, walk);
+    if let Some(block) = &block.dns {
+        dns(block, walk);
+    }
+    if let Some(block) = &block.marathon {
+        marathon::check(block, walk);
+    }
+}
+
+fn dns(block: &Placed<DnsForm>, walk: &mut Walk) {
+    let Placed {
         value: DnsForm(dns),
+        at,
         ..
-    }) = &block.dns
-        && let (Some(min), Some(max)) = (&dns.min_ttl, &dns.max_ttl)
+    } = block;
+    if let (Some(min), Some(max)) = (&dns.min_ttl, &dns.max_ttl)
         && min.value > max.value
     {
         let place = if min.is_written { min.at } else { max.at };
         let message = "`min_ttl` is longer than `max_ttl`";
         walk.error(place, "conflict", message, "swap the two, or remove one");
+    }
+    if let Some(srv) = &dns.srv {
+        let other = dns.name.as_ref().map(|name| name.at);
+        if other.or(dns.port.as_ref().map(|port| port.at)).is_some() {
+            let message = "SRV records name hosts and ports themselves";
+            let help = "keep `srv`, or `name` and `port`";
+            walk.error(srv.at, "conflict", message, help);
+        }
+        return;
+    }
+    let missing = match (&dns.name, &dns.port) {
+        (Some(_), Some(_)) => return,
+        (None, _) => "name",
+        (Some(_), None) => "port",
+    };
+    if ["srv", missing].iter().all(|key| walk.is_absent(*at, key)) {
+        let message = format!("`{missing}` is missing");
+        let help = "write `name` and `port`, or `srv` for SRV records";
+        walk.error(*at, "missing_key", message, help);
     }
 }
 

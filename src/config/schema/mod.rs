@@ -8,10 +8,14 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod aws;
+mod balance;
 mod buffer;
 mod classify;
+mod health;
 mod http;
 mod listener;
+mod marathon;
 mod retry;
 mod rollout;
 mod short;
@@ -23,13 +27,17 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
+    balance::{BalanceBlock, OutlierForm, Policy},
     buffer::BufferBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
+    health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},
     listener::{
         CertificateBlock, LimitsBlock, ListenerBlock, MinRate, Protocol, ProxyProtocolForm,
         TlsBlock,
     },
+    marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
     retry::{RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
@@ -40,7 +48,9 @@ pub(super) use self::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
-    upstream::{DnsBlock, EndpointBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
+    upstream::{
+        DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
+    },
 };
 use super::{
     LogPath, Preset,

@@ -5,15 +5,18 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value as Json, json};
 
 use super::{
-    AdminBlock, CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, Node, Placed, Shape,
-    StepBlock, Walk, http::is_host, rollout::PauseBlock, split::CookieBlock,
+    AdminBlock, CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, ListedBlock, Node,
+    Placed, Shape, StepBlock, Walk, http::is_host, rollout::PauseBlock, split::CookieBlock,
 };
-use crate::config::{
-    StaticEndpoint,
-    leaf::Text,
-    tree::Value,
-    units::{self, Misfit},
-    walk::scalar,
+use crate::{
+    config::{
+        StaticEndpoint,
+        leaf::Text,
+        tree::Value,
+        units::{self, Misfit},
+        walk::scalar,
+    },
+    model::{VersionKey, Zone},
 };
 
 pub(super) fn any_of(forms: &[Json]) -> Json {
@@ -86,27 +89,22 @@ impl Shape for AdminForm {
     }
 }
 
-/// `"host:port"`, `{ address, weight }`.
+/// `"host:port"`, `{ address, weight, zone }`.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::config) struct EndpointForm(pub StaticEndpoint);
 
 impl Shape for EndpointForm {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let expects = "an endpoint such as `10.0.0.1:8080`";
-        let (address, weight) = if is_scalar(node) {
-            (scalar(node, walk, expects, host_and_port)?, 1)
-        } else {
-            let block = EndpointBlock::read(node, walk)?;
-            let Placed {
-                value: Text(text),
-                at,
-                ..
-            } = block.address?;
-            let address = host_and_port(&text).map_err(|misfit| walk.note(at, misfit, false));
-            (address.ok()?, u32::try_from(block.weight?.value.0).ok()?)
-        };
-        let (host, port) = address;
-        Some(Self(StaticEndpoint { host, port, weight }))
+        if is_scalar(node) {
+            return bare(node, walk).map(Self);
+        }
+        let block = EndpointBlock::read(node, walk)?;
+        let endpoint = addressed(block.address?, walk)?;
+        Some(Self(StaticEndpoint {
+            weight: u32::try_from(block.weight?.value.0).ok()?,
+            zone: block.zone.map(|at| Zone::new(&at.value.0)),
+            ..endpoint
+        }))
     }
 
     fn describe() -> Json {
@@ -114,18 +112,58 @@ impl Shape for EndpointForm {
     }
 }
 
-/// A file of endpoints: the form of `static`.
+/// An endpoint in one word.
+fn bare(node: &Node, walk: &mut Walk) -> Option<StaticEndpoint> {
+    let expects = "an endpoint such as `10.0.0.1:8080`";
+    let (host, port) = scalar(node, walk, expects, host_and_port)?;
+    Some(StaticEndpoint::new(&host, port))
+}
+
+fn addressed(address: Placed<Text>, walk: &mut Walk) -> Option<StaticEndpoint> {
+    let Text(text) = address.value;
+    let parsed = host_and_port(&text).map_err(|misfit| walk.note(address.at, misfit, false));
+    let (host, port) = parsed.ok()?;
+    Some(StaticEndpoint::new(&host, port))
+}
+
+/// `"host:port"`, `{ address, weight, zone, version, health, draining }`.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) struct ListedForm(pub StaticEndpoint);
+
+impl Shape for ListedForm {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if is_scalar(node) {
+            return bare(node, walk).map(Self);
+        }
+        let block = ListedBlock::read(node, walk)?;
+        let endpoint = addressed(block.address?, walk)?;
+        Some(Self(StaticEndpoint {
+            weight: u32::try_from(block.weight?.value.0).ok()?,
+            zone: block.zone.map(|at| Zone::new(&at.value.0)),
+            version: block.version.map(|at| VersionKey::new(&at.value.0)),
+            health: block.health?.value,
+            draining: block.draining?.value,
+            ..endpoint
+        }))
+    }
+
+    fn describe() -> Json {
+        any_of(&[json!({ "type": "string" }), ListedBlock::describe()])
+    }
+}
+
+/// A file of endpoints.
 #[derive(Debug)]
 pub(in crate::config) struct EndpointList(pub Vec<StaticEndpoint>);
 
 impl Shape for EndpointList {
     fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let list = Vec::<Placed<EndpointForm>>::read(node, walk)?;
+        let list = Vec::<Placed<ListedForm>>::read(node, walk)?;
         Some(Self(list.into_iter().map(|at| at.value.0).collect()))
     }
 
     fn describe() -> Json {
-        Vec::<Placed<EndpointForm>>::describe()
+        Vec::<Placed<ListedForm>>::describe()
     }
 }
 
@@ -139,7 +177,6 @@ impl Shape for DnsForm {
             return DnsBlock::read(node, walk).map(Self);
         }
         let (name, port) = scalar(node, walk, "a name and a port", host_and_port)?;
-        // The two keys that the empty mapping lacks are the two that the short form gives.
         let mut block = DnsBlock::read(&Node::empty(node.at), &mut Walk::default())?;
         block.name = Some(Placed::written(DomainName(name), node.place()));
         let port = super::Port::of(port);

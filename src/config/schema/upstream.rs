@@ -3,23 +3,36 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BufferBlock, Default, DnsForm, DomainName, EndpointForm, KeyInfo, Node, Optional, Placed, Port,
-    Required, Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm,
+    HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required,
+    Shape, Walk, block, describe_block, word, words,
 };
-use crate::config::{
-    ProxyVersion, UpstreamProtocol, Verify,
-    leaf::{Count, SecretFile, Text},
+use crate::{
+    config::{
+        ProxyVersion, UpstreamProtocol, Verify,
+        leaf::{Count, SecretFile, Text},
+    },
+    model::Health,
 };
 
 block! {
-    /// A named group of endpoints; exactly one of `static`, `file` and `dns` says where they are.
+    /// A named group of endpoints; exactly one of `cloud_map`, `dns`, `ecs`,
+    /// `file`, `marathon` and `static` says where they are.
     struct UpstreamBlock {
-        /// Endpoints in this file: `"host:port"`, or a mapping with address and weight.
+        /// The instances of a service of AWS Cloud Map.
+        cloud_map: CloudMapBlock = Optional,
+        /// The tasks of a service of Amazon ECS.
+        ecs: EcsBlock = Optional,
+        /// Endpoints in this file: `"host:port"`, or a mapping.
         r#static: Vec<Placed<EndpointForm>> = Optional,
-        /// A file with a YAML or JSON list of endpoints, in the form of `static`; watched.
+        /// A file with a YAML or JSON list of endpoints, in the form of `static`, which may also
+        /// say `version`, `health` and `draining`; watched.
         file: PathBuf = Optional,
-        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping.
+        /// A name whose A and AAAA records are the endpoints: `"name:port"` or a mapping, which can
+        /// name SRV records instead.
         dns: DnsForm = Optional,
+        /// Tasks of Marathon apps.
+        marathon: MarathonBlock = Optional,
         /// What is spoken to the endpoints: `h1`; `h2c`, HTTP/2 without TLS; `h2`, HTTP/2 over
         /// TLS.
         protocol: UpstreamProtocol = Default("h1"),
@@ -34,8 +47,14 @@ block! {
         max_idle_connections: Count<0, 65_536> = Default("64"),
         /// What the upstream is spared of slow clients. Without it: nothing is held.
         buffer: BufferBlock = Optional,
+        /// Questions that the proxy puts to the endpoints itself. Without it: none.
+        health_check: HealthCheckBlock = Optional,
+        /// Which endpoint gets a request.
+        balance: BalanceBlock = Default("{}"),
+        /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
+        /// `none`, never.
+        outlier_detection: OutlierForm = Default("{}"),
     } later [
-        "marathon", "ecs", "cloud_map", "balance", "health_check", "outlier_detection",
         "circuit_breaker", "warm_up"
     ]
 }
@@ -88,21 +107,43 @@ block! {
         address: Text = Required,
         /// Its weight relative to the other endpoints of the upstream.
         weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
     } later []
 }
 
 block! {
-    /// A name to resolve.
+    /// One endpoint in a file of endpoints.
+    struct ListedBlock {
+        /// An IP address or a host name, and a port.
+        address: Text = Required,
+        /// Its weight relative to the other endpoints of the upstream.
+        weight: Count<1, 65_535> = Default("1"),
+        /// Where it runs, such as an availability zone.
+        zone: Text = Optional,
+        /// Which release it runs.
+        version: Text = Optional,
+        /// What is known of its health: `healthy`, `unhealthy` or `unknown`.
+        health: Health = Default("unknown"),
+        /// It is going away: no new requests, those under way finish.
+        draining: bool = Default("false"),
+    } later []
+}
+
+block! {
+    /// A name to resolve: `name` and `port`, or `srv`.
     struct DnsBlock {
-        /// The name.
-        name: DomainName = Required,
+        /// The name whose A and AAAA records are the endpoints.
+        name: DomainName = Optional,
         /// The port of every address.
-        port: Port = Required,
+        port: Port = Optional,
+        /// The name whose SRV records say hosts, ports and weights: `_web._tcp.marathon.mesos`.
+        srv: DomainName = Optional,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration = Default("1s"),
         /// The longest time between two questions, whatever the TTL.
-        max_ttl: Duration = Default("1m"),
-    } later ["srv"]
+        max_ttl: Duration = Default("10s"),
+    } later []
 }
 
 /// `proxy_protocol` towards an upstream.
@@ -118,5 +159,10 @@ words!(UpstreamProtocol {
     "h1" => Self::H1,
     "h2c" => Self::H2c,
     "h2" => Self::H2,
+} later []);
+words!(Health {
+    "healthy" => Self::Healthy,
+    "unhealthy" => Self::Unhealthy,
+    "unknown" => Self::Unknown,
 } later []);
 words!(Verify { "full" => Self::Full, "none" => Self::None, } later []);

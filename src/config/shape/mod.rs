@@ -4,8 +4,12 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod aws;
+mod balance;
 mod classify;
+mod health;
 mod listener;
+mod marathon;
 mod retry;
 mod rollout;
 mod split;
@@ -14,11 +18,15 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    aws::{Aws, CloudMap, Deployment, Ecs},
+    balance::{Balance, OutlierDetection, Policy},
     classify::{ClassRule, When},
+    health::{HealthCheck, Question},
     listener::{
         Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
+    marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,

@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::listener::Certificate;
-use crate::model::UpstreamName;
+use super::{
+    Balance, HealthCheck, Marathon, OutlierDetection,
+    aws::{CloudMap, Ecs},
+    listener::Certificate,
+};
+use crate::model::{Health, UpstreamName, VersionKey, Zone};
 
 /// A named group of endpoints.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +28,12 @@ pub struct Upstream {
     pub max_idle_connections: usize,
     /// What it is spared of slow clients.
     pub buffer: Buffer,
+    /// What endpoints are asked; `None`: nothing.
+    pub health_check: Option<HealthCheck>,
+    /// Which endpoint gets a request.
+    pub balance: Balance,
+    /// When an endpoint is ejected; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// What an upstream is spared of slow clients, in bytes; 0: nothing is held.
@@ -80,6 +90,10 @@ pub enum Verify {
 /// Where endpoints come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// The instances of a service of AWS Cloud Map.
+    CloudMap(CloudMap),
+    /// The tasks of a service of Amazon ECS.
+    Ecs(Ecs),
     /// Addresses in the file; host names are resolved like [`Source::Dns`] with type A/AAAA.
     Static(Vec<StaticEndpoint>),
     /// A YAML or JSON list of endpoints in another file, watched.
@@ -90,6 +104,17 @@ pub enum Source {
         name: String,
         /// The port of every address.
         port: u16,
+        /// The shortest time between two questions, whatever the TTL.
+        min_ttl: Duration,
+        /// The longest time between two questions, whatever the TTL.
+        max_ttl: Duration,
+    },
+    /// Tasks of Marathon apps.
+    Marathon(Box<Marathon>),
+    /// SRV records of a name: targets, ports and weights.
+    Srv {
+        /// The name to resolve.
+        name: String,
         /// The shortest time between two questions, whatever the TTL.
         min_ttl: Duration,
         /// The longest time between two questions, whatever the TTL.
@@ -106,6 +131,29 @@ pub struct StaticEndpoint {
     pub port: u16,
     /// Its relative weight.
     pub weight: u32,
+    /// Where it runs.
+    pub zone: Option<Zone>,
+    /// Which release it runs.
+    pub version: Option<VersionKey>,
+    /// What is known of its health.
+    pub health: Health,
+    /// It is going away: no new requests.
+    pub draining: bool,
+}
+
+impl StaticEndpoint {
+    /// An endpoint of weight 1 of which nothing else is known.
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            weight: 1,
+            zone: None,
+            version: None,
+            health: Health::Unknown,
+            draining: false,
+        }
+    }
 }
 
 /// How long an upstream may take.

@@ -1,6 +1,7 @@
 //! Tables and properties of the whole room.
 
 mod affinity;
+mod balance;
 mod classify;
 mod compile;
 mod explain;
@@ -19,10 +20,12 @@ use std::{
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
-use super::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Split, Tls};
+use super::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Split, Tls, Upstream};
 use crate::{
     config::{self, Config, KeySource, Match, PathMatch, Sticky},
-    model::{Endpoint, Epoch, Generation, Nonce, Point, Share, SplitName, Stage, UpstreamName},
+    model::{
+        Endpoint, Epoch, Generation, Moment, Nonce, Point, Share, SplitName, Stage, UpstreamName,
+    },
 };
 
 /// Properties are tried with the same inputs each time; `PROPTEST_RNG_SEED` tries others.
@@ -221,6 +224,9 @@ fn upstream(name: &str) -> config::Upstream {
         },
         max_idle_connections: 32,
         buffer: config::Buffer::default(),
+        health_check: None,
+        balance: config::Balance::default(),
+        outlier_detection: None,
     }
 }
 
@@ -247,6 +253,7 @@ struct World {
     secrets: Secrets,
     tls: Tls,
     keys: Keys,
+    now: Moment,
 }
 
 impl World {
@@ -286,6 +293,7 @@ impl World {
             },
             tls: Tls::default(),
             keys: Keys::default(),
+            now: Moment::ZERO,
         }
     }
 
@@ -311,6 +319,7 @@ impl World {
             tls: &self.tls,
             previous,
             generation,
+            now: self.now,
         };
         super::compile(&inputs, &mut self.keys)
     }
@@ -318,6 +327,42 @@ impl World {
     fn plan(&mut self) -> Plan {
         self.plan_after(None)
     }
+}
+
+/// An upstream of so many endpoints, at ports from 1 on, of which a part may be ejected.
+pub(super) fn ward(endpoints: u16, part: u16) -> Arc<Upstream> {
+    let rule = config::OutlierDetection {
+        consecutive_failures: 3,
+        base_ejection_time: Duration::from_secs(10),
+        max_ejection_time: Duration::from_mins(5),
+        max_ejection: Share::from_basis_points(part).unwrap(),
+    };
+    let half = Share::from_basis_points(5_000).unwrap();
+    balanced(&vec![1; usize::from(endpoints)], |upstream| {
+        upstream.outlier_detection = Some(rule);
+        upstream.balance.panic_threshold = half;
+        upstream.balance.slow_start = Duration::from_secs(10);
+    })
+}
+
+/// An upstream of endpoints with these weights, at ports from 1 on.
+fn balanced(weights: &[u32], change: impl FnOnce(&mut config::Upstream)) -> Arc<Upstream> {
+    let mut world = World::new(vec![written_split("shop", None)]);
+    change(&mut world.config.upstreams[0]);
+    world
+        .endpoints
+        .insert("old".parse_name(), weighted(weights));
+    Arc::clone(&world.plan().upstreams[0])
+}
+
+/// Endpoints with these weights, at ports from 1 on.
+fn weighted(weights: &[u32]) -> Arc<[Endpoint]> {
+    let numbered = weights.iter().zip(1..);
+    let endpoint = |(weight, port): (&u32, u16)| Endpoint {
+        weight: *weight,
+        ..Endpoint::new(address(port))
+    };
+    numbered.map(endpoint).collect()
 }
 
 /// The split `shop` in rollout `epoch` with a share.

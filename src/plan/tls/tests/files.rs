@@ -100,6 +100,7 @@ fn what_was_not_read_is_left_out_of_the_plan_and_never_plain() {
         tls: &Tls::default(),
         previous: None,
         generation: Generation(1),
+        now: Moment::ZERO,
     };
     let plan = compile(&inputs, &mut Keys::default());
     assert!(plan.listeners.is_empty());

@@ -126,6 +126,7 @@ impl World {
             tls: &tls,
             previous,
             generation: Generation(1),
+            now: Moment::ZERO,
         };
         compile(&inputs, &mut self.keys)
     }
