@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, worker::Worker};
 use crate::{
     measure::{Repeat, RepeatLabel},
-    model::{EndpointKey, Moment, Outcome, Reason, Role},
+    model::{EndpointKey, Moment, Outcome, Reason, Role, SplitKey},
     plan::{Again, Asked, Ending, Split, Standing, Trouble, Upstream},
 };
 
@@ -35,6 +35,15 @@ pub(crate) struct Withhold<'a> {
     pub(super) split: &'a Split,
     pub(super) standing: Standing,
     pub(super) is_idempotent: bool,
+}
+
+/// What follows an attempt that is late.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Late {
+    /// When it is, if another attempt follows.
+    pub(super) per_try: Option<Duration>,
+    /// The split whose canary it is at, if stable takes over.
+    pub(super) canary_of: Option<SplitKey>,
 }
 
 impl Course {
@@ -121,12 +130,18 @@ impl Course {
 }
 
 impl Withhold<'_> {
-    /// The limit of the attempt, if a late one is followed by another.
-    pub(super) fn per_try(&self, outgoing: &Outgoing) -> Option<Duration> {
-        let limit = self.split.retry.per_try()?;
+    /// What follows an attempt that is late.
+    pub(super) fn late(&self, outgoing: &Outgoing) -> Late {
+        let limit = self.split.retry.per_try();
+        if limit.is_none() && self.standing.role == Role::Stable {
+            return Late::default();
+        }
         let asked = outgoing.asked(self.decision);
         let again = self.split.retry.again(Trouble::Late, asked, self.standing);
-        again.map(|_| limit)
+        Late {
+            per_try: limit.filter(|_| again.is_some()),
+            canary_of: (again == Some(Again::Stable)).then_some(self.split.key),
+        }
     }
 
     /// Where the request goes instead of this answer; its price is paid then.

@@ -9,13 +9,13 @@
 //! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
 //! repeated goes once over a fresh connection, as if nothing was.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use super::{
     breaker::enter,
     choose::choose,
     connect,
-    course::{Course, Withhold},
+    course::{Course, Late, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
@@ -146,9 +146,11 @@ async fn attempt(
         }
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let per_try = withhold.as_ref().and_then(|it| it.per_try(outgoing));
+    let late = withhold
+        .as_ref()
+        .map_or_else(Late::default, |it| it.late(outgoing));
     let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, per_try), deadline),
+        deadlines: deadlines(client, (split, upstream), (outgoing, late), deadline),
         client,
         heads,
         outgoing,
@@ -297,7 +299,7 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, per_try): (&Outgoing, Option<Duration>),
+    (outgoing, late): (&Outgoing, Late),
     total: Option<Moment>,
 ) -> Deadlines {
     let is_grpc = outgoing.reply.is_grpc;
@@ -314,7 +316,8 @@ fn deadlines(
     Deadlines {
         send: timeouts.body_idle,
         head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try,
+        per_try: late.per_try,
+        canary_of: late.canary_of,
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,
