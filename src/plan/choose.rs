@@ -55,6 +55,8 @@ pub struct Ask<'a> {
     pub now: Moment,
     /// Endpoints that were already tried.
     pub avoid: &'a [EndpointKey],
+    /// With so many requests an endpoint is full; `None`: none ever is.
+    pub most: Option<u32>,
 }
 
 /// Who may be chosen, by and by.
@@ -73,7 +75,8 @@ impl Upstream {
     /// chosen only if there is no other. `None`: there is none at all.
     pub fn choose(&self, loads: impl Fn(EndpointKey) -> Load, ask: &Ask<'_>) -> Option<&Target> {
         let is_calm = self.is_calm(ask.now) && ask.avoid.is_empty();
-        if is_calm && self.balance.policy == Policy::P2c && self.near.is_none() {
+        let is_plain = self.balance.policy == Policy::P2c && ask.most.is_none();
+        if is_calm && is_plain && self.near.is_none() {
             let (first, second) = draw_two(&self.endpoints, ask.random)?;
             return Some(freer((first, WHOLE), (second, WHOLE), &loads));
         }
@@ -100,7 +103,9 @@ impl Upstream {
         let part = |target: &Target| self.part(target, ask, wants);
         match (&self.balance.policy, ask.hash) {
             (Policy::RoundRobin, _) => in_turn(targets, ask, part),
-            (Policy::LeastRequest, _) => freest(targets, ask.random, part, loads),
+            (Policy::LeastRequest, _) => freest(targets, ask, part, loads),
+            // Where endpoints may be full, two draws are not enough to find room.
+            (Policy::P2c, _) if ask.most.is_some() => freest(targets, ask, part, loads),
             (Policy::RingHash(_), Some(hash)) => {
                 let mut places = self.ring.walk(hash);
                 let target = |place: usize| self.endpoints.get(place);
@@ -147,6 +152,7 @@ impl Upstream {
             hash: None,
             now,
             avoid: &[],
+            most: None,
         };
         self.part(target, &ask, Wants::Good)
     }
@@ -252,14 +258,15 @@ fn in_turn<'a>(
     next.or_else(|| draw_one(targets, chance, part).map(|(target, _)| target))
 }
 
-/// The one with the least to do of all; of several, any.
+/// The one with the least to do of all, and with room if any has; of several, any.
 fn freest<'a>(
     targets: &'a [Target],
-    random: u64,
+    ask: &Ask<'_>,
     part: impl Fn(&Target) -> u64,
     loads: &impl Fn(EndpointKey) -> Load,
 ) -> Option<&'a Target> {
-    let start = usize::try_from(below(random, long(targets.len()))).unwrap_or(0);
+    let is_full = |load: Load| ask.most.is_some_and(|most| load.requests >= most);
+    let start = usize::try_from(below(ask.random, long(targets.len()))).unwrap_or(0);
     let (before, from) = targets.split_at_checked(start)?;
     let mut best: Option<(&Target, (Load, u64))> = None;
     for target in from.iter().chain(before) {
@@ -268,7 +275,12 @@ fn freest<'a>(
             continue;
         }
         let load = (loads(target.key), weight);
-        if best.is_none_or(|(_, known)| is_freer(load, known)) {
+        let is_better = |known: (Load, u64)| match (is_full(load.0), is_full(known.0)) {
+            (false, true) => true,
+            (true, false) => false,
+            (true, true) | (false, false) => is_freer(load, known),
+        };
+        if best.is_none_or(|(_, known)| is_better(known)) {
             best = Some((target, load));
         }
     }

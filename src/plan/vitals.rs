@@ -14,7 +14,7 @@ use std::{
 use super::{Target, Upstream};
 use crate::{
     config::OutlierDetection,
-    model::{Moment, number::long},
+    model::{Moment, UpstreamKey, number::long},
 };
 
 /// One repeat of an ejection is forgotten in each such time without one.
@@ -36,8 +36,9 @@ pub struct Vitals {
 }
 
 /// What the endpoints of one upstream have in common. Two are equal if they are the same.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ward {
+    key: UpstreamKey,
     /// The latest end of any ejection: a request that begins later need not look at endpoints.
     until: AtomicU64,
     /// Somebody counts who is ejected, to eject one more. Nobody waits for it.
@@ -118,6 +119,20 @@ impl Vitals {
 }
 
 impl Ward {
+    /// Of a new upstream.
+    pub(super) const fn new(key: UpstreamKey) -> Self {
+        Self {
+            key,
+            until: AtomicU64::new(0),
+            is_counting: AtomicBool::new(false),
+        }
+    }
+
+    /// The upstream, the same in every plan.
+    pub const fn key(&self) -> UpstreamKey {
+        self.key
+    }
+
     /// Whether no endpoint is ejected, nor was so lately that it is still let in slowly.
     pub fn is_calm(&self, now: Moment, slow_start: Duration) -> bool {
         let until = self.until.load(Ordering::Relaxed);

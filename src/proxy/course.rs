@@ -73,7 +73,9 @@ impl Course {
         };
         let version = split.version(self.role);
         let upstream = decision.plan.upstreams.get(version.upstream.index());
-        let standing = self.standing(upstream.map(|upstream| &**upstream));
+        let mut standing = self.standing(upstream.map(|upstream| &**upstream));
+        // Whoever was not let in is not let in at another endpoint either.
+        standing.has_others &= !kind.is_overload();
         let asked = outgoing.asked(decision);
         let Some(again) = split.retry.again(trouble, asked, standing) else {
             return false;
@@ -180,6 +182,8 @@ fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool 
 fn trouble(kind: FaultKind) -> Option<Trouble> {
     Some(match kind {
         FaultKind::NoEndpoint
+        | FaultKind::QueueFull
+        | FaultKind::QueueTimeout
         | FaultKind::ConnectRefused
         | FaultKind::ConnectTimeout
         | FaultKind::UpstreamTls
@@ -208,6 +212,11 @@ fn trouble(kind: FaultKind) -> Option<Trouble> {
 const fn is_unreachable(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::NoEndpoint | Reason::ConnectRefused | Reason::ConnectTimeout | Reason::Tls
+        Reason::NoEndpoint
+            | Reason::CircuitOpen
+            | Reason::Overload
+            | Reason::ConnectRefused
+            | Reason::ConnectTimeout
+            | Reason::Tls
     )
 }

@@ -8,9 +8,11 @@
 
 mod accept;
 mod access_log;
+mod adaptive;
 mod addresses;
 mod arrival;
 mod begin;
+mod breaker;
 mod budget;
 mod buffer;
 mod choose;
@@ -29,6 +31,7 @@ pub mod h1;
 mod h2;
 mod handle;
 mod headers;
+mod hoard;
 mod listener;
 mod pace;
 mod pool;
@@ -253,7 +256,7 @@ impl Seat {
 
     async fn work(mut self) {
         let log = Log::new(self.access_log);
-        let worker = Worker::new(self.number, self.reader, self.samples, log);
+        let worker = Worker::new((self.number, self.workers), self.reader, self.samples, log);
         let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);

@@ -5,7 +5,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
+use super::{
+    breaker::Permit, decide::Decision, fault::FaultKind, pool::Place, streams::LongLived,
+    worker::Worker,
+};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
@@ -32,8 +35,8 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, Copy)]
 struct At {
     key: EndpointKey,
-    /// In this worker's pool.
-    place: Place,
+    /// In this worker's pool, as long as it is busy with the attempt.
+    place: Option<Place>,
     /// Among the upstream's endpoints in the request's plan.
     nth: usize,
 }
@@ -46,6 +49,7 @@ pub(crate) struct AttemptGuard {
     why: Reason,
     endpoint: Option<At>,
     flight: Option<Flight>,
+    permit: Option<Permit>,
     began: Moment,
     is_settled: bool,
     /// First byte of the answer.
@@ -75,6 +79,7 @@ impl AttemptGuard {
             why,
             endpoint: None,
             flight,
+            permit: None,
             began,
             is_settled: false,
             first_byte: None,
@@ -83,15 +88,48 @@ impl AttemptGuard {
         }
     }
 
+    /// The upstream's breaker lets it in; `waited` until this moment if it had to.
+    pub(super) fn let_in(&mut self, permit: Permit, waited: Option<Moment>) {
+        self.permit = Some(permit);
+        let Some(now) = waited else { return };
+        // The queue is ours: the version's time begins here.
+        self.began = now;
+        if let Some(flight) = self.flight.take() {
+            let mut recorder = self.worker.recorder.borrow_mut();
+            recorder.land(&flight);
+            self.flight = Some(recorder.launch(self.account.key, now));
+        }
+    }
+
     /// The attempt goes to this endpoint.
     pub(crate) fn at(&mut self, target: &Target) -> Place {
         let place = self.worker.pool.borrow_mut().begin(target.key);
         self.endpoint = Some(At {
             key: target.key,
-            place,
+            place: Some(place),
             nth: target.place(),
         });
         place
+    }
+
+    /// The endpoint has done its part, whatever the client still has to do.
+    pub(crate) fn leave(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.worker.recorder.borrow_mut().land(&flight);
+        }
+        let place = self.endpoint.as_mut().and_then(|at| at.place.take());
+        if let Some(place) = place {
+            self.worker.pool.borrow_mut().end(place);
+        }
+    }
+
+    /// Whether the endpoint is still busy with it.
+    pub(crate) fn is_there(&self) -> bool {
+        self.place().is_some()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.endpoint?.place
     }
 
     /// A connection was made for it, or could not be, and took so long.
@@ -111,14 +149,14 @@ impl AttemptGuard {
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
-        self.endpoint
-            .is_some_and(|at| pool.has_long_answers(at.place))
+        self.place()
+            .is_some_and(|place| pool.has_long_answers(place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some(at) = self.endpoint {
-            self.worker.pool.borrow_mut().saw_answer(at.place, is_long);
+        if let Some(place) = self.place() {
+            self.worker.pool.borrow_mut().saw_answer(place, is_long);
         }
     }
 
@@ -179,7 +217,13 @@ impl AttemptGuard {
         };
         let took = self.first_byte.unwrap_or(end).since(self.began);
         let mut pool = self.worker.pool.borrow_mut();
-        pool.learn(at.place, (took, failed), end);
+        if let Some(place) = at.place {
+            pool.learn(place, (took, failed), end);
+        }
+        drop(pool);
+        if let Some(permit) = &self.permit {
+            permit.learn(took, failed, end);
+        }
         let version = decision.split();
         let version = version.map(|split| split.version(self.account.key.role));
         let upstream = version.and_then(|version| decision.plan.upstream(version.upstream));
@@ -223,12 +267,7 @@ impl AttemptGuard {
 
 impl Drop for AttemptGuard {
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            self.worker.recorder.borrow_mut().land(&flight);
-        }
-        if let Some(at) = self.endpoint.take() {
-            self.worker.pool.borrow_mut().end(at.place);
-        }
+        self.leave();
         if !self.is_settled {
             let stopped = FaultKind::Stopped;
             self.record(0, stopped.outcome(), stopped.reason(), self.end());

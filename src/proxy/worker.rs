@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     accept::Listeners,
     access_log::Log,
+    breaker::Breakers,
     budget::Budget,
     buffer::Buffers,
     date::{Date, Dates},
@@ -45,6 +46,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     number: u16,
+    workers: u16,
     started: Instant,
     started_at: Moment,
     id_prefix: [u8; 16],
@@ -73,7 +75,11 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    /// How much upstreams have to do that have a limit.
+    pub(crate) breakers: Breakers,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
+    /// Bytes of bodies that are held.
+    pub(crate) held_bytes: Cell<u64>,
     /// Made once a second.
     endpoints: RefCell<Arc<[EndpointGauge]>>,
     /// Streams that live long.
@@ -100,7 +106,7 @@ pub(crate) type Heads = Box<(RequestHead, ResponseHead)>;
 
 impl Worker {
     pub(crate) fn new(
-        number: u16,
+        (number, workers): (u16, u16),
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
         log: Log,
@@ -110,6 +116,7 @@ impl Worker {
         let started = Instant::now();
         Rc::new(Self {
             number,
+            workers,
             started,
             started_at: clock::now(),
             id_prefix: hex_digits(random.u64(..)),
@@ -131,7 +138,9 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            breakers: Breakers::default(),
             rejections: RefCell::default(),
+            held_bytes: Cell::new(0),
             endpoints: RefCell::default(),
             streams: Streams::default(),
             log,
@@ -155,6 +164,13 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         id
+    }
+
+    /// This worker's part of a limit that holds for all workers together; never less than 1.
+    pub(crate) fn part_of(&self, all: u32) -> u32 {
+        let workers = u32::from(self.workers.max(1));
+        let is_odd = u32::from(self.number) < all % workers;
+        (all / workers + u32::from(is_odd)).max(1)
     }
 
     /// A number that rises with each choice of an endpoint.
@@ -274,6 +290,7 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.held_bytes = self.held_bytes.get();
         let rejections = self.rejections.borrow();
         sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();

@@ -119,8 +119,9 @@ async fn serve(listener: TcpListener, mut shared: Shared) {
 impl Shared {
     /// Waits until the task is asked to go.
     async fn left(&mut self) {
-        let left = self.lives.wait_for(|life| *life == Life::Leaving).await;
-        if left.is_err() {
+        let waiting = self.lives.wait_for(|life| *life == Life::Leaving);
+        let is_gone = waiting.await.is_err();
+        if is_gone {
             // It is gone, and this with it.
             std::future::pending::<()>().await;
         }

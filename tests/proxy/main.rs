@@ -11,6 +11,8 @@ mod support;
 mod abuse;
 mod arrival;
 mod behaviour;
+mod breaker;
+mod buffer;
 mod classify;
 mod conformance;
 mod crew;

@@ -10,6 +10,8 @@
 
 mod aws;
 mod balance;
+mod breaker;
+mod buffer;
 mod classify;
 mod health;
 mod http;
@@ -28,6 +30,8 @@ use serde_json::{Value as Json, json};
 pub(super) use self::{
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
+    breaker::BreakerBlock,
+    buffer::BufferBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm,
-    HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required,
-    Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, BreakerBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock,
+    EndpointForm, HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed,
+    Port, Required, Shape, Walk, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -45,6 +45,8 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// What the upstream is spared of slow clients. Without it: nothing is held.
+        buffer: BufferBlock = Optional,
         /// Questions that the proxy puts to the endpoints itself. Without it: none.
         health_check: HealthCheckBlock = Optional,
         /// Which endpoint gets a request.
@@ -52,8 +54,10 @@ block! {
         /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
         /// `none`, never.
         outlier_detection: OutlierForm = Default("{}"),
+        /// How much the upstream is asked to do at a time. Without it: no limit.
+        circuit_breaker: BreakerBlock = Optional,
     } later [
-        "circuit_breaker", "warm_up"
+        "warm_up"
     ]
 }
 

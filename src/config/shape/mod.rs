@@ -6,6 +6,7 @@
 
 mod aws;
 mod balance;
+mod breaker;
 mod classify;
 mod health;
 mod listener;
@@ -20,6 +21,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use self::{
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
+    breaker::CircuitBreaker,
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{
@@ -37,7 +39,7 @@ pub use self::{
         SameSite, Split, SplitTimeouts, Sticky,
     },
     upstream::{
-        ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
 };

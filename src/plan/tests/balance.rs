@@ -24,6 +24,7 @@ fn ask(n: u64, avoid: &[EndpointKey], now: Moment) -> Ask<'_> {
         hash: Some(mix(!n)),
         now,
         avoid,
+        most: None,
     }
 }
 
