@@ -1,5 +1,5 @@
-//! One Marathon app in a rolling deployment, as stable and canary of one split, under load; and what
-//! its users notice when Marathon is gone.
+//! One Marathon app in a rolling deployment, as stable and canary of one split, under load; and
+//! what its users notice when Marathon is gone.
 
 use std::{
     collections::HashMap,
@@ -187,6 +187,9 @@ async fn a_rolling_deployment_is_stable_and_canary_and_no_request_fails() {
         "{:?}",
         began.elapsed()
     );
+    let asked = scene.marathon.asked();
+    let streams = asked.iter().filter(|it| it.path.starts_with("/v2/events"));
+    assert_eq!(streams.count(), 1, "both halves hear the same: {asked:?}");
     for (gone, id) in (1..).zip(&old) {
         new.push(scene.add("v2").await);
         scene

@@ -14,8 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::masters::Masters;
-use crate::config::Marathon;
+use super::{cluster::Cluster, masters::Masters};
 
 /// Marathon sends a heartbeat about every 10 s.
 const SILENCE: Duration = Duration::from_secs(25);
@@ -42,18 +41,18 @@ const PATH: &str = "/v2/events?plan-format=light\
     &event_type=deployment_step_failure";
 
 /// Listens for ever, and notes whenever something may have changed.
-pub(super) async fn listen(how: &Marathon, changed: &Notify) {
-    if !how.events {
+pub(super) async fn listen(cluster: &Cluster, changed: &Notify) {
+    if !cluster.has_events {
         return std::future::pending().await;
     }
-    let mut masters = Masters::new(how);
+    let mut masters = Masters::new(cluster);
     let (mut wait, mut told) = (FIRST_RETRY, None);
     loop {
         match masters.open(PATH).await {
             Ok(body) => {
                 changed.notify_one();
                 let began = Instant::now();
-                follow(body, &Concern::new(how), changed, SILENCE).await;
+                follow(body, &Concern::new(cluster), changed, SILENCE).await;
                 // Streams that never last are not to be begun ever faster.
                 if began.elapsed() > LAST_RETRY {
                     wait = FIRST_RETRY;
@@ -99,8 +98,8 @@ struct Concern {
 }
 
 impl Concern {
-    fn new(how: &Marathon) -> Self {
-        let ids = how.apps.iter().map(|id| format!("\"{id}\""));
+    fn new(cluster: &Cluster) -> Self {
+        let ids = cluster.apps.iter().map(|id| format!("\"{id}\""));
         Self { ids: ids.collect() }
     }
 
