@@ -10,6 +10,8 @@ mod answers;
 mod hosts;
 mod read;
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -150,7 +150,8 @@ impl<'a> Marathons<'a> {
                 return false;
             }
         }
-        match error {
+        // What is known is in force; what is not has the last word.
+        match error.or(selection.skipped.map(DiscoverError::Missing)) {
             Some(error) => self.outlet.tell(Err(error)).await,
             None => true,
         }

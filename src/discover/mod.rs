@@ -242,6 +242,8 @@ impl Outlet {
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 pub(crate) mod mutation;
 #[cfg(test)]

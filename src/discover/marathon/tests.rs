@@ -643,3 +643,9 @@ fn retries_slow_down_and_never_beyond_the_interval() {
         );
     }
 }
+
+#[test]
+fn whatever_fails_is_told_within_15_seconds() {
+    let how = how("app: /x");
+    assert!(how.interval + SLOW < Duration::from_secs(15));
+}
