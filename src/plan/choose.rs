@@ -204,11 +204,11 @@ fn is_freer((first, first_weight): (Load, u64), (second, second_weight): (Load, 
 }
 
 /// An endpoint by its weight and the part of it that counts.
-fn draw_one<'a>(
-    targets: &'a [Target],
+fn draw_one(
+    targets: &[Target],
     random: u64,
     part: impl Fn(&Target) -> u64,
-) -> Option<(&'a Target, u64)> {
+) -> Option<(&Target, u64)> {
     let mut chance = random;
     if long(targets.len()) > DRAWS {
         for _ in 0..DRAWS {

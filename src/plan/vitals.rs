@@ -282,7 +282,7 @@ mod tests {
             (5, 0, 1),
         ] {
             let upstream = ward(endpoints, part);
-            let all = 0..usize::try_from(endpoints).unwrap();
+            let all = 0..usize::from(endpoints);
             let ejected = all.filter(|endpoint| fail(&upstream, *endpoint, 5, 7).is_some());
             assert_eq!(ejected.count(), expected, "{endpoints} at {part}");
         }
