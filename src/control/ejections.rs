@@ -190,7 +190,7 @@ impl Control {
             }
             EndpointCommand::Uneject => {
                 let was_out = target.vitals.is_ejected(now);
-                target.vitals.readmit(now);
+                upstream.readmit(target, now);
                 if was_out {
                     self.back(target.key, (name, target.address), (now, &ask.actor), turn);
                     format!("{name}: {} is back", target.address)

@@ -122,6 +122,7 @@ fn latency_counts_where_it_differs_for_sure() {
     );
     assert_eq!(counted([3, 0], [10_000, 30_000]), [0, 1_000]);
     close(&counted([0, 0], [0, 30_000]), &[500, 500]);
+    close(&counted([0, 0], [100, 3_900]), &[500, 500]);
 }
 
 #[test]
