@@ -97,6 +97,7 @@ fn upstream(source: Source) -> Upstream {
             idle: second,
         },
         max_idle_connections: 1,
+        buffer: config::Buffer::default(),
         health_check: None,
         balance: config::Balance::default(),
         outlier_detection: None,

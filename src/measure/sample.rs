@@ -207,6 +207,8 @@ pub struct Gauges {
     pub listeners: Vec<ListenerGauges>,
     /// Idle and busy upstream connections.
     pub upstream_connections: (u64, u64),
+    /// Bytes of bodies that are held for slow clients, or to be sent again.
+    pub held_bytes: u64,
     /// What clients sent or did that was refused or cut off since the worker started, by cause.
     pub rejections: Vec<(Rejection, u64)>,
     /// Long-lived streams, by what their requests were assigned to.

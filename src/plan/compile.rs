@@ -279,6 +279,7 @@ fn compile_upstream(
         proxy_protocol: upstream.proxy_protocol,
         timeouts: upstream.timeouts,
         max_idle_connections: upstream.max_idle_connections,
+        buffer: upstream.buffer,
         outlier_detection: upstream.outlier_detection.clone(),
         circuit_breaker: upstream.circuit_breaker,
         ward,

@@ -58,8 +58,9 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Balance, Cidr, CircuitBreaker, LogPath, LongLived, OnUnhealthy, OutlierDetection,
-    ProxyMode, ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, LogPath, LongLived, OnUnhealthy,
+    OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol,
+    UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
@@ -179,6 +180,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What they are spared of slow clients.
+    pub buffer: Buffer,
     /// How one of the endpoints is chosen.
     pub balance: Balance,
     /// When an endpoint is ejected; `None`: never.

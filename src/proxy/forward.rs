@@ -20,6 +20,7 @@ use super::{
     fault::{Fault, FaultKind},
     h1::{
         downstream::Client,
+        gather::gather,
         outgoing::Outgoing,
         upstream::{self, Answered, Conversation, Deadlines},
     },
@@ -68,6 +69,13 @@ pub(crate) async fn forward(
     let key = decision.account.key.split;
     let share = split.retry.budget();
     client.worker.budget.borrow_mut().deposit(key, share);
+    if let Some(kind) = buffer_body(client, (decision, split), outgoing).await {
+        let result = Err(kind.into());
+        return Forwarded {
+            result,
+            attempts: 0,
+        };
+    }
     loop {
         let then = attempt(
             client,
@@ -84,6 +92,23 @@ pub(crate) async fn forward(
             };
         }
     }
+}
+
+/// Reads the body first, if the version is to be spared of slow clients; why that failed.
+async fn buffer_body(
+    client: &mut Client,
+    (decision, split): (&Decision, &Split),
+    outgoing: &mut Outgoing,
+) -> Option<FaultKind> {
+    let version = split.version(decision.assignment.role);
+    let upstream = decision.plan.upstreams.get(version.upstream.index())?;
+    let limit = upstream.buffer.request;
+    if limit == 0 || outgoing.is_complete() {
+        return None;
+    }
+    outgoing.keep_up_to(limit);
+    let gathering = Box::pin(gather(client, outgoing, limit));
+    gathering.await.err()
 }
 
 /// One attempt.
@@ -128,6 +153,7 @@ async fn attempt(
         heads,
         outgoing,
         guard: &mut guard,
+        read_ahead_max: upstream.buffer.response,
         withhold: withhold.as_ref(),
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
@@ -188,7 +214,7 @@ fn give_back(
     lent: Lent,
     mut answered: Answered,
 ) -> Answered {
-    if answered.is_reusable {
+    if answered.is_reusable && guard.is_there() {
         let since = guard.last_byte.unwrap_or_else(|| worker.now());
         let mut pool = worker.pool.borrow_mut();
         pool.give(place, lent, since, kept(upstream));
@@ -202,17 +228,14 @@ fn give_back(
     answered
 }
 
-/// What may be asked once more instead of telling the client: if all of the request is here, and
-/// another attempt is left.
+/// What may be asked once more instead of telling the client, if another attempt is left.
 fn withhold<'a>(
     worker: &'a Worker,
     (decision, split): (&'a Decision, &'a Split),
     course: &Course,
     outgoing: &Outgoing,
 ) -> Option<Withhold<'a>> {
-    let is_possible = split.retry.attempts() > course.attempts
-        && outgoing.is_untouched()
-        && outgoing.is_complete();
+    let is_possible = split.retry.attempts() > course.attempts && outgoing.is_untouched();
     is_possible.then(|| Withhold {
         worker,
         decision,
@@ -288,10 +311,10 @@ fn deadlines(
             limit
         }
     };
-    let head = split.response_header.unwrap_or(timeouts.response_header);
     Deadlines {
         send: timeouts.body_idle,
-        head: per_try.map_or(head, |limit| limit.min(head)),
+        head: split.response_header.unwrap_or(timeouts.response_header),
+        per_try,
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,

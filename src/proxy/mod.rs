@@ -31,6 +31,7 @@ pub mod h1;
 mod h2;
 mod handle;
 mod headers;
+mod hoard;
 mod listener;
 mod pace;
 mod pool;

@@ -35,8 +35,8 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, Copy)]
 struct At {
     key: EndpointKey,
-    /// In this worker's pool.
-    place: Place,
+    /// In this worker's pool, as long as it is busy with the attempt.
+    place: Option<Place>,
     /// Among the upstream's endpoints in the request's plan.
     nth: usize,
 }
@@ -106,10 +106,30 @@ impl AttemptGuard {
         let place = self.worker.pool.borrow_mut().begin(target.key);
         self.endpoint = Some(At {
             key: target.key,
-            place,
+            place: Some(place),
             nth: target.place(),
         });
         place
+    }
+
+    /// The endpoint has done its part, whatever the client still has to do.
+    pub(crate) fn leave(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.worker.recorder.borrow_mut().land(&flight);
+        }
+        let place = self.endpoint.as_mut().and_then(|at| at.place.take());
+        if let Some(place) = place {
+            self.worker.pool.borrow_mut().end(place);
+        }
+    }
+
+    /// Whether the endpoint is still busy with it.
+    pub(crate) fn is_there(&self) -> bool {
+        self.place().is_some()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.endpoint?.place
     }
 
     /// A connection was made for it, or could not be, and took so long.
@@ -129,14 +149,14 @@ impl AttemptGuard {
     /// Whether the endpoint's answers are long.
     pub(crate) fn has_long_answers(&self) -> bool {
         let pool = self.worker.pool.borrow();
-        self.endpoint
-            .is_some_and(|at| pool.has_long_answers(at.place))
+        self.place()
+            .is_some_and(|place| pool.has_long_answers(place))
     }
 
     /// The beginning of the answer has filled a usual buffer, or has not.
     pub(crate) fn saw_answer(&self, is_long: bool) {
-        if let Some(at) = self.endpoint {
-            self.worker.pool.borrow_mut().saw_answer(at.place, is_long);
+        if let Some(place) = self.place() {
+            self.worker.pool.borrow_mut().saw_answer(place, is_long);
         }
     }
 
@@ -197,7 +217,9 @@ impl AttemptGuard {
         };
         let took = self.first_byte.unwrap_or(end).since(self.began);
         let mut pool = self.worker.pool.borrow_mut();
-        pool.learn(at.place, (took, failed), end);
+        if let Some(place) = at.place {
+            pool.learn(place, (took, failed), end);
+        }
         drop(pool);
         if let Some(permit) = &self.permit {
             permit.learn(took, failed, end);
@@ -245,12 +267,7 @@ impl AttemptGuard {
 
 impl Drop for AttemptGuard {
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            self.worker.recorder.borrow_mut().land(&flight);
-        }
-        if let Some(at) = self.endpoint.take() {
-            self.worker.pool.borrow_mut().end(at.place);
-        }
+        self.leave();
         if !self.is_settled {
             let stopped = FaultKind::Stopped;
             self.record(0, stopped.outcome(), stopped.reason(), self.end());

@@ -78,6 +78,8 @@ pub(crate) struct Worker {
     /// How much upstreams have to do that have a limit.
     pub(crate) breakers: Breakers,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
+    /// Bytes of bodies that are held.
+    pub(crate) held_bytes: Cell<u64>,
     /// Made once a second.
     endpoints: RefCell<Arc<[EndpointGauge]>>,
     /// Streams that live long.
@@ -138,6 +140,7 @@ impl Worker {
             random: RefCell::new(random),
             breakers: Breakers::default(),
             rejections: RefCell::default(),
+            held_bytes: Cell::new(0),
             endpoints: RefCell::default(),
             streams: Streams::default(),
             log,
@@ -287,6 +290,7 @@ impl Worker {
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();
         sample.gauges.upstream_connections = self.pool.borrow().connections();
+        sample.gauges.held_bytes = self.held_bytes.get();
         let rejections = self.rejections.borrow();
         sample.gauges.rejections = rejections.iter().map(|(cause, n)| (*cause, *n)).collect();
         sample.gauges.streams = self.streams.counts();

@@ -106,6 +106,7 @@ fn upstream(name: UpstreamName) -> Upstream {
             idle: Duration::from_secs(1),
         },
         max_idle_connections: 1,
+        buffer: crate::config::Buffer::default(),
         health_check: None,
         balance: crate::config::Balance::default(),
         outlier_detection: None,

@@ -54,6 +54,8 @@ pub struct Proxy {
     accepted: HashMap<u16, u64>,
     /// Long-lived streams by worker and part.
     streams: HashMap<(u16, Role), u64>,
+    /// By worker: bytes of bodies that are held, and requests under way at endpoints.
+    burden: HashMap<u16, (u64, u64)>,
     /// TLS handshakes by worker: done, and failed.
     handshakes: HashMap<u16, (u64, u64)>,
     /// Rejections by worker.
@@ -199,6 +201,7 @@ impl Proxy {
             accepted: HashMap::new(),
             streams: HashMap::new(),
             rejections: HashMap::new(),
+            burden: HashMap::new(),
             handshakes: HashMap::new(),
             endpoints: HashMap::new(),
             ejections: VecDeque::new(),
@@ -314,6 +317,31 @@ impl Proxy {
         }
     }
 
+    /// How many bytes of bodies are held, once it is as wanted.
+    pub async fn held_bytes(&mut self, is_enough: impl Fn(u64) -> bool) -> u64 {
+        loop {
+            let held = self.burden.values().map(|(held, _)| held).sum();
+            if is_enough(held) {
+                return held;
+            }
+            self.next_sample().await;
+        }
+    }
+
+    /// Waits until no endpoint has a request under way.
+    pub async fn endpoints_rest(&mut self) {
+        self.next_sample().await;
+        while self.burden.values().any(|(_, busy)| *busy > 0) {
+            self.next_sample().await;
+        }
+    }
+
+    async fn next_sample(&mut self) {
+        let next = tokio::time::timeout(PATIENCE, self.samples.recv()).await;
+        let sample = next.expect("a sample in time").expect("workers run");
+        self.take(&sample);
+    }
+
     /// TLS handshakes, done and failed, once so many are done.
     pub async fn handshakes(&mut self, done: u64) -> (u64, u64) {
         loop {
@@ -378,6 +406,9 @@ impl Proxy {
             let streams = self.streams.entry((sample.worker, key.role));
             *streams.or_default() += count;
         }
+        let (_, busy) = sample.gauges.upstream_connections;
+        let burden = (sample.gauges.held_bytes, busy);
+        self.burden.insert(sample.worker, burden);
         let handshakes = listeners.iter().map(|listener| listener.handshakes);
         let sum = handshakes.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         self.handshakes.insert(sample.worker, sum);

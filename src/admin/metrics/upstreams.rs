@@ -65,6 +65,10 @@ fn connections(text: &mut Text, totals: &Totals) {
     });
     text.sample(&[("state", "idle")], real(idle));
     text.sample(&[("state", "busy")], real(busy));
+    let help = "Bytes of bodies that are held for slow clients, or to be sent again.";
+    text.family("buffered_bytes", Kind::Gauge, help);
+    let bytes = totals.workers.iter().map(|worker| worker.held_bytes);
+    text.sample(&[], real(bytes.sum()));
 }
 
 fn sources(text: &mut Text, status: &Status, totals: &Totals) {

@@ -102,8 +102,7 @@ impl Story {
         }
     }
 
-    /// Nobody sees what a canary could not answer, for stable has answered: it is in the books
-    /// only.
+    /// Nobody sees what a canary could not answer, for stable has: it is in the books only.
     pub(super) fn count_rescued(&mut self, totals: &Totals) {
         if matches!(self.fault, Fault::Dead | Fault::Errors) {
             let canary = totals

@@ -5,8 +5,11 @@ use super::{
 };
 use crate::{
     config::{
-        Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify,
-        schema::{DnsForm, DomainName, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
+        Buffer, Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
+        Verify,
+        leaf::Bytes,
+        schema::{BufferBlock, DnsForm, DomainName, ProxyHeader, UpstreamBlock, UpstreamTlsBlock},
+        walk::Placed,
     },
     model::{UpstreamName, number::length},
 };
@@ -29,11 +32,24 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
             idle: plain(timeouts.idle.as_ref())?,
         },
         max_idle_connections: length(block.max_idle_connections.as_ref()?.value.0),
+        buffer: block
+            .buffer
+            .as_ref()
+            .map(|at| buffer(&at.value))
+            .unwrap_or_default(),
         health_check: some(block.health_check.as_ref(), health::health_check)?,
         balance: balance::balance(&block.balance.as_ref()?.value)?,
         outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
         circuit_breaker: some(block.circuit_breaker.as_ref(), breaker::circuit_breaker)?,
     })
+}
+
+fn buffer(block: &BufferBlock) -> Buffer {
+    let bytes = |at: Option<&Placed<Bytes>>| at.map_or(0, |at| length(at.value.0));
+    Buffer {
+        request: bytes(block.request.as_ref()),
+        response: bytes(block.response.as_ref()),
+    }
 }
 
 /// The outer `None`: it could not be read; the inner one: plain text.

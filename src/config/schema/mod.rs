@@ -11,6 +11,7 @@
 mod aws;
 mod balance;
 mod breaker;
+mod buffer;
 mod classify;
 mod health;
 mod http;
@@ -30,6 +31,7 @@ pub(super) use self::{
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
     breaker::BreakerBlock,
+    buffer::BufferBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     health::{CheckProtocol, HealthCheckBlock},
     http::{CookieName, DomainName, HeaderName, HostName, Method, UrlPath},

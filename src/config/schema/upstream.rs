@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, BreakerBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock,
+    BalanceBlock, BreakerBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock,
     EndpointForm, HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed,
     Port, Required, Shape, Walk, block, describe_block, word, words,
 };
@@ -45,6 +45,8 @@ block! {
         timeouts: UpstreamTimeoutsBlock = Default("{}"),
         /// Idle connections kept to each endpoint by each worker.
         max_idle_connections: Count<0, 65_536> = Default("64"),
+        /// What the upstream is spared of slow clients. Without it: nothing is held.
+        buffer: BufferBlock = Optional,
         /// Questions that the proxy puts to the endpoints itself. Without it: none.
         health_check: HealthCheckBlock = Optional,
         /// Which endpoint gets a request.

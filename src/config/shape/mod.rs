@@ -39,7 +39,7 @@ pub use self::{
         SameSite, Split, SplitTimeouts, Sticky,
     },
     upstream::{
-        ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
 };

@@ -26,6 +26,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// Idle connections kept to each endpoint by each worker.
     pub max_idle_connections: usize,
+    /// What it is spared of slow clients.
+    pub buffer: Buffer,
     /// What endpoints are asked; `None`: nothing.
     pub health_check: Option<HealthCheck>,
     /// Which endpoint gets a request.
@@ -34,6 +36,15 @@ pub struct Upstream {
     pub outlier_detection: Option<OutlierDetection>,
     /// How much it is asked to do at a time; `None`: no limit.
     pub circuit_breaker: Option<CircuitBreaker>,
+}
+
+/// What an upstream is spared of slow clients, in bytes; 0: nothing is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffer {
+    /// Of a request's body, before an endpoint is asked.
+    pub request: usize,
+    /// Of an answer, while its client is slow.
+    pub response: usize,
 }
 
 /// What is spoken to endpoints.

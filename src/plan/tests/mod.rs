@@ -223,6 +223,7 @@ fn upstream(name: &str) -> config::Upstream {
             idle: second,
         },
         max_idle_connections: 32,
+        buffer: config::Buffer::default(),
         health_check: None,
         balance: config::Balance::default(),
         outlier_detection: None,

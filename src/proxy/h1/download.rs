@@ -1,9 +1,11 @@
 //! The way of the answer: its head read strictly and written anew, its body relayed as it comes.
 
+mod ahead;
 mod to_client;
 
-use std::{cell::Cell, future::poll_fn, task::Poll};
+use std::{cell::Cell, future::poll_fn, rc::Rc, task::Poll};
 
+pub(super) use self::ahead::Ahead;
 use super::{
     Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version,
     io::{self, Left, Size},
@@ -34,7 +36,7 @@ const INTERIM_MAX: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Download<'a, 'c, 'u> {
     pub(super) progress: &'a Progress<'a>,
-    pub(super) worker: &'a Worker,
+    pub(super) worker: &'a Rc<Worker>,
     pub(super) guard: &'a mut AttemptGuard,
     pub(super) response: &'a mut ResponseHead,
     pub(super) reply: &'a Reply,
@@ -44,6 +46,8 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) appetite: Appetite,
     /// What may be asked once more instead of telling the client, and the request's method.
     pub(super) withhold: Option<(&'a Withhold<'a>, &'a [u8])>,
+    /// What was taken from the endpoint while the client is slow.
+    pub(super) ahead: Ahead,
     /// What the client's socket takes at once; 0: nobody has asked yet.
     pub(super) room: &'a Cell<usize>,
     pub(super) bytes_out: u64,
@@ -89,7 +93,9 @@ impl Download<'_, '_, '_> {
                 }
                 continue;
             };
-            self.guard.last_byte = Some(self.worker.now());
+            if !self.ahead.was_used() {
+                self.guard.last_byte = Some(self.worker.now());
+            }
             if buffer.is_empty() {
                 let trailers = self.reader.trailers();
                 let ended = relay.end(&trailers, &mut pending);
@@ -109,10 +115,7 @@ impl Download<'_, '_, '_> {
         grpc_status = grpc::status_in(relay.trailers()).or(grpc_status);
         let grpc_status = grpc_status.filter(|_| self.reply.is_grpc);
         Ok(Answered {
-            // Bytes that nobody asked for would be taken for the next answer.
-            is_reusable: self.response.keep_alive()
-                && incoming != Framing::UntilClose
-                && !has_excess,
+            is_reusable: self.is_reusable(incoming, has_excess),
             next: if leaving.keep_alive {
                 Next::Request
             } else {
@@ -123,10 +126,17 @@ impl Download<'_, '_, '_> {
         })
     }
 
+    /// Whether the endpoint's connection can carry another exchange. Bytes that nobody asked for
+    /// would be taken for the next answer, and what was read ahead may hold some.
+    fn is_reusable(&self, incoming: Framing, has_excess: bool) -> bool {
+        let is_clean = !has_excess && !self.ahead.was_used();
+        self.response.keep_alive() && incoming != Framing::UntilClose && is_clean
+    }
+
     /// Where the request goes instead of telling the client this answer.
     fn withheld(&self, status: u16, grpc_status: Option<u8>) -> Option<Again> {
         let (withhold, method) = self.withhold?;
-        if status < 400 && grpc_status.is_none() {
+        if status < 400 && grpc_status.is_none() || !self.progress.can_repeat() {
             return None;
         }
         withhold.takes(method, status, grpc_status)
@@ -182,6 +192,9 @@ impl Download<'_, '_, '_> {
 
     /// The next piece of the body; `None`: the stream must end.
     async fn next_piece(&mut self, size: Size) -> Result<Option<Vec<u8>>, FaultKind> {
+        if let Some(piece) = self.ahead.take() {
+            return piece.map(Some);
+        }
         let (long, reader) = (self.progress.long.get(), &mut self.reader);
         poll_fn(|cx| {
             if long.is_some_and(|long| long.poll_end(cx).is_ready()) {

@@ -14,6 +14,7 @@ mod download;
 pub(crate) mod downstream;
 mod fields;
 mod framing;
+pub(crate) mod gather;
 mod head;
 mod io;
 mod notes;

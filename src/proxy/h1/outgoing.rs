@@ -1,6 +1,6 @@
 //! What goes to the endpoint, made once and sent as often as attempts need it.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use super::{
     BodyRelay, Framing, Version,
@@ -11,7 +11,9 @@ use super::{
 use crate::{
     model::{Moment, Role},
     plan::{Asked, RequestStart},
-    proxy::{buffer::Buffers, decide::Decision, fault::FaultKind, headers, worker::Heads},
+    proxy::{
+        buffer::Buffers, decide::Decision, fault::FaultKind, headers, hoard::Hoard, worker::Heads,
+    },
 };
 
 /// Bytes behind the version's name in a head that `rewrite` has made: the ends of two lines and
@@ -83,8 +85,11 @@ pub(crate) struct Outgoing {
     relay: BodyRelay,
     /// Whether repeating it does no harm (RFC 9110, section 9.2.2).
     is_idempotent: bool,
-    /// Whether nothing was read for it but the first piece, which is still here.
-    is_untouched: bool,
+    /// What else was read of the body, as far as it is kept, and up to how much that is.
+    kept: Option<Hoard>,
+    keeps: usize,
+    /// Whether all that was read for it is still here.
+    is_untouched: Cell<bool>,
     /// How the answer goes to the client.
     pub(crate) reply: Reply,
 }
@@ -95,7 +100,9 @@ pub(crate) struct Request<'a> {
     pub(crate) head: &'a [u8],
     pub(crate) tail: &'a [u8],
     pub(crate) relay: &'a mut BodyRelay,
-    pub(crate) is_untouched: &'a mut bool,
+    /// What else was read of the body, and how much more may be kept of it.
+    pub(crate) kept: (&'a mut Option<Hoard>, usize),
+    pub(crate) is_untouched: &'a Cell<bool>,
     pub(crate) max_body: u64,
 }
 
@@ -128,7 +135,9 @@ impl Outgoing {
             version: 0..0,
             relay: BodyRelay::new(incoming, framing),
             is_idempotent: false,
-            is_untouched: true,
+            kept: None,
+            keeps: 0,
+            is_untouched: Cell::new(true),
             reply,
         }
     }
@@ -210,7 +219,8 @@ impl Outgoing {
             head: &self.bytes,
             tail,
             relay: &mut self.relay,
-            is_untouched: &mut self.is_untouched,
+            kept: (&mut self.kept, self.keeps),
+            is_untouched: &self.is_untouched,
             max_body,
         };
         (request, &self.reply)
@@ -218,7 +228,7 @@ impl Outgoing {
 
     /// Whether all of it can be sent once more, and that does no harm.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.is_idempotent && self.is_untouched
+        self.is_idempotent && self.is_untouched()
     }
 
     /// Whether repeating it does no harm.
@@ -237,7 +247,40 @@ impl Outgoing {
 
     /// Whether all of it can be sent once more.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.is_untouched
+        self.is_untouched.get()
+    }
+
+    /// Keeps what is read of the body from now on, up to so many bytes.
+    pub(crate) fn keep_up_to(&mut self, limit: usize) {
+        self.keeps = limit;
+    }
+
+    /// Keeps what was read of the body already.
+    pub(super) fn keep(&mut self, hoard: Hoard) {
+        self.kept = Some(hoard);
+    }
+
+    /// How much of the body is still to come, if that is known.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.relay.remaining()
+    }
+
+    /// Appends what belongs to the body of a piece that was read; how much of it does.
+    pub(super) fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<usize, FaultKind> {
+        let mut at = 0;
+        while at < piece.len() && !self.relay.is_done() {
+            let rest = piece.get(at..).unwrap_or_default();
+            let step = self.relay.step(rest, out).map_err(malformed)?;
+            out.extend_from_slice(rest.get(step.forward).unwrap_or_default());
+            out.extend_from_slice(step.suffix);
+            at += step.consumed;
+        }
+        Ok(at)
+    }
+
+    /// The client sends no more: that is the end of a body whose end is told beside it.
+    pub(super) fn end(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> Result<(), FaultKind> {
+        self.relay.end(trailers, out).map_err(malformed)
     }
 
     /// Whether the whole body has come.

@@ -1,5 +1,7 @@
 //! The way of the request: its head, then its body as it comes from the client.
 
+use std::{cell::Cell, rc::Rc};
+
 use super::{
     BodyError, BodyRelay,
     io::{self, Size},
@@ -8,6 +10,7 @@ use super::{
 };
 use crate::proxy::{
     fault::FaultKind,
+    hoard::Hoard,
     pace::Pace,
     wire::{Reader, Writer},
     worker::Worker,
@@ -17,10 +20,43 @@ use crate::proxy::{
 #[derive(Debug)]
 pub(super) struct Upload<'a, 'c> {
     pub(super) progress: &'a Progress<'a>,
-    pub(super) worker: &'a Worker,
+    pub(super) worker: &'a Rc<Worker>,
     pub(super) unread: &'a mut Option<Vec<u8>>,
     pub(super) reader: Reader<'c>,
     pub(super) pace: Pace,
+}
+
+/// Keeps what is sent of a body, in case it must be sent again.
+#[derive(Debug)]
+struct Keeper<'a> {
+    kept: &'a mut Option<Hoard>,
+    limit: usize,
+    /// Whether all that was read is here.
+    is_whole: &'a Cell<bool>,
+}
+
+impl Keeper<'_> {
+    /// More is going to be read.
+    fn begin(&mut self, worker: &Rc<Worker>) {
+        if self.limit == 0 {
+            self.is_whole.set(false);
+        } else if self.is_whole.get() {
+            self.kept.get_or_insert_with(|| Hoard::new(worker));
+        }
+    }
+
+    /// So much is about to be sent. What goes beyond the limit is of no use, nor is the rest then.
+    fn keep(&mut self, bytes: &[u8]) {
+        let Some(kept) = self.kept.as_mut().filter(|_| self.is_whole.get()) else {
+            return;
+        };
+        if kept.len().saturating_add(bytes.len()) > self.limit {
+            self.is_whole.set(false);
+            *self.kept = None;
+        } else {
+            kept.push(bytes);
+        }
+    }
 }
 
 impl<'c> Upload<'_, 'c> {
@@ -33,9 +69,19 @@ impl<'c> Upload<'_, 'c> {
         io::write(&mut writer, request.head, request.tail)
             .await
             .map_err(|error| broken(&error))?;
+        let (kept, limit) = request.kept;
+        if let Some(kept) = kept {
+            let wrote = io::write(&mut writer, kept.as_slice(), b"").await;
+            wrote.map_err(|error| broken(&error))?;
+        }
+        let mut keeper = Keeper {
+            kept,
+            limit,
+            is_whole: request.is_untouched,
+        };
         let mut size = Size::Usual;
         while !request.relay.is_done() {
-            *request.is_untouched = false;
+            keeper.begin(self.worker);
             self.progress.enter(Stage::Uploading);
             let began = self.worker.now();
             let reading = io::read(&mut self.reader, &self.worker.buffers, size);
@@ -45,12 +91,13 @@ impl<'c> Upload<'_, 'c> {
                 return Err(FaultKind::BodyTooSlow);
             }
             if buffer.is_empty() {
-                self.end(request.relay, &mut writer).await?;
+                self.end(request.relay, &mut keeper, &mut writer).await?;
                 break;
             }
             size = Size::after(buffer.len());
             self.progress.enter(Stage::Sending);
-            self.piece(&buffer, request.relay, &mut writer).await?;
+            let to = (&mut keeper, &mut writer);
+            self.piece(&buffer, request.relay, to).await?;
             self.worker.buffers.give(buffer);
             if request.relay.received() > request.max_body {
                 return Err(FaultKind::BodyTooLarge);
@@ -64,6 +111,7 @@ impl<'c> Upload<'_, 'c> {
     async fn end(
         &mut self,
         relay: &mut BodyRelay,
+        keeper: &mut Keeper<'_>,
         writer: &mut Writer<'_>,
     ) -> Result<(), FaultKind> {
         if !self.reader.tells_end() {
@@ -73,6 +121,7 @@ impl<'c> Upload<'_, 'c> {
         relay
             .end(&self.reader.trailers(), &mut last)
             .map_err(outgoing::malformed)?;
+        keeper.keep(&last);
         self.progress.enter(Stage::Sending);
         io::write(writer, &last, b"")
             .await
@@ -84,7 +133,7 @@ impl<'c> Upload<'_, 'c> {
         &mut self,
         buffer: &[u8],
         relay: &mut BodyRelay,
-        writer: &mut Writer<'_>,
+        (keeper, writer): (&mut Keeper<'_>, &mut Writer<'_>),
     ) -> Result<(), FaultKind> {
         let mut at = 0;
         let mut rebuilt = Vec::new();
@@ -94,6 +143,8 @@ impl<'c> Upload<'_, 'c> {
                 .step(rest, &mut rebuilt)
                 .map_err(outgoing::malformed)?;
             let forward = rest.get(step.forward).unwrap_or_default();
+            keeper.keep(&rebuilt);
+            keeper.keep(forward);
             io::write(writer, &rebuilt, forward)
                 .await
                 .map_err(|error| broken(&error))?;
@@ -101,6 +152,7 @@ impl<'c> Upload<'_, 'c> {
             rebuilt.extend_from_slice(step.suffix);
             at += step.consumed;
         }
+        keeper.keep(&rebuilt);
         io::write(writer, &rebuilt, b"")
             .await
             .map_err(|error| broken(&error))?;

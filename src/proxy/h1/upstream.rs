@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    download::Download,
+    download::{Ahead, Download},
     downstream::Client,
     outgoing::{self, Outgoing},
     upload::Upload,
@@ -49,12 +49,21 @@ pub(crate) struct Deadlines {
     pub(crate) send: Duration,
     /// From the end of the request to the end of the answer's head.
     pub(crate) head: Duration,
+    /// The same, if the request can be repeated then.
+    pub(crate) per_try: Option<Duration>,
     /// Between two pieces of the answer's body.
     pub(crate) body: Duration,
     /// Between two pieces that the client sends or takes.
     pub(crate) client: Duration,
     /// When everything must be over.
     pub(crate) total: Option<Moment>,
+}
+
+impl Deadlines {
+    fn waiting(&self, can_repeat: bool) -> Duration {
+        let per_try = self.per_try.filter(|_| can_repeat);
+        per_try.map_or(self.head, |limit| limit.min(self.head))
+    }
 }
 
 /// What one exchange works with.
@@ -65,6 +74,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) outgoing: &'a mut Outgoing,
     pub(crate) guard: &'a mut AttemptGuard,
     pub(crate) deadlines: Deadlines,
+    /// How much of the answer is taken while the client is slow.
+    pub(crate) read_ahead_max: usize,
     /// What may be asked once more instead of telling the client.
     pub(crate) withhold: Option<&'a Withhold<'a>>,
 }
@@ -142,6 +153,8 @@ pub(super) struct Progress<'a> {
     worker: &'a Worker,
     slot: &'a Slot,
     deadlines: Deadlines,
+    /// Whether all that was read of the request is still here.
+    is_untouched: &'a Cell<bool>,
     stage: Cell<Stage>,
     pub(super) status: Cell<u16>,
     pub(super) is_answered: Cell<bool>,
@@ -151,11 +164,16 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(worker: &'a Worker, slot: &'a Slot, deadlines: Deadlines) -> Self {
+    fn new(
+        worker: &'a Worker,
+        slot: &'a Slot,
+        (deadlines, is_untouched): (Deadlines, &'a Cell<bool>),
+    ) -> Self {
         Self {
             worker,
             slot,
             deadlines,
+            is_untouched,
             stage: Cell::new(Stage::Sending),
             status: Cell::new(0),
             is_answered: Cell::new(false),
@@ -174,7 +192,7 @@ impl<'a> Progress<'a> {
     fn arm(&self) {
         let limit = match self.stage.get() {
             Stage::Sending => self.deadlines.send,
-            Stage::Waiting => self.deadlines.head,
+            Stage::Waiting => self.deadlines.waiting(self.can_repeat()),
             Stage::Receiving => self.deadlines.body,
             Stage::Uploading | Stage::Relaying => self.deadlines.client,
             Stage::Leaving => LEAVING,
@@ -183,6 +201,11 @@ impl<'a> Progress<'a> {
             Some(total) => self.slot.arm(limit.min(total.since(self.worker.now()))),
             None => self.slot.arm(limit),
         }
+    }
+
+    /// Whether all of the request was sent, and can be sent again.
+    pub(super) fn can_repeat(&self) -> bool {
+        self.is_sent.get() && self.is_untouched.get()
     }
 
     /// Who is being waited for.
@@ -229,6 +252,7 @@ pub(crate) async fn converse(
         outgoing,
         guard,
         deadlines,
+        read_ahead_max,
         withhold,
     } = conversation;
     let Client {
@@ -240,11 +264,11 @@ pub(crate) async fn converse(
         room,
         ..
     } = client;
-    let progress = Progress::new(worker, slot, deadlines);
     let (client_reader, client_writer) = stream.split();
     let (upstream_reader, upstream_writer) = upstream.split();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
     let (request, reply) = outgoing.parts(max_body);
+    let progress = Progress::new(worker, slot, (deadlines, request.is_untouched));
     let withhold = withhold.map(|withhold| (withhold, outgoing::method(request.head)));
     if reply.is_grpc {
         let _now = progress.long.set(guard.long_lived());
@@ -269,6 +293,7 @@ pub(crate) async fn converse(
         pace,
         appetite: Appetite::new(room.get()),
         withhold,
+        ahead: Ahead::new(read_ahead_max),
         room,
         bytes_out: 0,
     };
@@ -280,14 +305,15 @@ pub(crate) async fn converse(
         both(&progress, upload, download).await
     };
     slot.disarm();
+    let result = result.map_err(|kind| progress.fault(kind));
     let is_uploaded = progress.is_sent.get() && outgoing.is_complete();
     match result {
         Ok(answered) => Ok(answered.after_upload(is_uploaded)),
-        Err(kind) => {
-            if kind == FaultKind::ClientStalled {
+        Err(fault) => {
+            if fault.kind == FaultKind::ClientStalled {
                 stream.cut_off();
             }
-            Err(progress.fault(kind))
+            Err(fault)
         }
     }
 }

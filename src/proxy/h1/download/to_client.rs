@@ -4,7 +4,7 @@ use std::{future::poll_fn, ops::Range, task::Poll};
 
 use super::Download;
 use crate::{
-    model::number::long,
+    model::number::{length, long},
     proxy::{
         buffer::PIECE,
         fault::FaultKind,
@@ -32,6 +32,7 @@ impl Download<'_, '_, '_> {
                 .map_err(|error| FaultKind::BadResponse(error.as_str()))?;
             let forward = at + step.forward.start..at + step.forward.end;
             at += step.consumed;
+            self.ahead.expects(relay.remaining().map(length));
             let bytes = buffer.get(forward.clone()).unwrap_or_default();
             if bytes.len() <= COALESCED {
                 pending.extend_from_slice(bytes);
@@ -110,12 +111,15 @@ impl Download<'_, '_, '_> {
 
     /// Writes to the client; the time that it makes us wait is not the version's.
     pub(super) async fn finish(&mut self, mut left: Left<'_>) -> Result<(), FaultKind> {
-        let mut waits = None;
+        let (mut waits, mut is_free) = (None, false);
         poll_fn(|cx| {
             let polled = left.poll_write(&mut self.writer, cx);
             if let Some((since, before)) = waits {
                 let waited = self.worker.now().since(since);
-                self.guard.client_time += waited;
+                // An endpoint that waits for nobody is measured by its own time.
+                if !is_free {
+                    self.guard.client_time += waited;
+                }
                 if self.pace.is_too_slow(before - left.len(), waited) {
                     return Poll::Ready(Err(FaultKind::ClientStalled));
                 }
@@ -127,6 +131,7 @@ impl Download<'_, '_, '_> {
                     self.progress.enter(Stage::Relaying);
                 }
                 waits = Some((self.worker.now(), left.len()));
+                is_free = self.read_ahead(left.len(), cx);
             }
             polled.map_err(|_| FaultKind::ClientGone)
         })
