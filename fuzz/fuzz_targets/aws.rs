@@ -1,4 +1,4 @@
-//! What AWS may answer: endpoints that can be asked, sorted and without doubles, or a line of words.
+//! What AWS may answer: endpoints that can be asked, sorted and without doubles, or a line.
 
 #![no_main]
 

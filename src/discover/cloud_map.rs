@@ -161,6 +161,6 @@ impl Instance {
 }
 
 #[cfg(fuzzing)]
-pub(super) mod fuzzing;
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Usually by the power of two choices: of two endpoints drawn by weight, the one with fewer
 //! requests under way for its weight. Nearly as good as asking all of them, and the herd that runs
 //! to "the least loaded" of a moment ago does not form. Latency counts where it differs for sure,
-//! by more than twofold: then requests under way are weighed with it, so that a slow endpoint gets
+//! by more than twofold and not by noise: then requests under way are weighed with it, so that a slow endpoint gets
 //! fewer; endpoints that are alike stay alike.
 //!
 //! An endpoint that is ejected is passed over while there is another; one that is new is chosen
@@ -32,6 +32,8 @@ const FIRST: u64 = 26;
 const DRAWS: u64 = 16;
 /// Latencies count if one is more than so many times the other.
 const CLEARLY: u32 = 2;
+/// What is faster than this, in microseconds, is as fast as this: the rest is noise.
+const NOISE: u32 = 2_000;
 
 /// What an endpoint has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -188,13 +190,15 @@ fn freer<'a>(
 
 /// Whether the first has less to do for its weight than the second; compared without dividing.
 fn is_freer((first, first_weight): (Load, u64), (second, second_weight): (Load, u64)) -> bool {
-    let (a, b) = (first.latency, second.latency);
+    let heard = |load: Load| load.latency.max(NOISE);
+    let (a, b) = (heard(first), heard(second));
+    let are_known = first.latency > 0 && second.latency > 0;
     let is_clear = a > b.saturating_mul(CLEARLY) || b > a.saturating_mul(CLEARLY);
-    if is_clear && a > 0 && b > 0 {
+    if is_clear && are_known {
         let weighed = |load: Load, weight: u64| {
             let requests = u64::from(load.requests) + 1;
             requests
-                .saturating_mul(u64::from(load.latency))
+                .saturating_mul(u64::from(heard(load)))
                 .saturating_mul(weight)
         };
         return weighed(first, second_weight) < weighed(second, first_weight);
@@ -204,11 +208,11 @@ fn is_freer((first, first_weight): (Load, u64), (second, second_weight): (Load, 
 }
 
 /// An endpoint by its weight and the part of it that counts.
-fn draw_one<'a>(
-    targets: &'a [Target],
+fn draw_one(
+    targets: &[Target],
     random: u64,
     part: impl Fn(&Target) -> u64,
-) -> Option<(&'a Target, u64)> {
+) -> Option<(&Target, u64)> {
     let mut chance = random;
     if long(targets.len()) > DRAWS {
         for _ in 0..DRAWS {

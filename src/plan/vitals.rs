@@ -97,8 +97,8 @@ impl Vitals {
         }
     }
 
-    /// Ends an ejection; from now on it is let in slowly.
-    pub fn readmit(&self, now: Moment) {
+    /// Ends an ejection.
+    fn readmit(&self, now: Moment) {
         self.failures.store(0, Ordering::Relaxed);
         self.times.store(0, Ordering::Relaxed);
         if self.is_ejected(now) {
@@ -197,6 +197,19 @@ impl Upstream {
         self.ward.note(until);
     }
 
+    /// Takes an endpoint back; from now on it is let in slowly.
+    pub fn readmit(&self, target: &Target, now: Moment) {
+        target.vitals.readmit(now);
+        if self.ward.is_counting.swap(true, ORDER) {
+            // The latest end stays too late, which costs a look at endpoints and no more.
+            return;
+        }
+        let ends = self.endpoints.iter().map(|one| &one.vitals.until);
+        let last = ends.map(|until| until.load(Ordering::Relaxed)).max();
+        self.ward.until.store(last.unwrap_or(0), Ordering::Relaxed);
+        self.ward.is_counting.store(false, ORDER);
+    }
+
     /// How many endpoints may be ejected at once: a part of them, one at least of two or more, and
     /// never so many that those left were too few to be trusted.
     fn ejected_max(&self, rule: &OutlierDetection) -> u64 {
@@ -282,7 +295,7 @@ mod tests {
             (5, 0, 1),
         ] {
             let upstream = ward(endpoints, part);
-            let all = 0..usize::try_from(endpoints).unwrap();
+            let all = 0..usize::from(endpoints);
             let ejected = all.filter(|endpoint| fail(&upstream, *endpoint, 5, 7).is_some());
             assert_eq!(ejected.count(), expected, "{endpoints} at {part}");
         }
@@ -313,9 +326,13 @@ mod tests {
         for target in &upstream.endpoints {
             upstream.eject(target, None);
             assert!(target.vitals.is_ejected(at(1 << 40)) && target.vitals.is_ejected_for_good());
-            target.vitals.readmit(at(9));
+            upstream.readmit(target, at(9));
             assert!(!target.vitals.is_ejected(at(9)));
             assert_eq!(target.vitals.until(), Some(at(9)), "from here on slowly");
         }
+        assert!(
+            upstream.ward.is_calm(at(19), FIRST),
+            "nobody need look any more"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, worker::Worker};
 use crate::{
     measure::{Repeat, RepeatLabel},
-    model::{EndpointKey, Moment, Outcome, Reason, Role},
+    model::{EndpointKey, Moment, Outcome, Reason, Role, SplitKey},
     plan::{Again, Asked, Ending, Split, Standing, Trouble, Upstream},
 };
 
@@ -35,6 +35,17 @@ pub(crate) struct Withhold<'a> {
     pub(super) split: &'a Split,
     pub(super) standing: Standing,
     pub(super) is_idempotent: bool,
+    /// Whether the other version may be asked for a file.
+    pub(super) has_other: bool,
+}
+
+/// What follows an attempt that is late.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Late {
+    /// When it is, if another attempt follows.
+    pub(super) per_try: Option<Duration>,
+    /// The split whose canary it is at, if stable takes over.
+    pub(super) canary_of: Option<SplitKey>,
 }
 
 impl Course {
@@ -104,6 +115,14 @@ impl Course {
                 count(worker, (decision, self.role), Repeat::Retry, reason);
                 self.why = reason;
             }
+            Again::Other => {
+                count(worker, (decision, self.role), Repeat::Asset, reason);
+                self.role = self.role.other();
+                self.why = reason;
+                self.tried.clear();
+                self.wants_fresh = false;
+                outgoing.redirect(split.version(self.role).name.as_str());
+            }
             Again::Stable => {
                 count(worker, (decision, self.role), Repeat::Rescue, reason);
                 self.role = Role::Stable;
@@ -121,21 +140,33 @@ impl Course {
 }
 
 impl Withhold<'_> {
-    /// The limit of the attempt, if a late one is followed by another.
-    pub(super) fn per_try(&self, outgoing: &Outgoing) -> Option<Duration> {
-        let limit = self.split.retry.per_try()?;
+    /// Whether a request is for a file that only one version may have.
+    pub(crate) fn is_of_one_version(&self, head: &[u8]) -> bool {
+        let (method, target) = start_of(head);
+        let assets = self.split.assets.as_ref();
+        assets.is_some_and(|assets| assets.takes(method, target))
+    }
+
+    /// What follows an attempt that is late.
+    pub(super) fn late(&self, outgoing: &Outgoing) -> Late {
+        let limit = self.split.retry.per_try();
+        if limit.is_none() && self.standing.role == Role::Stable {
+            return Late::default();
+        }
         let asked = outgoing.asked(self.decision);
         let again = self.split.retry.again(Trouble::Late, asked, self.standing);
-        again.map(|_| limit)
+        Late {
+            per_try: limit.filter(|_| again.is_some()),
+            canary_of: (again == Some(Again::Stable)).then_some(self.split.key),
+        }
     }
 
     /// Where the request goes instead of this answer; its price is paid then.
-    pub(super) fn takes(
-        &self,
-        method: &[u8],
-        status: u16,
-        grpc_status: Option<u8>,
-    ) -> Option<Again> {
+    pub(crate) fn takes(&self, head: &[u8], status: u16, grpc_status: Option<u8>) -> Option<Again> {
+        if status == 404 && self.has_other && self.is_of_one_version(head) {
+            return Some(Again::Other);
+        }
+        let (method, _) = start_of(head);
         let ending = Ending::Answer {
             status,
             grpc_status,
@@ -167,6 +198,13 @@ fn count(worker: &Worker, (decision, role): (&Decision, Role), repeat: Repeat, r
     worker.recorder.borrow_mut().repeat(key, label);
 }
 
+/// The method and the target of a head that `rewrite` has made.
+fn start_of(head: &[u8]) -> (&[u8], &[u8]) {
+    let mut words = head.splitn(3, |byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    (method, words.next().unwrap_or_default())
+}
+
 /// Whether there is budget for a repeat; it is paid then. Where nothing was sent, nothing is
 /// repeated.
 fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool {
@@ -175,6 +213,8 @@ fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool 
         _ if trouble == Trouble::Unsent => true,
         Again::Same => budget.withdraw(split.key),
         Again::Stable => budget.rescue(split.key),
+        // A 404 costs next to nothing, and there is one for each of a page's files.
+        Again::Other => true,
     }
 }
 

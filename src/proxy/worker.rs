@@ -31,7 +31,7 @@ use crate::{
     clock,
     measure::{EndpointGauge, Recorder, Sample},
     model::{
-        Moment, Rejection, SplitKey, Stage,
+        Moment, Rejection, Share, SplitKey, Stage,
         number::{micros, millis, real},
     },
     plan::{Plan, Reader, Rotation},
@@ -39,6 +39,9 @@ use crate::{
 
 /// How often a worker hands its sample over.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// How long an answer of a canary that has lost its traffic is still waited for, where stable can
+/// give one.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a worker looks for stages that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -258,12 +261,15 @@ impl Worker {
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut sampled, mut swept) = (self.started, self.started);
         let mut stages = FxHashMap::default();
-        let mut round = Round::default();
+        let (mut round, mut known) = (Round::default(), None);
         loop {
             let now = interval.tick().await;
             self.wheel
                 .advance(millis(now.duration_since(self.started)) / millis(TICK));
             let plan = self.plan();
+            if known.replace(plan.generation) != Some(plan.generation) {
+                self.hurry(&plan);
+            }
             self.pool
                 .borrow_mut()
                 .sweep(&mut round, &plan, self.moment(now));
@@ -276,6 +282,8 @@ impl Worker {
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.forget(&mut stages, &plan);
+                // Some attempts of the plan before have begun to wait since.
+                self.hurry(&plan);
                 let gauges = self.pool.borrow().endpoints(self.moment(now)).collect();
                 self.endpoints.replace(gauges);
                 listeners.retry(&self, &plan.listeners);
@@ -310,6 +318,15 @@ impl Worker {
         let (since, before) = self.busy.replace((now, total));
         let wall = micros(now.duration_since(since)).max(1);
         (real(micros(total.saturating_sub(before))) / real(wall)).min(1.0)
+    }
+
+    /// Attempts that wait for a canary that gets no traffic any more, and that stable could answer,
+    /// do not wait much longer: what made it lose its traffic may be that it hangs.
+    fn hurry(&self, plan: &Plan) {
+        let splits = plan.splits.iter();
+        let out = splits.filter(|split| split.canary.is_none() || split.share == Share::ZERO);
+        let out = out.map(|split| split.key).collect();
+        self.wheel.hurry(&out, PATIENCE);
     }
 
     /// Forgets what belongs to stages that are over.

@@ -296,3 +296,38 @@ fn over_h2c(more: &str, old: &H2Origin, new: &H2Origin) -> Proxy {
     let config = edge("protocols: [h2c, grpc]", "protocol: h2c", more);
     Proxy::start(config, &[old.address], &[new.address], 100)
 }
+
+#[tokio::test]
+async fn what_hangs_at_a_canary_that_loses_its_traffic_is_soon_answered_by_stable() {
+    let stable = Origin::saying("old").await;
+    let (told, mut asked) = mpsc::unbounded_channel();
+    let canary = Origin::doing(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let mut buffer = Vec::new();
+            while let Some(seen) = request(&mut stream, &mut buffer).await {
+                told.send(seen.line).unwrap();
+            }
+        }
+    });
+    let canary = canary.await;
+    let mut proxy = proxy(&[stable.address], &[canary.address], 100, "");
+    let mut get = Client::connect(proxy.address).await;
+    get.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    let mut post = Client::connect(proxy.address).await;
+    post.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    for _ in 0..2 {
+        asked.recv().await.unwrap();
+    }
+    proxy.change(|world| world.shift(0, 2));
+    assert_eq!(get.answer().await.text(), "old");
+    let canary = proxy.counted(Role::Canary, |cell| cell.failures == 1).await;
+    let repeats = canary.repeats.iter();
+    let rescues = repeats.filter(|(label, _)| label.repeat == Repeat::Rescue);
+    let rescues: Vec<_> = rescues
+        .map(|(label, count)| (label.reason, count))
+        .collect();
+    assert_eq!(rescues, [(Reason::ResponseTimeout, 1)]);
+    assert!(asked.try_recv().is_err(), "the POST is left where it is");
+}

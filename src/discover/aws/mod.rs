@@ -15,7 +15,7 @@ mod profile;
 mod refusal;
 
 #[cfg(fuzzing)]
-pub(super) mod fuzzing;
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

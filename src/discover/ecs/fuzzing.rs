@@ -1,10 +1,10 @@
 //! Doors to what is read of ECS and EC2.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
     answers::{Described, Hosts, Listed, Services},
-    read::{Seen, pick},
+    read::{Rollouts, Seen, pick},
 };
 use crate::{
     config::{Aws, Deployment, Ecs},
@@ -16,8 +16,13 @@ pub fn tasks(told: &[u8]) -> Option<Vec<Endpoint>> {
     let _listed = serde_json::from_slice::<Listed>(told);
     let _hosts = serde_json::from_slice::<Hosts>(told);
     let services = serde_json::from_slice::<Services>(told).ok();
-    let rollouts = services.and_then(|told| told.services.into_iter().next()?.deployments);
+    let all = services.and_then(|told| told.services.into_iter().next()?.deployments);
+    let mut rollouts = Rollouts {
+        all: all.unwrap_or_default(),
+        ..Rollouts::default()
+    };
     let tasks = serde_json::from_slice::<Described>(told).ok()?.tasks;
+    rollouts.remember(BTreeSet::new(), &tasks);
     let host = IpAddr::from([10, 0, 0, 1]);
     let hosts = tasks
         .iter()
@@ -25,7 +30,7 @@ pub fn tasks(told: &[u8]) -> Option<Vec<Endpoint>> {
     let seen = Seen {
         hosts: hosts.map(|arn| (arn, Ok(host))).collect(),
         tasks,
-        rollouts: rollouts.unwrap_or_default(),
+        rollouts,
     };
     let wanted = |deployment| Ecs {
         aws: Aws::default(),
