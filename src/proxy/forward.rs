@@ -149,11 +149,8 @@ async fn attempt(
         }
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let late = withhold
-        .as_ref()
-        .map_or_else(Late::default, |it| it.late(outgoing));
     let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, late), deadline),
+        deadlines: deadlines(client, (split, upstream), (outgoing, &withhold), deadline),
         client,
         heads,
         outgoing,
@@ -324,10 +321,12 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, late): (&Outgoing, Late),
+    (outgoing, withhold): (&Outgoing, &Option<Withhold<'_>>),
     total: Option<Moment>,
 ) -> Deadlines {
     let is_grpc = outgoing.reply.is_grpc;
+    let late = withhold.as_ref().map(|it| it.late(outgoing));
+    let Late { per_try, canary_of } = late.unwrap_or_default();
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
     // The messages of a call may be far apart.
@@ -341,8 +340,8 @@ fn deadlines(
     Deadlines {
         send: timeouts.body_idle,
         head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try: late.per_try,
-        canary_of: late.canary_of,
+        per_try,
+        canary_of,
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,
