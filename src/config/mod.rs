@@ -26,8 +26,8 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Auto, Aws,
-        Balance, Buffer, Certificate, Cidr, CircuitBreaker, ClassRule, ClientAuth, Clients,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Assets, Auto,
+        Aws, Balance, Buffer, Certificate, Cidr, CircuitBreaker, ClassRule, ClientAuth, Clients,
         CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch,
         HealthCheck, KeySource, LabelRule, Limits, Listener, ListenerTimeouts, ListenerTls,
         LogPath, LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive,

@@ -87,6 +87,7 @@ impl Control {
             for (label, count) in cell.repeats.iter() {
                 let role = match label.repeat {
                     Repeat::Rescue => Role::Stable,
+                    Repeat::Asset => key.role.other(),
                     Repeat::Retry | Repeat::Denied => key.role,
                 };
                 let repeated = RepeatKey {

@@ -72,6 +72,8 @@ pub enum Repeat {
     Retry,
     /// Stable was asked for a canary.
     Rescue,
+    /// The other version was asked for a file.
+    Asset,
     /// Nothing: no budget was left.
     Denied,
 }

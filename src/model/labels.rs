@@ -39,6 +39,16 @@ label!(
     }
 );
 
+impl Role {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Stable => Self::Canary,
+            Self::Canary => Self::Stable,
+        }
+    }
+}
+
 label!(
     /// What is known of an endpoint.
     EndpointState {

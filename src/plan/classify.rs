@@ -29,7 +29,7 @@ struct Rule {
 }
 
 #[derive(Debug, PartialEq)]
-enum Path {
+pub(super) enum Path {
     Exact(Box<[u8]>),
     /// Without its last slash.
     Prefix(Box<[u8]>),
@@ -184,7 +184,7 @@ impl Rule {
 }
 
 impl Path {
-    fn new(written: &PathMatch) -> Self {
+    pub(super) fn new(written: &PathMatch) -> Self {
         let normal = |text: &str| {
             // A path that climbs above the root is never asked for.
             let path = path::normalise(text.as_bytes());
@@ -199,7 +199,7 @@ impl Path {
         }
     }
 
-    fn takes(&self, asked: &[u8]) -> bool {
+    pub(super) fn takes(&self, asked: &[u8]) -> bool {
         match self {
             Self::Exact(path) => **path == *asked,
             Self::Prefix(path) => {

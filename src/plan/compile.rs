@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Affinity, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Retry, Ring, Routes,
-    Secrets, Split, Target, Tls, Upstream, Version, affinity::Bond,
+    Affinity, Assets, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Retry, Ring,
+    Routes, Secrets, Split, Target, Tls, Upstream, Version, affinity::Bond,
 };
 use crate::{
     config::{self, Config},
@@ -230,6 +230,7 @@ fn compile_split(
         version_override: version_override
             .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
         retry: Retry::new(&split.retry_policy, split.on_unhealthy),
+        assets: split.assets.as_ref().map(Assets::new),
         request_start: split.request_start,
         classify: Classify::new(&split.classify),
         response_header: split.timeouts.response_header,

@@ -7,6 +7,7 @@
 //! *Read next:* `route.rs`, `split.rs`, `affinity.rs`, then `crate::proxy::handle`.
 
 mod affinity;
+mod assets;
 mod balance;
 mod choose;
 mod classify;
@@ -36,6 +37,7 @@ use rustc_hash::FxHashMap;
 
 pub use self::{
     affinity::{Affinity, Secrets},
+    assets::Assets,
     balance::Target,
     choose::{Ask, Load},
     classify::{Classify, Ending, Fitting},
@@ -144,6 +146,8 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What becomes of an attempt that has failed, or cannot be made.
     pub retry: Retry,
+    /// Files that only one version has.
+    pub assets: Option<Assets>,
     /// How endpoints are told when a request came.
     pub request_start: RequestStart,
     /// What counts against a version.

@@ -71,6 +71,8 @@ pub enum Again {
     Same,
     /// To stable, for a canary.
     Stable,
+    /// To the other version, for a file that this one does not have (`assets.rs`).
+    Other,
 }
 
 impl Retry {

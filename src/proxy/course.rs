@@ -35,6 +35,8 @@ pub(crate) struct Withhold<'a> {
     pub(super) split: &'a Split,
     pub(super) standing: Standing,
     pub(super) is_idempotent: bool,
+    /// Whether the other version may be asked for a file.
+    pub(super) has_other: bool,
 }
 
 /// What follows an attempt that is late.
@@ -113,6 +115,14 @@ impl Course {
                 count(worker, (decision, self.role), Repeat::Retry, reason);
                 self.why = reason;
             }
+            Again::Other => {
+                count(worker, (decision, self.role), Repeat::Asset, reason);
+                self.role = self.role.other();
+                self.why = reason;
+                self.tried.clear();
+                self.wants_fresh = false;
+                outgoing.redirect(split.version(self.role).name.as_str());
+            }
             Again::Stable => {
                 count(worker, (decision, self.role), Repeat::Rescue, reason);
                 self.role = Role::Stable;
@@ -130,6 +140,13 @@ impl Course {
 }
 
 impl Withhold<'_> {
+    /// Whether a request is for a file that only one version may have.
+    pub(crate) fn is_of_one_version(&self, head: &[u8]) -> bool {
+        let (method, target) = start_of(head);
+        let assets = self.split.assets.as_ref();
+        assets.is_some_and(|assets| assets.takes(method, target))
+    }
+
     /// What follows an attempt that is late.
     pub(super) fn late(&self, outgoing: &Outgoing) -> Late {
         let limit = self.split.retry.per_try();
@@ -145,12 +162,11 @@ impl Withhold<'_> {
     }
 
     /// Where the request goes instead of this answer; its price is paid then.
-    pub(super) fn takes(
-        &self,
-        method: &[u8],
-        status: u16,
-        grpc_status: Option<u8>,
-    ) -> Option<Again> {
+    pub(crate) fn takes(&self, head: &[u8], status: u16, grpc_status: Option<u8>) -> Option<Again> {
+        if status == 404 && self.has_other && self.is_of_one_version(head) {
+            return Some(Again::Other);
+        }
+        let (method, _) = start_of(head);
         let ending = Ending::Answer {
             status,
             grpc_status,
@@ -182,6 +198,13 @@ fn count(worker: &Worker, (decision, role): (&Decision, Role), repeat: Repeat, r
     worker.recorder.borrow_mut().repeat(key, label);
 }
 
+/// The method and the target of a head that `rewrite` has made.
+fn start_of(head: &[u8]) -> (&[u8], &[u8]) {
+    let mut words = head.splitn(3, |byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    (method, words.next().unwrap_or_default())
+}
+
 /// Whether there is budget for a repeat; it is paid then. Where nothing was sent, nothing is
 /// repeated.
 fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool {
@@ -190,6 +213,8 @@ fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool 
         _ if trouble == Trouble::Unsent => true,
         Again::Same => budget.withdraw(split.key),
         Again::Stable => budget.rescue(split.key),
+        // A 404 costs next to nothing, and there is one for each of a page's files.
+        Again::Other => true,
     }
 }
 

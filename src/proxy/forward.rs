@@ -30,8 +30,8 @@ use super::{
     worker::{Heads, Worker},
 };
 use crate::{
-    model::{Moment, Outcome, Reason, Role},
-    plan::{Split, Standing, Target, Upstream},
+    model::{Moment, Outcome, Reason, Role, Share},
+    plan::{Again, Split, Standing, Target, Upstream},
 };
 
 /// How a request ended, as far as forwarding goes.
@@ -69,7 +69,7 @@ pub(crate) async fn forward(
     let key = decision.account.key.split;
     let share = split.retry.budget();
     client.worker.budget.borrow_mut().deposit(key, share);
-    if let Some(kind) = buffer_body(client, (decision, split), outgoing).await {
+    if let Some(kind) = buffer_body(client, (decision, split), outgoing, &mut course).await {
         let result = Err(kind.into());
         return Forwarded {
             result,
@@ -99,6 +99,7 @@ async fn buffer_body(
     client: &mut Client,
     (decision, split): (&Decision, &Split),
     outgoing: &mut Outgoing,
+    course: &mut Course,
 ) -> Option<FaultKind> {
     let version = split.version(decision.assignment.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index())?;
@@ -107,6 +108,8 @@ async fn buffer_body(
         return None;
     }
     outgoing.keep_up_to(limit);
+    // The client's time is not the version's.
+    course.begins = None;
     let gathering = Box::pin(gather(client, outgoing, limit));
     gathering.await.err()
 }
@@ -161,9 +164,8 @@ async fn attempt(
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
         Ok(answered) => {
-            let outcome = guard.answered(decision, answered.status, answered.grpc_status);
-            saw_stable(&worker, split, course.role, outcome);
             let again = answered.withheld;
+            record(&worker, plan, (&mut guard, course.role), &answered);
             let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
             let Some(again) = again else {
                 return Then::Done(Ok(answered));
@@ -237,7 +239,8 @@ fn withhold<'a>(
     course: &Course,
     outgoing: &Outgoing,
 ) -> Option<Withhold<'a>> {
-    let is_possible = split.retry.attempts() > course.attempts && outgoing.is_untouched();
+    let is_repeatable = split.retry.attempts() > course.attempts && outgoing.is_untouched();
+    let is_possible = is_repeatable || split.assets.is_some();
     is_possible.then(|| Withhold {
         worker,
         decision,
@@ -248,7 +251,14 @@ fn withhold<'a>(
             has_others: true,
         },
         is_idempotent: outgoing.is_idempotent(),
+        has_other: course.attempts == 1 && has_other(decision, split),
     })
+}
+
+/// Whether there is another version to ask for a file. A canary without traffic is asked nothing.
+fn has_other(decision: &Decision, split: &Split) -> bool {
+    let is_open = split.canary.is_some() && !decision.assignment.overridden;
+    is_open && (decision.assignment.role == Role::Canary || split.share != Share::ZERO)
 }
 
 /// Whether a fault means no more than that the connection could not be used any longer.
@@ -258,6 +268,21 @@ fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) 
         return outgoing.is_untouched() && !course.wants_fresh;
     }
     kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused
+}
+
+/// An attempt has ended with an answer. That a file is not there says nothing of a version, if the
+/// other one is asked for it.
+fn record(
+    worker: &Worker,
+    (decision, split): (&Decision, &Split),
+    (guard, role): (&mut AttemptGuard, Role),
+    answered: &Answered,
+) {
+    if answered.withheld == Some(Again::Other) {
+        return guard.passed_over(answered.status);
+    }
+    let outcome = guard.answered(decision, answered.status, answered.grpc_status);
+    saw_stable(worker, split, role, outcome);
 }
 
 /// Stable's own failures say how much more it can be asked.

@@ -186,6 +186,11 @@ impl AttemptGuard {
         outcome
     }
 
+    /// The attempt has ended with an answer that says nothing of its version.
+    pub(crate) fn passed_over(&mut self, status: u16) {
+        self.record(status, Outcome::Ignored, self.why, self.end());
+    }
+
     /// The attempt was on a connection that had gone stale: it never reached the endpoint's
     /// program, so it is no evidence of anything.
     pub(crate) fn withdrawn(&mut self) {

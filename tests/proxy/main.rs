@@ -10,6 +10,7 @@ mod support;
 
 mod abuse;
 mod arrival;
+mod assets;
 mod behaviour;
 mod breaker;
 mod buffer;

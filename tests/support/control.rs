@@ -175,6 +175,7 @@ fn config() -> Config {
             version_override: None,
             on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
             retry_policy: serin::config::RetryPolicy::default(),
+            assets: None,
             request_start: serin::config::RequestStart::default(),
             timeouts: serin::config::SplitTimeouts::default(),
             classify: Vec::new(),

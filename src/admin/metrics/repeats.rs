@@ -12,16 +12,19 @@ type Label<'a> = (&'static str, &'a str);
 
 /// Writes the families.
 pub(super) fn write(text: &mut Text, totals: &Totals) {
-    let help =
-        "Requests of a canary that stable was asked for, by what became of the canary's attempt.";
+    let help = "Requests of a canary that stable was asked for, by what became of them before.";
     family(text, totals, ("rescues", help), Repeat::Rescue, |key| {
-        vec![
-            ("split", key.split.as_str()),
-            ("from", key.from.as_str()),
-            ("to", key.to.as_str()),
-            ("reason", key.label.reason.as_str()),
-        ]
+        let reason = ("reason", key.label.reason.as_str());
+        [of_both(key), vec![reason]].concat()
     });
+    let help = "Files that the other version was asked for after a 404 (`fallback_on_404`).";
+    family(
+        text,
+        totals,
+        ("asset_fallbacks", help),
+        Repeat::Asset,
+        of_both,
+    );
     let help = "Attempts at the version that was asked before, by what became of the one before.";
     family(text, totals, ("retries", help), Repeat::Retry, of_version);
     let help = "Repeats that were not made because no budget was left.";
@@ -32,6 +35,14 @@ pub(super) fn write(text: &mut Text, totals: &Totals) {
         Repeat::Denied,
         of_version,
     );
+}
+
+fn of_both(key: &RepeatKey) -> Vec<Label<'_>> {
+    vec![
+        ("split", key.split.as_str()),
+        ("from", key.from.as_str()),
+        ("to", key.to.as_str()),
+    ]
 }
 
 fn of_version(key: &RepeatKey) -> Vec<Label<'_>> {

@@ -2,9 +2,16 @@
 
 use super::{plain, split::list};
 use crate::config::{
-    OnUnhealthy, RescueOn, RetryPolicy,
-    schema::{Method, RetryBlock, RetryOnForm},
+    Assets, OnUnhealthy, RescueOn, RetryPolicy,
+    schema::{AssetPath, AssetsBlock, Method, RetryBlock, RetryOnForm},
 };
+
+pub(super) fn assets(block: &AssetsBlock) -> Assets {
+    Assets {
+        paths: list(block.paths.as_ref(), |AssetPath(path)| path),
+        methods: list(block.methods.as_ref(), |Method(method)| method),
+    }
+}
 
 pub(super) fn policy(block: &RetryBlock, on_unhealthy: OnUnhealthy) -> Option<RetryPolicy> {
     let unwritten = match on_unhealthy {

@@ -40,6 +40,10 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
             response_header: plain(timeouts.response_header.as_ref()),
             total: plain(timeouts.total.as_ref()),
         },
+        assets: block
+            .fallback_on_404
+            .as_ref()
+            .map(|at| retry::assets(&at.value)),
         request_start: plain(block.request_start.as_ref())?,
         classify: rules(block.classify.as_ref())?,
         rollout: some(block.rollout.as_ref(), rollout)?,

@@ -7,6 +7,42 @@ use crate::config::{
     walk::{Placed, Walk},
 };
 
+/// Notes what is wrong with the files that only one version has.
+pub(super) fn assets(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
+    let Some(Placed {
+        value: block, at, ..
+    }) = &split.fallback_on_404
+    else {
+        return;
+    };
+    if no_canary {
+        let help = "write `canary:`, or remove it";
+        let message = "there is no other version to ask";
+        walk.warn(*at, "missing_canary", message, help);
+    }
+    for (list, key) in [
+        (
+            block
+                .paths
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "paths",
+        ),
+        (
+            block
+                .methods
+                .as_ref()
+                .map(|at| (at.value.0.is_empty(), at.at)),
+            "methods",
+        ),
+    ] {
+        if let Some((true, at)) = list {
+            let help = format!("write some, or remove `fallback_on_404` ({key})");
+            walk.error(at, "empty_list", "this list is empty", help);
+        }
+    }
+}
+
 /// Notes everything that does not fit together in the retries of one split.
 pub(super) fn check(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
     let Some(Placed {

@@ -48,6 +48,7 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
         classify::check(rules, walk);
     }
     retry::check(split, no_canary, walk);
+    retry::assets(split, no_canary, walk);
     analysis::check(split, walk);
     if let Some(block) = &split.rollout {
         rollout::check(block, no_canary, walk);

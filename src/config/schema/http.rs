@@ -113,7 +113,7 @@ impl DomainName {
 }
 
 impl UrlPath {
-    fn parse(text: &str) -> Result<Self, Misfit> {
+    pub(super) fn parse(text: &str) -> Result<Self, Misfit> {
         let bad =
             |what: &str, help: &str| Err(Misfit::new("bad_path", format!("`{text}` {what}"), help));
         if !text.starts_with('/') {

@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod assets;
 mod aws;
 mod balance;
 mod breaker;
@@ -28,6 +29,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    assets::{AssetPath, AssetsBlock},
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
     breaker::BreakerBlock,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName, HostName, Key,
-    KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RetryBlock, RolloutBlock,
-    Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
+    AssetsBlock, ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName,
+    HostName, Key, KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RetryBlock,
+    RolloutBlock, Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -39,6 +39,8 @@ block! {
         on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
         /// What becomes of an attempt that has failed.
         retry_policy: RetryBlock = Default("{}"),
+        /// Files that only one version has.
+        fallback_on_404: AssetsBlock = Optional,
         /// Limits in time over those of the upstreams.
         timeouts: SplitTimeoutsBlock = Default("{}"),
         /// How `X-Request-Start` tells the endpoint when the request's head was whole: `s`, seconds

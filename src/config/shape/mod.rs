@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod assets;
 mod aws;
 mod balance;
 mod breaker;
@@ -19,6 +20,7 @@ mod upstream;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
     breaker::CircuitBreaker,

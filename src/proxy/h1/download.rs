@@ -7,7 +7,7 @@ use std::{cell::Cell, future::poll_fn, rc::Rc, task::Poll};
 
 pub(super) use self::ahead::Ahead;
 use super::{
-    Asked, BodyRelay, Framing, HeadLimits, Parsed, ResponseHead, Version,
+    Asked, BodyRelay, Framing, HeadLimits, Outgoing, Parsed, ResponseHead, Version,
     io::{self, Left, Size},
     outgoing::Reply,
     rewrite::{self, ResponseEdits},
@@ -31,6 +31,8 @@ use crate::{
 
 /// Interim answers that are relayed before the final one.
 const INTERIM_MAX: u32 = 16;
+/// Of a 404 that no cache may keep.
+const NO_STORE: &[u8] = b"Cache-Control: no-store\r\n";
 
 /// What relaying an answer works with.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) writer: Writer<'c>,
     pub(super) pace: Pace,
     pub(super) appetite: Appetite,
-    /// What may be asked once more instead of telling the client, and the request's method.
+    /// What may be asked once more instead of telling the client, and the request's head.
     pub(super) withhold: Option<(&'a Withhold<'a>, &'a [u8])>,
     /// What was taken from the endpoint while the client is slow.
     pub(super) ahead: Ahead,
@@ -65,14 +67,8 @@ impl Download<'_, '_, '_> {
         }
         let incoming = self.response.framing();
         let leaving = incoming.towards(self.reply.version, self.reply.keep_alive);
-        let edits = ResponseEdits {
-            client: self.reply.version,
-            outgoing: leaving,
-            lines: &self.reply.lines,
-            date: &self.worker.date(),
-        };
         let mut pending = self.worker.buffers.head();
-        rewrite::response(self.response, &buffer, &edits, &mut pending);
+        self.write_head(leaving, &buffer, &mut pending);
         let mut relay = BodyRelay::new(self.inbound(incoming), leaving.framing);
         self.note_event_stream(&buffer);
         let mut size = self.next_size(buffer.len());
@@ -135,11 +131,38 @@ impl Download<'_, '_, '_> {
 
     /// Where the request goes instead of telling the client this answer.
     fn withheld(&self, status: u16, grpc_status: Option<u8>) -> Option<Again> {
-        let (withhold, method) = self.withhold?;
+        let (withhold, head) = self.withhold?;
         if status < 400 && grpc_status.is_none() || !self.progress.can_repeat() {
             return None;
         }
-        withhold.takes(method, status, grpc_status)
+        withhold.takes(head, status, grpc_status)
+    }
+
+    /// Appends the answer's head as the client is to see it.
+    fn write_head(&mut self, outgoing: Outgoing, buffer: &[u8], out: &mut Vec<u8>) {
+        let mut lines = Vec::new();
+        let is_passing = self.is_passing(self.response.status());
+        if is_passing {
+            self.response.drop_field(buffer, b"cache-control");
+            lines = [&self.reply.lines, NO_STORE].concat();
+        }
+        let edits = ResponseEdits {
+            client: self.reply.version,
+            outgoing,
+            lines: if is_passing {
+                &lines
+            } else {
+                &self.reply.lines
+            },
+            date: &self.worker.date(),
+        };
+        rewrite::response(self.response, buffer, &edits, out);
+    }
+
+    /// Whether it is a 404 that no cache may keep: the file is there, or will be.
+    fn is_passing(&self, status: u16) -> bool {
+        let is_asset = |(withhold, head): (&Withhold<'_>, &[u8])| withhold.is_of_one_version(head);
+        status == 404 && self.withhold.is_some_and(is_asset)
     }
 
     /// Throws an answer away. Its connection can be used again if all of it is here already.

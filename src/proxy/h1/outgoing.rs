@@ -315,7 +315,7 @@ impl Outgoing {
 }
 
 /// The method of a head that `rewrite` has made.
-pub(super) fn method(head: &[u8]) -> &[u8] {
+fn method(head: &[u8]) -> &[u8] {
     let end = memchr::memchr(b' ', head).unwrap_or_default();
     head.get(..end).unwrap_or_default()
 }

@@ -90,6 +90,14 @@ impl ResponseHead {
         Ok(Parsed::Complete(end))
     }
 
+    /// Has a field stay behind; the name is lower case.
+    pub fn drop_field(&mut self, buf: &[u8], name: &[u8]) {
+        let named = |field: &&mut Field| field.name.of(buf).eq_ignore_ascii_case(name);
+        for field in self.fields.iter_mut().filter(named) {
+            field.dropped = true;
+        }
+    }
+
     fn partial(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Parsed, Malformed> {
         if buf.len() >= limits.max_bytes {
             return Err(malformed("head is too large"));

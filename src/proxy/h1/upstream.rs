@@ -16,7 +16,7 @@ use std::{
 use super::{
     download::{Ahead, Download},
     downstream::Client,
-    outgoing::{self, Outgoing},
+    outgoing::Outgoing,
     upload::Upload,
 };
 use crate::{
@@ -273,7 +273,7 @@ pub(crate) async fn converse(
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
     let (request, reply) = outgoing.parts(max_body);
     let progress = Progress::new(worker, slot, (deadlines, request.is_untouched));
-    let withhold = withhold.map(|withhold| (withhold, outgoing::method(request.head)));
+    let withhold = withhold.map(|withhold| (withhold, request.head));
     if reply.is_grpc {
         let _now = progress.long.set(guard.long_lived());
     }

@@ -19,7 +19,7 @@ SPLIT = """upstreams:
     static: ["{host}:{origin}"]
     protocol: {protocol}
     timeouts: {{ connect: 1s, response_header: {patience}, body_idle: {patience} }}
-splits:
+{more}splits:
   all: {{ stable: old }}
 """
 PLAIN = """listeners:
@@ -109,14 +109,15 @@ def certificate(folder):
 
 
 @contextlib.contextmanager
-def serin(origin, listeners=PLAIN, protocol="h1", patience="10s"):
-    """A Serin in front of an origin; gives its port and its folder."""
+def serin(origin, listeners=PLAIN, protocol="h1", patience="10s",
+          more=""):
+    """A Serin in front of an origin, with keys `more` of it; gives its port and its folder."""
     with tempfile.TemporaryDirectory() as folder:
         port, admin = free_port(), free_port()
         if listeners is SECURE:
             certificate(folder)
         names = {"host": HOST, "port": port, "origin": origin, "folder": folder,
-                 "protocol": protocol, "patience": patience}
+                 "protocol": protocol, "patience": patience, "more": more}
         text = (listeners + SPLIT).format(**names)
         text += f'admin: "{HOST}:{admin}"\nworkers: 2\n'
         file = Path(folder) / "serin.yaml"
