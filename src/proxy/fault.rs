@@ -29,6 +29,8 @@ pub(crate) enum FaultKind {
     NoRoute,
     /// The version has no endpoint that may be chosen.
     NoEndpoint,
+    /// Stable takes no more of what a canary cannot answer.
+    NoRoom,
     /// The endpoint refused the connection, or there is no way to it.
     ConnectRefused,
     /// The connection was not made in time.
@@ -105,7 +107,7 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
-            Self::NoRoute | Self::Stopped | Self::Withdrawn => Side::Proxy,
+            Self::NoRoute | Self::NoRoom | Self::Stopped | Self::Withdrawn => Side::Proxy,
         }
     }
 
@@ -135,6 +137,7 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout => Reason::ResponseTimeout,
             Self::NoEndpoint => Reason::NoEndpoint,
+            Self::NoRoom => Reason::Overload,
             Self::BodyTooLarge => Reason::BodyLimit,
             Self::BadResponse(_)
             | Self::BodyMalformed(_)
@@ -165,6 +168,7 @@ impl FaultKind {
             Self::ClientStalled => Rejection::ClientStalled,
             Self::ClientGone
             | Self::NoRoute
+            | Self::NoRoom
             | Self::NoEndpoint
             | Self::ConnectRefused
             | Self::ConnectTimeout
@@ -192,7 +196,7 @@ impl FaultKind {
             Self::BodyTooLarge => 413,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
-            Self::NoEndpoint | Self::Stopped | Self::Withdrawn => 503,
+            Self::NoEndpoint | Self::NoRoom | Self::Stopped | Self::Withdrawn => 503,
             Self::ConnectRefused
             | Self::UpstreamTls
             | Self::StreamRefused
@@ -218,7 +222,7 @@ impl FaultKind {
                 "proxy_internal_response"
             }
             Self::NoRoute => "destination_not_found",
-            Self::NoEndpoint => "destination_unavailable",
+            Self::NoEndpoint | Self::NoRoom => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTls => "tls_protocol_error",
@@ -246,6 +250,7 @@ impl FaultKind {
             Self::ClientStalled => "the client stopped reading",
             Self::NoRoute => "no split takes this request",
             Self::NoEndpoint => "no endpoint is available",
+            Self::NoRoom => "there is no room for this request at the moment",
             Self::ConnectRefused => "the endpoint refused the connection",
             Self::ConnectTimeout => "the endpoint did not take the connection in time",
             Self::UpstreamTls => "TLS with the endpoint failed",

@@ -159,7 +159,7 @@ async fn attempt(
     match result {
         Ok(answered) => {
             let again = answered.withheld;
-            record(&worker, plan, (&mut guard, course.role), &answered);
+            record(&worker, plan, (&mut guard, course), &answered);
             let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
             let Some(again) = again else {
                 return Then::Done(Ok(answered));
@@ -269,22 +269,29 @@ fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) 
 fn record(
     worker: &Worker,
     (decision, split): (&Decision, &Split),
-    (guard, role): (&mut AttemptGuard, Role),
+    (guard, course): (&mut AttemptGuard, &Course),
     answered: &Answered,
 ) {
     if answered.withheld == Some(Again::Other) {
         return guard.passed_over(answered.status);
     }
     let outcome = guard.answered(decision, answered.status, answered.grpc_status);
-    saw_stable(worker, split, role, outcome);
+    saw_stable(worker, split, (course.role, course.why), outcome);
 }
 
-/// Stable's own failures say how much more it can be asked.
-fn saw_stable(worker: &Worker, split: &Split, role: Role, outcome: Outcome) {
+/// What becomes of stable's attempts says how much more it can be asked.
+fn saw_stable(worker: &Worker, split: &Split, (role, why): (Role, Reason), outcome: Outcome) {
     let has_failed = outcome == Outcome::Failure;
-    if role == Role::Stable && (has_failed || outcome == Outcome::Success) {
-        let mut budget = worker.budget.borrow_mut();
-        budget.saw_stable(split.key, has_failed);
+    if role == Role::Canary || !(has_failed || outcome == Outcome::Success) {
+        return;
+    }
+    let mut budget = worker.budget.borrow_mut();
+    budget.saw_stable(split.key, has_failed);
+    if let Some(share) = split.retry.capacity()
+        && why == Reason::None
+        && !has_failed
+    {
+        budget.make_room(split.key, share);
     }
 }
 
@@ -297,12 +304,14 @@ fn after_fault(
     outgoing: &mut Outgoing,
 ) -> Then {
     let outcome = guard.failed(decision, fault.kind, fault.status);
-    saw_stable(worker, split, course.role, outcome);
-    let plan = (decision, split);
-    if !fault.is_answered && course.after_fault(worker, plan, fault.kind, outgoing) {
-        return Then::Again;
+    saw_stable(worker, split, (course.role, course.why), outcome);
+    if fault.is_answered {
+        return Then::Done(Err(fault));
     }
-    Then::Done(Err(fault))
+    match course.after_fault(worker, (decision, split), fault.kind, outgoing) {
+        Ok(()) => Then::Again,
+        Err(kind) => Then::Done(Err(Fault { kind, ..fault })),
+    }
 }
 
 /// Idle connections that are kept to an endpoint; what was said there of one client in front of a
