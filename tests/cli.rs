@@ -75,6 +75,7 @@ async fn help_of_every_verb() {
     let verbs = [
         "run",
         "validate",
+        "convert",
         "schema",
         "status",
         "why",
@@ -402,4 +403,45 @@ async fn a_signed_override_is_made_and_explained_from_the_file() {
         told.contains("`serin validate /nowhere.yaml` shows all"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn labels_of_marathon_lb_become_a_file_that_is_valid() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/marathon");
+    let apps = format!("{folder}/marathon-lb_zdd_apps.json");
+    let listen = [
+        "--listen",
+        "127.0.0.1:8080",
+        "--marathon",
+        "https://m.test/marathon",
+    ];
+    let convert = ["convert", "--from", "marathon-lb", &apps];
+    let made = run(&[&convert[..], &listen].concat(), "").await;
+    assert!(made.status.success(), "{made:?}");
+    let text = String::from_utf8(made.stdout).unwrap();
+    let (config, _) = serin::config::load(&text, "x").unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(
+        config.splits[0].canary.as_ref().unwrap().as_str(),
+        "nginx-blue"
+    );
+    assert_eq!(config.listeners[0].address.port(), 8080);
+    assert!(text.contains("https://m.test/marathon"), "{text}");
+
+    let none = run(
+        &[
+            "convert",
+            "--from",
+            "marathon-lb",
+            &format!("{folder}/README.md"),
+        ],
+        "",
+    )
+    .await;
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    let none = run(
+        &["convert", "--from", "marathon-lb", "/nowhere/apps.json"],
+        "",
+    )
+    .await;
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
 }

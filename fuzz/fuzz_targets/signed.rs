@@ -12,7 +12,7 @@ use std::{
 use libfuzzer_sys::fuzz_target;
 use serin::{
     config,
-    model::{Epoch, Generation, Nonce, Point, Role, Share, Stage, VersionName},
+    model::{Epoch, Generation, Moment, Nonce, Point, Role, Share, Stage, VersionName},
     plan::{
         Chance, Head, Inputs, Keys, Override, Remember, Secrets, Shift, Split, Tls, Why, compile,
     },
@@ -56,6 +56,7 @@ static SPLIT: LazyLock<Arc<Split>> = LazyLock::new(|| {
         tls: &Tls::default(),
         previous: None,
         generation: Generation(1),
+        now: Moment::ZERO,
     };
     compile(&inputs, &mut Keys::default()).splits[0].clone()
 });

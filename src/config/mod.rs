@@ -27,14 +27,15 @@ pub use self::{
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Assets, Auto,
-        Aws, Balance, Buffer, Certificate, Cidr, ClassRule, ClientAuth, Clients, CloudMap, Config,
-        Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, HealthCheck,
-        KeySource, LabelRule, Limits, Listener, ListenerTimeouts, ListenerTls, LogPath, LongLived,
-        Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
-        Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SameSite, Slo,
-        Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni,
-        Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, Webhook, When,
+        Aws, Balance, Buffer, Certificate, Cidr, CircuitBreaker, ClassRule, ClientAuth, Clients,
+        CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch,
+        HealthCheck, KeySource, LabelRule, Limits, Listener, ListenerTimeouts, ListenerTls,
+        LogPath, LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive,
+        OnStart, OnUnhealthy, OutlierDetection, Override, PathMatch, Policy, ProxyMode,
+        ProxyProtocol, ProxyVersion, Question, RateMargin, RequestStart, RescueOn, RetryOn,
+        RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step,
+        Sticky, TaskHalf, TaskPort, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts,
+        UpstreamTls, Verify, Webhook, When,
     },
 };
 use self::{

@@ -109,8 +109,7 @@ impl Control {
         (upstream, address): (&UpstreamName, SocketAddr),
         until: Option<Moment>,
         (why, by): (&str, &str),
-        now: Moment,
-        turn: &mut Turn,
+        (now, turn): (Moment, &mut Turn),
     ) -> Result<(), Refusal> {
         let plan = self.in_force.plan();
         let (upstream, target) = find(&plan, Some(upstream), address)
@@ -146,7 +145,7 @@ impl Control {
         for address in endpoints {
             let at = (&canary.name, *address);
             // One that has gone meanwhile needs no ejection.
-            let _ejected = self.eject(at, Some(now + length), (&why, "judge"), now, turn);
+            let _ejected = self.eject(at, Some(now + length), (&why, "judge"), (now, turn));
         }
     }
 
@@ -178,7 +177,7 @@ impl Control {
                 let until = length.map(|length| now + length);
                 let at = (name, target.address);
                 // It was found a moment ago.
-                let _ejected = self.eject(at, until, (why, &ask.actor), now, turn);
+                let _ejected = self.eject(at, until, (why, &ask.actor), (now, turn));
                 let long = length.map_or_else(String::new, |long| format!(" for {long:?}"));
                 let others = upstream.endpoints.iter();
                 let left = others.filter(|one| !one.vitals.is_ejected(now)).count();
@@ -191,9 +190,9 @@ impl Control {
             }
             EndpointCommand::Uneject => {
                 let was_out = target.vitals.is_ejected(now);
-                target.vitals.readmit(now);
+                upstream.readmit(target, now);
                 if was_out {
-                    self.back(target.key, (name, target.address), now, &ask.actor, turn);
+                    self.back(target.key, (name, target.address), (now, &ask.actor), turn);
                     format!("{name}: {} is back", target.address)
                 } else {
                     format!("{name}: {} was not out", target.address)
@@ -208,7 +207,7 @@ impl Control {
         let due = self.ejections.out.iter().filter(|(_, out)| is_over(out));
         let due: Vec<_> = due.map(|(key, out)| (*key, out.clone())).collect();
         for (key, out) in due {
-            self.back(key, (&out.upstream, out.address), now, "proxy", turn);
+            self.back(key, (&out.upstream, out.address), (now, "proxy"), turn);
         }
     }
 
@@ -216,8 +215,7 @@ impl Control {
         &mut self,
         endpoint: EndpointKey,
         (upstream, address): (&UpstreamName, SocketAddr),
-        now: Moment,
-        by: &str,
+        (now, by): (Moment, &str),
         turn: &mut Turn,
     ) {
         self.ejections.out.remove(&endpoint);

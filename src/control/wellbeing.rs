@@ -18,6 +18,9 @@ use crate::{
     model::{Endpoint, Health, Share, number::long},
 };
 
+/// Of an endpoint that no check has an answer of.
+const NOT_ASKED: &str = "no health check has passed yet";
+
 /// Of the endpoints of one upstream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wellbeing {
@@ -58,10 +61,12 @@ impl Wellbeing {
         self.words.insert(checked.address, word);
     }
 
-    /// Why checks say that an endpoint is unhealthy; `None`: they do not.
+    /// Why an endpoint is not used; `None`: checks have nothing to do with it.
     pub(super) fn why(&self, address: SocketAddr) -> Option<Arc<str>> {
-        let (is_healthy, why) = self.words.get(&address)?;
-        (!is_healthy).then(|| Arc::clone(why))
+        match self.words.get(&address) {
+            Some((is_healthy, why)) => (!is_healthy).then(|| Arc::clone(why)),
+            None => self.is_checked.then(|| NOT_ASKED.into()),
+        }
     }
 
     /// Endpoints as they are to be used.
@@ -195,6 +200,8 @@ mod tests {
         assert_eq!(used(&mut health, "a b"), "ab", "nothing else is there");
         word(&mut health, "a+");
         assert_eq!(used(&mut health, "a b"), "a", "b has not answered yet");
+        let address = endpoint('b', Health::Unknown).address;
+        assert_eq!(health.why(address).as_deref(), Some(NOT_ASKED));
         word(&mut health, "b+");
         assert_eq!(
             used(&mut health, "a b c d e f"),

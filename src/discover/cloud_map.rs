@@ -141,7 +141,8 @@ impl Instance {
         let told = ["AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"];
         let address: Option<IpAddr> = told
             .into_iter()
-            .find_map(|name| self.attribute(name)?.parse().ok());
+            .find_map(|name| self.attribute(name)?.parse().ok())
+            .filter(|address: &IpAddr| !address.is_unspecified() && !address.is_multicast());
         let address = address.ok_or("it has no `AWS_INSTANCE_IPV4` and no `AWS_INSTANCE_IPV6`")?;
         let port = match self.attribute("AWS_INSTANCE_PORT") {
             Some(text) => text.parse().ok().filter(|port| *port > 0),
@@ -159,5 +160,7 @@ impl Instance {
     }
 }
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -98,7 +98,7 @@ fn tune(options: &mut ResolverOpts) {
 }
 
 /// A host name and its last good addresses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Host {
     name: String,
     v4: Vec<IpAddr>,

@@ -10,6 +10,8 @@ mod answers;
 mod hosts;
 mod read;
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +24,9 @@ use tokio::{
 };
 
 use self::{
-    answers::{Described, Listed, Rollout, Services, Task},
+    answers::{Described, Listed, Services, Task},
     hosts::Atlas,
-    read::{Life, Seen},
+    read::{Life, Rollouts, Seen},
 };
 use super::{
     DiscoverError, Environment, Outlet,
@@ -101,6 +103,7 @@ pub(super) async fn ask(fleet: Fleet, environment: Environment, tell: watch::Sen
         fleet,
         known: BTreeSet::new(),
         atlas: Atlas::default(),
+        served: BTreeSet::new(),
     };
     loop {
         let late = || {
@@ -143,15 +146,17 @@ struct Rounds {
     /// Tasks that were there in the last good round.
     known: BTreeSet<String>,
     atlas: Atlas,
+    /// Deployments of which a task has been seen running.
+    served: BTreeSet<String>,
 }
 
 impl Rounds {
     async fn round(&mut self) -> Result<Seen, CallError> {
         let listed = self.list().await?;
-        let rollouts = if self.fleet.has_rollouts {
+        let mut rollouts = if self.fleet.has_rollouts {
             self.rollouts().await?
         } else {
-            Vec::new()
+            Rollouts::default()
         };
         let asked: Vec<&String> = listed.union(&self.known).collect();
         let mut tasks = Vec::new();
@@ -169,6 +174,8 @@ impl Rounds {
         tasks.retain(|task| task.life() != Life::Gone);
         let cluster = &self.fleet.cluster;
         let hosts = self.atlas.learn(&mut self.caller, cluster, &tasks).await?;
+        rollouts.remember(std::mem::take(&mut self.served), &tasks);
+        self.served.clone_from(&rollouts.served);
         self.known = tasks.iter().map(|task| task.arn.clone()).collect();
         Ok(Seen {
             tasks,
@@ -199,7 +206,7 @@ impl Rounds {
         Err(DiscoverError::Malformed(what).into())
     }
 
-    async fn rollouts(&mut self) -> Result<Vec<Rollout>, CallError> {
+    async fn rollouts(&mut self) -> Result<Rollouts, CallError> {
         let Fleet {
             cluster, service, ..
         } = &self.fleet;
@@ -209,7 +216,12 @@ impl Rounds {
             DiscoverError::Unreachable(format!("{SERVICES} knows no service `{service}`"))
         })?;
         let task_sets = service.task_sets.filter(|sets| !sets.is_empty());
-        Ok(task_sets.or(service.deployments).unwrap_or_default())
+        let are_task_sets = task_sets.is_some();
+        Ok(Rollouts {
+            all: task_sets.or(service.deployments).unwrap_or_default(),
+            are_task_sets,
+            served: BTreeSet::new(),
+        })
     }
 }
 

@@ -1,15 +1,18 @@
 //! The addresses of hosts that a source names: agents of a cluster, targets of SRV records.
 //!
-//! A host that was found keeps its last good address. Only for a host of which nothing is known yet
-//! does an answer wait.
+//! A host that was found keeps its last good address. Name servers that do not answer hold nothing
+//! up for long.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::IpAddr,
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use super::{DiscoverError, Names, dns::Host};
 
@@ -17,6 +20,8 @@ use super::{DiscoverError, Names, dns::Host};
 const SHORTEST: Duration = Duration::from_secs(30);
 /// They are asked for no less often.
 const LONGEST: Duration = Duration::from_mins(5);
+/// How long an answer waits for addresses: what else it says must not be late.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// After an error.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -34,28 +39,38 @@ impl Hosts {
         let wanted: HashSet<&str> = hosts.collect();
         self.0.retain(|name, _| wanted.contains(name.as_str()));
         let now = Instant::now();
-        let (mut asking, mut error) = (JoinSet::new(), None);
+        let (mut asking, mut late) = (JoinSet::new(), BTreeSet::new());
         for name in wanted {
-            let known = self.0.remove(name);
-            let (mut host, due) = known.unwrap_or_else(|| (Host::new(name), now));
-            if host.is_literal() || due > now {
-                self.0.insert(name.to_owned(), (host, due));
+            let known = self.0.entry(name.to_owned());
+            let (host, due) = known.or_insert_with(|| (Host::new(name), now));
+            if host.is_literal() || *due > now {
                 continue;
             }
-            let (names, name) = (names.clone(), name.to_owned());
+            // If there is no answer in time, this holds.
+            *due = now + RETRY;
+            let (names, mut host, name) = (names.clone(), host.clone(), name.to_owned());
+            late.insert(name.clone());
             asking.spawn(async move { (host.ask(&names).await, name, host) });
         }
-        for (answer, name, host) in asking.join_all().await {
-            let holds = match answer {
-                Ok(holds) => holds.clamp(SHORTEST, LONGEST),
-                Err(failed) => {
-                    error = error.or(Some(failed));
-                    RETRY
-                }
+        let (mut error, until) = (None, now + PATIENCE);
+        while let Ok(Some(answer)) = timeout_at(until, asking.join_next()).await {
+            let Ok((answer, name, host)) = answer else {
+                continue;
             };
-            self.0.insert(name, (host, now + holds));
+            late.remove(&name);
+            match answer {
+                Ok(holds) => {
+                    let due = now + holds.clamp(SHORTEST, LONGEST);
+                    self.0.insert(name, (host, due));
+                }
+                Err(failed) => error = error.or(Some(failed)),
+            }
         }
-        error
+        let late = late.first().map(|name| {
+            let what = format!("cannot find the addresses of `{name}`: no answer in {PATIENCE:?}");
+            DiscoverError::Unreachable(what)
+        });
+        error.or(late)
     }
 
     /// The address of a host, the first if it has several: all of them are one machine.

@@ -38,6 +38,7 @@ pub use self::{
 use self::{
     ecs::{Fleet, Word},
     fixed::{List, Pace},
+    marathon::{Cluster, Heard},
 };
 use crate::{
     clock,
@@ -80,6 +81,8 @@ pub struct Sources {
     running: HashMap<UpstreamName, (Source, Task)>,
     /// Services of ECS, each asked for once, however many upstreams pick tasks of it.
     fleets: HashMap<Fleet, (watch::Receiver<Word>, Task)>,
+    /// Apps of Marathons, likewise.
+    clusters: HashMap<Cluster, (watch::Receiver<Heard>, Task)>,
 }
 
 /// A task that ends with its owner.
@@ -114,6 +117,7 @@ pub fn spawn_with(
         into,
         running: HashMap::new(),
         fleets: HashMap::new(),
+        clusters: HashMap::new(),
     };
     sources.replace(upstreams);
     sources
@@ -146,6 +150,9 @@ impl Sources {
         let sources = self.running.values().map(|(source, _)| source);
         let wanted: HashSet<Fleet> = sources.filter_map(Fleet::of).collect();
         self.fleets.retain(|fleet, _| wanted.contains(fleet));
+        let sources = self.running.values().map(|(source, _)| source);
+        let wanted: HashSet<Cluster> = sources.filter_map(Cluster::of).collect();
+        self.clusters.retain(|cluster, _| wanted.contains(cluster));
     }
 
     /// What is heard of a service of ECS; it is asked for from the first time on.
@@ -157,6 +164,16 @@ impl Sources {
             (words, Task(tokio::spawn(asking)))
         });
         words.clone()
+    }
+
+    /// What is heard of some apps of a Marathon; they are asked for from the first time on.
+    fn cluster(&mut self, how: &config::Marathon) -> watch::Receiver<Heard> {
+        let cluster = Cluster::new(how);
+        let (answers, _) = self.clusters.entry(cluster.clone()).or_insert_with(|| {
+            let (tell, answers) = watch::channel(Heard::default());
+            (answers, Task(tokio::spawn(marathon::ask(cluster, tell))))
+        });
+        answers.clone()
     }
 
     fn start(&mut self, upstream: &config::Upstream) -> Task {
@@ -183,7 +200,10 @@ impl Sources {
                 tokio::spawn(ecs::run(ecs, words, outlet))
             }
             Source::File(path) => tokio::spawn(file::run(path, names, outlet)),
-            Source::Marathon(how) => tokio::spawn(marathon::run(*how, names, outlet)),
+            Source::Marathon(how) => {
+                let answers = self.cluster(&how);
+                tokio::spawn(marathon::run(*how, answers, names, outlet))
+            }
             Source::Srv {
                 name,
                 min_ttl,
@@ -242,6 +262,8 @@ impl Outlet {
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 pub(crate) mod mutation;
 #[cfg(test)]

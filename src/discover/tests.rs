@@ -101,6 +101,7 @@ fn upstream(source: Source) -> Upstream {
         health_check: None,
         balance: config::Balance::default(),
         outlier_detection: None,
+        circuit_breaker: None,
     }
 }
 

@@ -35,6 +35,10 @@ id!(
     SplitKey
 );
 id!(
+    /// An upstream for the life of the process: the same name has the same key in every plan.
+    UpstreamKey
+);
+id!(
     /// An upstream's endpoint for the life of the process: the same upstream name and address have
     /// the same key in every plan.
     EndpointKey

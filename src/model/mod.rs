@@ -17,7 +17,7 @@ mod time;
 
 pub use endpoint::{Endpoint, Health, VersionKey, Zone};
 pub use generation::{Epoch, Generation, Nonce, Stage};
-pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId};
+pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};
 pub use labels::{CodeClass, EndpointState, GrpcStatus, Outcome, Reason, Rejection, Role};
 pub use names::{ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionName};
 pub use share::{Point, Share, ShareError};

@@ -3,7 +3,7 @@
 //! Usually by the power of two choices: of two endpoints drawn by weight, the one with fewer
 //! requests under way for its weight. Nearly as good as asking all of them, and the herd that runs
 //! to "the least loaded" of a moment ago does not form. Latency counts where it differs for sure,
-//! by more than twofold: then requests under way are weighed with it, so that a slow endpoint gets
+//! by more than twofold and not by noise: then requests under way are weighed with it, so that a slow endpoint gets
 //! fewer; endpoints that are alike stay alike.
 //!
 //! An endpoint that is ejected is passed over while there is another; one that is new is chosen
@@ -32,6 +32,8 @@ const FIRST: u64 = 26;
 const DRAWS: u64 = 16;
 /// Latencies count if one is more than so many times the other.
 const CLEARLY: u32 = 2;
+/// What is faster than this, in microseconds, is as fast as this: the rest is noise.
+const NOISE: u32 = 2_000;
 
 /// What an endpoint has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +57,8 @@ pub struct Ask<'a> {
     pub now: Moment,
     /// Endpoints that were already tried.
     pub avoid: &'a [EndpointKey],
+    /// With so many requests an endpoint is full; `None`: none ever is.
+    pub most: Option<u32>,
 }
 
 /// Who may be chosen, by and by.
@@ -73,7 +77,8 @@ impl Upstream {
     /// chosen only if there is no other. `None`: there is none at all.
     pub fn choose(&self, loads: impl Fn(EndpointKey) -> Load, ask: &Ask<'_>) -> Option<&Target> {
         let is_calm = self.is_calm(ask.now) && ask.avoid.is_empty();
-        if is_calm && self.balance.policy == Policy::P2c && self.near.is_none() {
+        let is_plain = self.balance.policy == Policy::P2c && ask.most.is_none();
+        if is_calm && is_plain && self.near.is_none() {
             let (first, second) = draw_two(&self.endpoints, ask.random)?;
             return Some(freer((first, WHOLE), (second, WHOLE), &loads));
         }
@@ -100,7 +105,9 @@ impl Upstream {
         let part = |target: &Target| self.part(target, ask, wants);
         match (&self.balance.policy, ask.hash) {
             (Policy::RoundRobin, _) => in_turn(targets, ask, part),
-            (Policy::LeastRequest, _) => freest(targets, ask.random, part, loads),
+            (Policy::LeastRequest, _) => freest(targets, ask, part, loads),
+            // Where endpoints may be full, two draws are not enough to find room.
+            (Policy::P2c, _) if ask.most.is_some() => freest(targets, ask, part, loads),
             (Policy::RingHash(_), Some(hash)) => {
                 let mut places = self.ring.walk(hash);
                 let target = |place: usize| self.endpoints.get(place);
@@ -147,6 +154,7 @@ impl Upstream {
             hash: None,
             now,
             avoid: &[],
+            most: None,
         };
         self.part(target, &ask, Wants::Good)
     }
@@ -182,13 +190,15 @@ fn freer<'a>(
 
 /// Whether the first has less to do for its weight than the second; compared without dividing.
 fn is_freer((first, first_weight): (Load, u64), (second, second_weight): (Load, u64)) -> bool {
-    let (a, b) = (first.latency, second.latency);
+    let heard = |load: Load| load.latency.max(NOISE);
+    let (a, b) = (heard(first), heard(second));
+    let are_known = first.latency > 0 && second.latency > 0;
     let is_clear = a > b.saturating_mul(CLEARLY) || b > a.saturating_mul(CLEARLY);
-    if is_clear && a > 0 && b > 0 {
+    if is_clear && are_known {
         let weighed = |load: Load, weight: u64| {
             let requests = u64::from(load.requests) + 1;
             requests
-                .saturating_mul(u64::from(load.latency))
+                .saturating_mul(u64::from(heard(load)))
                 .saturating_mul(weight)
         };
         return weighed(first, second_weight) < weighed(second, first_weight);
@@ -198,11 +208,11 @@ fn is_freer((first, first_weight): (Load, u64), (second, second_weight): (Load, 
 }
 
 /// An endpoint by its weight and the part of it that counts.
-fn draw_one<'a>(
-    targets: &'a [Target],
+fn draw_one(
+    targets: &[Target],
     random: u64,
     part: impl Fn(&Target) -> u64,
-) -> Option<(&'a Target, u64)> {
+) -> Option<(&Target, u64)> {
     let mut chance = random;
     if long(targets.len()) > DRAWS {
         for _ in 0..DRAWS {
@@ -252,14 +262,15 @@ fn in_turn<'a>(
     next.or_else(|| draw_one(targets, chance, part).map(|(target, _)| target))
 }
 
-/// The one with the least to do of all; of several, any.
+/// The one with the least to do of all, and with room if any has; of several, any.
 fn freest<'a>(
     targets: &'a [Target],
-    random: u64,
+    ask: &Ask<'_>,
     part: impl Fn(&Target) -> u64,
     loads: &impl Fn(EndpointKey) -> Load,
 ) -> Option<&'a Target> {
-    let start = usize::try_from(below(random, long(targets.len()))).unwrap_or(0);
+    let is_full = |load: Load| ask.most.is_some_and(|most| load.requests >= most);
+    let start = usize::try_from(below(ask.random, long(targets.len()))).unwrap_or(0);
     let (before, from) = targets.split_at_checked(start)?;
     let mut best: Option<(&Target, (Load, u64))> = None;
     for target in from.iter().chain(before) {
@@ -268,7 +279,12 @@ fn freest<'a>(
             continue;
         }
         let load = (loads(target.key), weight);
-        if best.is_none_or(|(_, known)| is_freer(load, known)) {
+        let is_better = |known: (Load, u64)| match (is_full(load.0), is_full(known.0)) {
+            (false, true) => true,
+            (true, false) => false,
+            (true, true) | (false, false) => is_freer(load, known),
+        };
+        if best.is_none_or(|(_, known)| is_better(known)) {
             best = Some((target, load));
         }
     }

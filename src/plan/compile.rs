@@ -282,6 +282,7 @@ fn compile_upstream(
         max_idle_connections: upstream.max_idle_connections,
         buffer: upstream.buffer,
         outlier_detection: upstream.outlier_detection.clone(),
+        circuit_breaker: upstream.circuit_breaker,
         ward,
         new_until: new_until(&endpoints, balance.slow_start, now),
         near: own.and_then(|own| Near::new(&endpoints, &zones, own)),

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use super::{Tickets, Vitals, Ward};
-use crate::model::{EndpointKey, SplitKey, SplitName, UpstreamName};
+use crate::model::{EndpointKey, SplitKey, SplitName, UpstreamKey, UpstreamName};
 
 /// Allots keys that mean the same in every plan of this process.
 ///
@@ -22,7 +22,7 @@ pub struct Keys {
 }
 
 /// An upstream's endpoints that ever were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     ward: Arc<Ward>,
     endpoints: FxHashMap<SocketAddr, (EndpointKey, Arc<Vitals>)>,
@@ -50,7 +50,12 @@ impl Keys {
         upstream: &UpstreamName,
         addresses: impl Iterator<Item = SocketAddr>,
     ) -> (Arc<Ward>, Vec<(EndpointKey, Arc<Vitals>)>) {
-        let known = self.upstreams.entry(upstream.clone()).or_default();
+        let number = u32::try_from(self.upstreams.len()).unwrap_or(u32::MAX);
+        let fresh = || Known {
+            ward: Arc::new(Ward::new(UpstreamKey(number))),
+            endpoints: FxHashMap::default(),
+        };
+        let known = self.upstreams.entry(upstream.clone()).or_insert_with(fresh);
         let next = &mut self.next_endpoint;
         let key = |address| {
             let fresh = || {

@@ -60,8 +60,9 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Balance, Buffer, Cidr, LogPath, LongLived, OnUnhealthy, OutlierDetection, ProxyMode,
-    ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol, UpstreamTimeouts,
+    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, LogPath, LongLived, OnUnhealthy,
+    OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol,
+    UpstreamTimeouts,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
@@ -189,6 +190,8 @@ pub struct Upstream {
     pub balance: Balance,
     /// When an endpoint is ejected; `None`: never.
     pub outlier_detection: Option<OutlierDetection>,
+    /// How much it is asked to do at a time; `None`: no limit.
+    pub circuit_breaker: Option<CircuitBreaker>,
     /// What all workers know of its endpoints; the same in every plan.
     pub ward: Arc<Ward>,
     /// Until when some endpoints are new.

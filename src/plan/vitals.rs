@@ -14,7 +14,7 @@ use std::{
 use super::{Target, Upstream};
 use crate::{
     config::OutlierDetection,
-    model::{Moment, number::long},
+    model::{Moment, UpstreamKey, number::long},
 };
 
 /// One repeat of an ejection is forgotten in each such time without one.
@@ -36,8 +36,9 @@ pub struct Vitals {
 }
 
 /// What the endpoints of one upstream have in common. Two are equal if they are the same.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ward {
+    key: UpstreamKey,
     /// The latest end of any ejection: a request that begins later need not look at endpoints.
     until: AtomicU64,
     /// Somebody counts who is ejected, to eject one more. Nobody waits for it.
@@ -96,8 +97,8 @@ impl Vitals {
         }
     }
 
-    /// Ends an ejection; from now on it is let in slowly.
-    pub fn readmit(&self, now: Moment) {
+    /// Ends an ejection.
+    fn readmit(&self, now: Moment) {
         self.failures.store(0, Ordering::Relaxed);
         self.times.store(0, Ordering::Relaxed);
         if self.is_ejected(now) {
@@ -118,6 +119,20 @@ impl Vitals {
 }
 
 impl Ward {
+    /// Of a new upstream.
+    pub(super) const fn new(key: UpstreamKey) -> Self {
+        Self {
+            key,
+            until: AtomicU64::new(0),
+            is_counting: AtomicBool::new(false),
+        }
+    }
+
+    /// The upstream, the same in every plan.
+    pub const fn key(&self) -> UpstreamKey {
+        self.key
+    }
+
     /// Whether no endpoint is ejected, nor was so lately that it is still let in slowly.
     pub fn is_calm(&self, now: Moment, slow_start: Duration) -> bool {
         let until = self.until.load(Ordering::Relaxed);
@@ -180,6 +195,19 @@ impl Upstream {
         let until = until.map_or(FOR_GOOD, Moment::micros);
         target.vitals.until.fetch_max(until, Ordering::Relaxed);
         self.ward.note(until);
+    }
+
+    /// Takes an endpoint back; from now on it is let in slowly.
+    pub fn readmit(&self, target: &Target, now: Moment) {
+        target.vitals.readmit(now);
+        if self.ward.is_counting.swap(true, ORDER) {
+            // The latest end stays too late, which costs a look at endpoints and no more.
+            return;
+        }
+        let ends = self.endpoints.iter().map(|one| &one.vitals.until);
+        let last = ends.map(|until| until.load(Ordering::Relaxed)).max();
+        self.ward.until.store(last.unwrap_or(0), Ordering::Relaxed);
+        self.ward.is_counting.store(false, ORDER);
     }
 
     /// How many endpoints may be ejected at once: a part of them, one at least of two or more, and
@@ -267,7 +295,7 @@ mod tests {
             (5, 0, 1),
         ] {
             let upstream = ward(endpoints, part);
-            let all = 0..usize::try_from(endpoints).unwrap();
+            let all = 0..usize::from(endpoints);
             let ejected = all.filter(|endpoint| fail(&upstream, *endpoint, 5, 7).is_some());
             assert_eq!(ejected.count(), expected, "{endpoints} at {part}");
         }
@@ -298,9 +326,13 @@ mod tests {
         for target in &upstream.endpoints {
             upstream.eject(target, None);
             assert!(target.vitals.is_ejected(at(1 << 40)) && target.vitals.is_ejected_for_good());
-            target.vitals.readmit(at(9));
+            upstream.readmit(target, at(9));
             assert!(!target.vitals.is_ejected(at(9)));
             assert_eq!(target.vitals.until(), Some(at(9)), "from here on slowly");
         }
+        assert!(
+            upstream.ward.is_calm(at(19), FIRST),
+            "nobody need look any more"
+        );
     }
 }

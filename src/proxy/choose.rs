@@ -20,6 +20,10 @@ pub(super) fn choose<'a>(
         hash: decision.hash_of(role),
         now,
         avoid: tried,
+        most: upstream
+            .circuit_breaker
+            .and_then(|limits| limits.max_requests_per_endpoint)
+            .map(|most| worker.part_of(most)),
     };
     let pool = worker.pool.borrow();
     upstream.choose(|key| pool.load(key, now), &ask)

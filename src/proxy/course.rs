@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, worker::Worker};
 use crate::{
     measure::{Repeat, RepeatLabel},
-    model::{EndpointKey, Moment, Outcome, Reason, Role},
+    model::{EndpointKey, Moment, Outcome, Reason, Role, SplitKey},
     plan::{Again, Asked, Ending, Split, Standing, Trouble, Upstream},
 };
 
@@ -37,6 +37,15 @@ pub(crate) struct Withhold<'a> {
     pub(super) is_idempotent: bool,
     /// Whether the other version may be asked for a file.
     pub(super) has_other: bool,
+}
+
+/// What follows an attempt that is late.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Late {
+    /// When it is, if another attempt follows.
+    pub(super) per_try: Option<Duration>,
+    /// The split whose canary it is at, if stable takes over.
+    pub(super) canary_of: Option<SplitKey>,
 }
 
 impl Course {
@@ -75,7 +84,9 @@ impl Course {
             .ok_or(kind)?;
         let version = split.version(self.role);
         let upstream = decision.plan.upstreams.get(version.upstream.index());
-        let standing = self.standing(upstream.map(|upstream| &**upstream));
+        let mut standing = self.standing(upstream.map(|upstream| &**upstream));
+        // Whoever was not let in is not let in at another endpoint either.
+        standing.has_others &= !kind.is_overload();
         let asked = outgoing.asked(decision);
         let again = split.retry.again(trouble, asked, standing).ok_or(kind)?;
         let paid = pays(worker, split, trouble, again);
@@ -137,12 +148,18 @@ impl Withhold<'_> {
         assets.is_some_and(|assets| assets.takes(method, target))
     }
 
-    /// The limit of the attempt, if a late one is followed by another.
-    pub(super) fn per_try(&self, outgoing: &Outgoing) -> Option<Duration> {
-        let limit = self.split.retry.per_try()?;
+    /// What follows an attempt that is late.
+    pub(super) fn late(&self, outgoing: &Outgoing) -> Late {
+        let limit = self.split.retry.per_try();
+        if limit.is_none() && self.standing.role == Role::Stable {
+            return Late::default();
+        }
         let asked = outgoing.asked(self.decision);
         let again = self.split.retry.again(Trouble::Late, asked, self.standing);
-        again.map(|_| limit)
+        Late {
+            per_try: limit.filter(|_| again.is_some()),
+            canary_of: (again == Some(Again::Stable)).then_some(self.split.key),
+        }
     }
 
     /// Where the request goes instead of this answer; its price is paid then.
@@ -223,6 +240,8 @@ fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> Resul
 fn trouble(kind: FaultKind) -> Option<Trouble> {
     Some(match kind {
         FaultKind::NoEndpoint
+        | FaultKind::QueueFull
+        | FaultKind::QueueTimeout
         | FaultKind::ConnectRefused
         | FaultKind::ConnectTimeout
         | FaultKind::UpstreamTls
@@ -252,6 +271,11 @@ fn trouble(kind: FaultKind) -> Option<Trouble> {
 const fn is_unreachable(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::NoEndpoint | Reason::ConnectRefused | Reason::ConnectTimeout | Reason::Tls
+        Reason::NoEndpoint
+            | Reason::CircuitOpen
+            | Reason::Overload
+            | Reason::ConnectRefused
+            | Reason::ConnectTimeout
+            | Reason::Tls
     )
 }

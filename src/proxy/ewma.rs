@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::model::{Moment, number::micros};
 
 /// The time in which half of what is known fades, in microseconds.
-const FADES: u64 = 5_000_000;
+const FADES: u64 = 1_000_000;
 /// Nothing is slower.
 const SLOWEST: u64 = 60_000_000;
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(after(&[], 0), 0);
         assert_eq!(after(&[(0, 10, false)], 0), 10);
         assert_eq!(after(&[(0, 10, false), (1, 500, false)], 1), 500);
-        assert_eq!(after(&[(0, 500, false), (100, 10, false)], 100), 490);
+        assert_eq!(after(&[(0, 500, false), (100, 10, false)], 100), 455);
         let many: Vec<_> = (0..600).map(|n| (n * 100, 10, false)).collect();
         let stalled = [&[(0, 500, false)][..], &many].concat();
         assert!((9..20).contains(&after(&stalled, 60_000)));
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn what_is_not_confirmed_fades() {
-        assert_eq!(after(&[(0, 100, false)], 5_000), 50);
-        assert_eq!(after(&[(0, 100, false)], 7_500), 37);
-        assert_eq!(after(&[(0, 60_000, false)], 60_000), 14);
+        assert_eq!(after(&[(0, 100, false)], 1_000), 50);
+        assert_eq!(after(&[(0, 100, false)], 1_500), 37);
+        assert_eq!(after(&[(0, 60_000, false)], 12_000), 14);
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(crate) enum FaultKind {
     NoEndpoint,
     /// Stable takes no more of what a canary cannot answer.
     NoRoom,
+    /// The upstream has as much to do as it may, and as many requests wait as may.
+    QueueFull,
+    /// The request has waited for its turn at the upstream for too long.
+    QueueTimeout,
     /// The endpoint refused the connection, or there is no way to it.
     ConnectRefused,
     /// The connection was not made in time.
@@ -107,7 +111,12 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
-            Self::NoRoute | Self::NoRoom | Self::Stopped | Self::Withdrawn => Side::Proxy,
+            Self::NoRoute
+            | Self::NoRoom
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::Stopped
+            | Self::Withdrawn => Side::Proxy,
         }
     }
 
@@ -125,6 +134,11 @@ impl FaultKind {
         }
     }
 
+    /// Whether we have let nothing through, whatever endpoint it would have been.
+    pub(crate) const fn is_overload(self) -> bool {
+        matches!(self, Self::QueueFull | Self::QueueTimeout)
+    }
+
     /// The metric's word.
     pub(crate) const fn reason(self) -> Reason {
         match self {
@@ -137,7 +151,8 @@ impl FaultKind {
             | Self::ResponseStalled
             | Self::TotalTimeout => Reason::ResponseTimeout,
             Self::NoEndpoint => Reason::NoEndpoint,
-            Self::NoRoom => Reason::Overload,
+            Self::QueueFull => Reason::CircuitOpen,
+            Self::NoRoom | Self::QueueTimeout => Reason::Overload,
             Self::BodyTooLarge => Reason::BodyLimit,
             Self::BadResponse(_)
             | Self::BodyMalformed(_)
@@ -170,6 +185,8 @@ impl FaultKind {
             | Self::NoRoute
             | Self::NoRoom
             | Self::NoEndpoint
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::UpstreamTls
@@ -196,7 +213,12 @@ impl FaultKind {
             Self::BodyTooLarge => 413,
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
-            Self::NoEndpoint | Self::NoRoom | Self::Stopped | Self::Withdrawn => 503,
+            Self::NoEndpoint
+            | Self::NoRoom
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::Stopped
+            | Self::Withdrawn => 503,
             Self::ConnectRefused
             | Self::UpstreamTls
             | Self::StreamRefused
@@ -223,6 +245,8 @@ impl FaultKind {
             }
             Self::NoRoute => "destination_not_found",
             Self::NoEndpoint | Self::NoRoom => "destination_unavailable",
+            Self::QueueFull => r#"connection_limit_reached; details="queue full""#,
+            Self::QueueTimeout => r#"connection_limit_reached; details="queue timeout""#,
             Self::ConnectRefused => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTls => "tls_protocol_error",
@@ -251,6 +275,8 @@ impl FaultKind {
             Self::NoRoute => "no split takes this request",
             Self::NoEndpoint => "no endpoint is available",
             Self::NoRoom => "there is no room for this request at the moment",
+            Self::QueueFull => "too many requests are under way",
+            Self::QueueTimeout => "too many requests are under way, and none has ended in time",
             Self::ConnectRefused => "the endpoint refused the connection",
             Self::ConnectTimeout => "the endpoint did not take the connection in time",
             Self::UpstreamTls => "TLS with the endpoint failed",
@@ -368,6 +394,8 @@ mod tests {
             FaultKind::ClientGone,
             FaultKind::ClientStalled,
             FaultKind::NoRoute,
+            FaultKind::QueueFull,
+            FaultKind::QueueTimeout,
             FaultKind::Stopped,
         ];
         for kind in clients {

@@ -9,12 +9,13 @@
 //! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
 //! repeated goes once over a fresh connection, as if nothing was.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use super::{
+    breaker::enter,
     choose::choose,
     connect,
-    course::{Course, Withhold},
+    course::{Course, Late, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
@@ -128,9 +129,12 @@ async fn attempt(
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());
+    let plan = (decision, &**split);
+    if let Err(kind) = enter(client, &mut guard, upstream, began).await {
+        return after_fault((&worker, guard), plan, kind.into(), course, outgoing);
+    }
     let which = (decision, course.role);
     let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
-    let plan = (decision, &**split);
     let (Some(upstream), Some(target)) = (upstream, target) else {
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
@@ -145,9 +149,14 @@ async fn attempt(
         }
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let per_try = withhold.as_ref().and_then(|it| it.per_try(outgoing));
+    let limits = deadlines(
+        client,
+        (split, upstream),
+        (outgoing, withhold.as_ref()),
+        deadline,
+    );
     let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, per_try), deadline),
+        deadlines: limits,
         client,
         heads,
         outgoing,
@@ -327,9 +336,10 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, per_try): (&Outgoing, Option<Duration>),
+    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
     total: Option<Moment>,
 ) -> Deadlines {
+    let late = withhold.map_or_else(Late::default, |it| it.late(outgoing));
     let is_grpc = outgoing.reply.is_grpc;
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
@@ -344,7 +354,8 @@ fn deadlines(
     Deadlines {
         send: timeouts.body_idle,
         head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try,
+        per_try: late.per_try,
+        canary_of: late.canary_of,
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,

@@ -8,9 +8,11 @@
 
 mod accept;
 mod access_log;
+mod adaptive;
 mod addresses;
 mod arrival;
 mod begin;
+mod breaker;
 mod budget;
 mod buffer;
 mod choose;
@@ -254,7 +256,7 @@ impl Seat {
 
     async fn work(mut self) {
         let log = Log::new(self.access_log);
-        let worker = Worker::new(self.number, self.reader, self.samples, log);
+        let worker = Worker::new((self.number, self.workers), self.reader, self.samples, log);
         let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);

@@ -5,7 +5,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{decide::Decision, fault::FaultKind, pool::Place, streams::LongLived, worker::Worker};
+use super::{
+    breaker::Permit, decide::Decision, fault::FaultKind, pool::Place, streams::LongLived,
+    worker::Worker,
+};
 use crate::{
     measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
@@ -46,6 +49,7 @@ pub(crate) struct AttemptGuard {
     why: Reason,
     endpoint: Option<At>,
     flight: Option<Flight>,
+    permit: Option<Permit>,
     began: Moment,
     is_settled: bool,
     /// First byte of the answer.
@@ -75,11 +79,25 @@ impl AttemptGuard {
             why,
             endpoint: None,
             flight,
+            permit: None,
             began,
             is_settled: false,
             first_byte: None,
             last_byte: None,
             client_time: Duration::ZERO,
+        }
+    }
+
+    /// The upstream's breaker lets it in; `waited` until this moment if it had to.
+    pub(super) fn let_in(&mut self, permit: Permit, waited: Option<Moment>) {
+        self.permit = Some(permit);
+        let Some(now) = waited else { return };
+        // The queue is ours: the version's time begins here.
+        self.began = now;
+        if let Some(flight) = self.flight.take() {
+            let mut recorder = self.worker.recorder.borrow_mut();
+            recorder.land(&flight);
+            self.flight = Some(recorder.launch(self.account.key, now));
         }
     }
 
@@ -103,6 +121,8 @@ impl AttemptGuard {
         if let Some(place) = place {
             self.worker.pool.borrow_mut().end(place);
         }
+        // Another request may take its turn.
+        self.permit = None;
     }
 
     /// Whether the endpoint is still busy with it.
@@ -206,6 +226,10 @@ impl AttemptGuard {
         let mut pool = self.worker.pool.borrow_mut();
         if let Some(place) = at.place {
             pool.learn(place, (took, failed), end);
+        }
+        drop(pool);
+        if let Some(permit) = &self.permit {
+            permit.learn(took, failed, end);
         }
         let version = decision.split();
         let version = version.map(|split| split.version(self.account.key.role));

@@ -13,9 +13,13 @@ use std::{
     time::Duration,
 };
 
+use rustc_hash::FxHashSet;
 use slab::Slab;
 
-use crate::model::number::{index, length, millis};
+use crate::model::{
+    SplitKey,
+    number::{index, length, millis},
+};
 
 /// How coarse the wheel is: a deadline is met up to two ticks late, never early.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -33,6 +37,8 @@ struct Entry {
     queued: u64,
     is_expired: bool,
     is_idle: bool,
+    /// Whose canary is waited for, if stable could take over.
+    canary_of: Option<SplitKey>,
     waker: Option<Waker>,
 }
 
@@ -67,6 +73,7 @@ impl Wheel {
             queued: NEVER,
             is_expired: false,
             is_idle: false,
+            canary_of: None,
             waker: None,
         };
         let id = self.entries.borrow_mut().insert(entry);
@@ -98,6 +105,26 @@ impl Wheel {
                 expire(entry);
             }
         }
+    }
+
+    /// Whoever waits for a canary of these splits waits for `limit` more at most.
+    pub(crate) fn hurry(&self, splits: &FxHashSet<SplitKey>, limit: Duration) {
+        let until = self.after(limit);
+        for (id, entry) in self.entries.borrow_mut().iter_mut() {
+            let is_meant = entry.canary_of.is_some_and(|split| splits.contains(&split));
+            if is_meant && entry.deadline > until {
+                entry.deadline = until;
+                if entry.deadline < entry.queued {
+                    self.queue(entry, u32::try_from(id).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    /// The tick at which a time from now is over.
+    fn after(&self, limit: Duration) -> u64 {
+        let ticks = millis(limit).div_ceil(millis(TICK));
+        self.tick.get().saturating_add(ticks).saturating_add(1)
     }
 
     fn look_at(&self, id: u32, now: u64) {
@@ -139,12 +166,18 @@ fn expire(entry: &mut Entry) {
 impl Slot {
     /// Sets the deadline; what was set before is forgotten.
     pub(crate) fn arm(&self, limit: Duration) {
-        self.set(limit, false);
+        self.set(limit, (false, None));
+    }
+
+    /// Sets the deadline of an attempt that waits for an answer; with the split whose canary it is
+    /// at, if stable can take over.
+    pub(crate) fn arm_waiting(&self, limit: Duration, canary_of: Option<SplitKey>) {
+        self.set(limit, (false, canary_of));
     }
 
     /// Sets the deadline of a connection between two requests, which a drain ends early.
     pub(crate) fn arm_idle(&self, limit: Duration) {
-        self.set(limit, true);
+        self.set(limit, (true, None));
     }
 
     /// Takes the deadline away.
@@ -153,6 +186,7 @@ impl Slot {
             entry.deadline = NEVER;
             entry.is_expired = false;
             entry.is_idle = false;
+            entry.canary_of = None;
         }
     }
 
@@ -187,20 +221,15 @@ impl Slot {
         .await
     }
 
-    fn set(&self, limit: Duration, is_idle: bool) {
-        let ticks = millis(limit).div_ceil(millis(TICK));
+    fn set(&self, limit: Duration, (is_idle, canary_of): (bool, Option<SplitKey>)) {
         let mut entries = self.wheel.entries.borrow_mut();
         let Some(entry) = entries.get_mut(index(self.id)) else {
             return;
         };
-        entry.deadline = self
-            .wheel
-            .tick
-            .get()
-            .saturating_add(ticks)
-            .saturating_add(1);
+        entry.deadline = self.wheel.after(limit);
         entry.is_expired = false;
         entry.is_idle = is_idle;
+        entry.canary_of = canary_of;
         if entry.deadline < entry.queued {
             self.wheel.queue(entry, self.id);
         }
@@ -262,6 +291,30 @@ mod tests {
         slot.arm(Duration::from_secs(1));
         wheel.advance(1_000_000);
         assert!(expired(&slot));
+    }
+
+    #[test]
+    fn waits_for_a_canary_that_is_out_are_shortened_and_others_are_not() {
+        let wheel = Wheel::new();
+        let slots = [Some(SplitKey(1)), Some(SplitKey(2)), None].map(|split| {
+            let slot = wheel.slot();
+            slot.arm_waiting(Duration::from_secs(30), split);
+            slot
+        });
+        let [out, other, stable] = &slots;
+        let soon = wheel.slot();
+        soon.arm_waiting(Duration::from_millis(20), Some(SplitKey(1)));
+        wheel.advance(5);
+        assert!(expired(&soon));
+        wheel.hurry(&FxHashSet::from_iter([SplitKey(1)]), Duration::from_secs(1));
+        wheel.advance(55);
+        assert!(!expired(out));
+        wheel.advance(57);
+        assert!(expired(out) && !expired(other) && !expired(stable));
+        other.arm(Duration::from_secs(30));
+        wheel.hurry(&FxHashSet::from_iter([SplitKey(2)]), Duration::ZERO);
+        wheel.advance(99);
+        assert!(!expired(other), "it has begun to answer");
     }
 
     #[test]

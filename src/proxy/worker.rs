@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     accept::Listeners,
     access_log::Log,
+    breaker::Breakers,
     budget::Budget,
     buffer::Buffers,
     date::{Date, Dates},
@@ -30,7 +31,7 @@ use crate::{
     clock,
     measure::{EndpointGauge, Recorder, Sample},
     model::{
-        Moment, Rejection, SplitKey, Stage,
+        Moment, Rejection, Share, SplitKey, Stage,
         number::{micros, millis, real},
     },
     plan::{Plan, Reader, Rotation},
@@ -38,6 +39,9 @@ use crate::{
 
 /// How often a worker hands its sample over.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// How long an answer of a canary that has lost its traffic is still waited for, where stable can
+/// give one.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a worker looks for stages that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -45,6 +49,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     number: u16,
+    workers: u16,
     started: Instant,
     started_at: Moment,
     id_prefix: [u8; 16],
@@ -73,6 +78,8 @@ pub(crate) struct Worker {
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
     pub(crate) random: RefCell<fastrand::Rng>,
+    /// How much upstreams have to do that have a limit.
+    pub(crate) breakers: Breakers,
     rejections: RefCell<FxHashMap<Rejection, u64>>,
     /// Bytes of bodies that are held.
     pub(crate) held_bytes: Cell<u64>,
@@ -102,7 +109,7 @@ pub(crate) type Heads = Box<(RequestHead, ResponseHead)>;
 
 impl Worker {
     pub(crate) fn new(
-        number: u16,
+        (number, workers): (u16, u16),
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
         log: Log,
@@ -112,6 +119,7 @@ impl Worker {
         let started = Instant::now();
         Rc::new(Self {
             number,
+            workers,
             started,
             started_at: clock::now(),
             id_prefix: hex_digits(random.u64(..)),
@@ -133,6 +141,7 @@ impl Worker {
             budget: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
+            breakers: Breakers::default(),
             rejections: RefCell::default(),
             held_bytes: Cell::new(0),
             endpoints: RefCell::default(),
@@ -158,6 +167,13 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         id
+    }
+
+    /// This worker's part of a limit that holds for all workers together; never less than 1.
+    pub(crate) fn part_of(&self, all: u32) -> u32 {
+        let workers = u32::from(self.workers.max(1));
+        let is_odd = u32::from(self.number) < all % workers;
+        (all / workers + u32::from(is_odd)).max(1)
     }
 
     /// A number that rises with each choice of an endpoint.
@@ -245,12 +261,15 @@ impl Worker {
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut sampled, mut swept) = (self.started, self.started);
         let mut stages = FxHashMap::default();
-        let mut round = Round::default();
+        let (mut round, mut known) = (Round::default(), None);
         loop {
             let now = interval.tick().await;
             self.wheel
                 .advance(millis(now.duration_since(self.started)) / millis(TICK));
             let plan = self.plan();
+            if known.replace(plan.generation) != Some(plan.generation) {
+                self.hurry(&plan);
+            }
             self.pool
                 .borrow_mut()
                 .sweep(&mut round, &plan, self.moment(now));
@@ -263,6 +282,8 @@ impl Worker {
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.forget(&mut stages, &plan);
+                // Some attempts of the plan before have begun to wait since.
+                self.hurry(&plan);
                 let gauges = self.pool.borrow().endpoints(self.moment(now)).collect();
                 self.endpoints.replace(gauges);
                 listeners.retry(&self, &plan.listeners);
@@ -297,6 +318,15 @@ impl Worker {
         let (since, before) = self.busy.replace((now, total));
         let wall = micros(now.duration_since(since)).max(1);
         (real(micros(total.saturating_sub(before))) / real(wall)).min(1.0)
+    }
+
+    /// Attempts that wait for a canary that gets no traffic any more, and that stable could answer,
+    /// do not wait much longer: what made it lose its traffic may be that it hangs.
+    fn hurry(&self, plan: &Plan) {
+        let splits = plan.splits.iter();
+        let out = splits.filter(|split| split.canary.is_none() || split.share == Share::ZERO);
+        let out = out.map(|split| split.key).collect();
+        self.wheel.hurry(&out, PATIENCE);
     }
 
     /// Forgets what belongs to stages that are over.

@@ -111,5 +111,6 @@ fn upstream(name: UpstreamName) -> Upstream {
         health_check: None,
         balance: crate::config::Balance::default(),
         outlier_detection: None,
+        circuit_breaker: None,
     }
 }

@@ -1,4 +1,5 @@
-//! One Marathon app in a rolling deployment, as stable and canary of one split, under load.
+//! One Marathon app in a rolling deployment, as stable and canary of one split, under load; and
+//! what its users notice when Marathon is gone.
 
 use std::{
     collections::HashMap,
@@ -20,10 +21,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::support::{client::Client, marathon::Marathon, origin::Origin};
+use super::support::{
+    client::Client,
+    marathon::{Marathon, Mood},
+    origin::Origin,
+};
 
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How soon people are told of a source that does not answer.
+const TOLD: Duration = Duration::from_secs(15);
 
 /// An app, its tasks, Serin in front of them, and clients.
 struct Scene {
@@ -114,12 +121,29 @@ impl Scene {
             .set_task_state("/shop/web", id, "TASK_KILLING");
         self.until(old, new).await;
         // Requests under way, and 20 more, so that whoever still went there would be seen.
-        let seen = self.asked.load(Ordering::SeqCst);
-        while self.asked.load(Ordering::SeqCst) < seen + 20 {
-            tokio::task::yield_now().await;
-        }
+        self.more(20).await;
         self.tasks.remove(id);
         self.marathon.remove_task("/shop/web", id);
+    }
+
+    /// Waits until the sources of both halves have a problem, or none.
+    async fn until_told(&self, has_problem: bool) {
+        let mut watch = self.running.handle.watch();
+        let waiting = watch.wait_for(|status| {
+            let mut upstreams = status.upstreams.iter();
+            upstreams.all(|it| it.problem.is_some() == has_problem)
+        });
+        let found = timeout(PATIENCE, waiting).await.is_ok();
+        let status = self.running.handle.status();
+        assert!(found, "problems: {has_problem}, but {:?}", status.upstreams);
+    }
+
+    /// Waits until so many more requests were answered.
+    async fn more(&self, count: u64) {
+        let until = self.asked.load(Ordering::SeqCst) + count;
+        while self.asked.load(Ordering::SeqCst) < until {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until the two halves have so many endpoints that can be used, and in all.
@@ -163,6 +187,9 @@ async fn a_rolling_deployment_is_stable_and_canary_and_no_request_fails() {
         "{:?}",
         began.elapsed()
     );
+    let asked = scene.marathon.asked();
+    let streams = asked.iter().filter(|it| it.path.starts_with("/v2/events"));
+    assert_eq!(streams.count(), 1, "both halves hear the same: {asked:?}");
     for (gone, id) in (1..).zip(&old) {
         new.push(scene.add("v2").await);
         scene
@@ -194,4 +221,37 @@ async fn a_rolling_deployment_is_stable_and_canary_and_no_request_fails() {
     let (asked, failed) = (&scene.asked, &scene.failed);
     let failed = failed.load(Ordering::SeqCst);
     assert_eq!(failed, 0, "of {}", asked.load(Ordering::SeqCst));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marathon_that_is_down_or_garbled_changes_no_traffic_and_is_told() {
+    let mut scene = Scene::start(3).await;
+    let moods = [
+        Mood::Garbage(b"{\"apps\":[]}".to_vec()),
+        Mood::Garbage(b"\xff<html>".to_vec()),
+        Mood::Refusing(500),
+    ];
+    for mood in moods {
+        scene.marathon.set_mood(mood);
+        let began = Instant::now();
+        scene.until_told(true).await;
+        assert!(began.elapsed() < TOLD, "{:?}", began.elapsed());
+        scene.until((3, 3), (3, 3)).await;
+        scene.more(50).await;
+        scene.marathon.set_mood(Mood::Well);
+        scene.until_told(false).await;
+    }
+    scene.marathon.stop(0);
+    scene.marathon.stop(1);
+    let began = Instant::now();
+    scene.until_told(true).await;
+    assert!(began.elapsed() < TOLD, "{:?}", began.elapsed());
+    scene.until((3, 3), (3, 3)).await;
+    scene.more(50).await;
+    // It comes back, and a task has come with it.
+    scene.marathon.resume(0);
+    scene.add("v1").await;
+    scene.until((4, 4), (4, 4)).await;
+    scene.until_told(false).await;
+    assert_eq!(scene.failed.load(Ordering::SeqCst), 0);
 }

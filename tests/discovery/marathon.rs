@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
+use serin::discover::Names;
 use tokio::time::Instant;
 
 use super::{
@@ -158,6 +159,32 @@ async fn a_wrong_password_is_told() {
     let said = |node| format!("{}: it answers 401 Unauthorized", marathon.url(node));
     let expected = format!("Marathon does not answer: {}; {}", said(0), said(1));
     assert_eq!(error, expected);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_told() {
+    let (marathon, _) = cluster().await;
+    let cases = [
+        (
+            "ca: /nowhere/ca.pem",
+            "cannot read the authorities in /nowhere/ca.pem",
+        ),
+        (
+            "auth: { username: me, password_file: /nowhere/p }",
+            "cannot read /nowhere/p: ",
+        ),
+        (
+            "auth: { service_account_file: /nowhere/a }",
+            "cannot read /nowhere/a: ",
+        ),
+    ];
+    for (key, expected) in cases {
+        let error = source(&marathon, &format!("{OFTEN}, {key}"))
+            .until_error()
+            .await;
+        assert!(error.contains(expected), "{key}: {error}");
+    }
+    assert!(marathon.asked().is_empty(), "nobody is asked by an unknown");
 }
 
 #[tokio::test]
@@ -323,6 +350,31 @@ async fn a_master_that_does_not_answer_is_told_of_soon() {
 #[expect(clippy::disallowed_methods, reason = "a test's own file")]
 fn write(path: &std::path::Path, text: &str) {
     std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_has_the_address_of_its_name_and_one_that_is_lost_is_told() {
+    let (marathon, tasks) = cluster().await;
+    let directory = tempfile::tempdir().unwrap();
+    let hosts = directory.path().join("hosts");
+    write(&hosts, "10.1.1.1 agent-1.acme.org\n");
+    let name = |task: &str, name: &str| {
+        marathon.edit_task("/shop/web", task, |task| task["host"] = json!(name));
+    };
+    name(&tasks[0], "agent-1.acme.org");
+    name(&tasks[1], "agent-2.acme.org");
+    let names = Names::asking(SocketAddr::from(([127, 0, 0, 1], 9)), hosts);
+    let keys = format!("url: {}, app: /shop/web, {OFTEN}", marathon.urls());
+    let mut web = Source::asking(names, &format!("marathon: {{ {keys} }}"));
+    web.until(&["10.1.1.1:1"]).await;
+    let error = web.until_error().await;
+    let expected = "cannot find the addresses of `agent-2.acme.org`";
+    assert!(error.starts_with(expected), "{error}");
+    // A task without a place is told of, too, and the others serve.
+    name(&tasks[1], "");
+    let expected = "is left out: Marathon does not say where it runs";
+    while !web.until_error().await.ends_with(expected) {}
+    web.until(&["10.1.1.1:1"]).await;
 }
 
 /// Prometheus reads the same cluster, and finds the same tasks.

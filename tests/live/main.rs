@@ -7,6 +7,7 @@
     reason = "a test stops where it stands, and writes the files that it edits"
 )]
 
+mod endpoints;
 #[path = "../support/mod.rs"]
 mod support;
 

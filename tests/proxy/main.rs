@@ -12,6 +12,7 @@ mod abuse;
 mod arrival;
 mod assets;
 mod behaviour;
+mod breaker;
 mod buffer;
 mod classify;
 mod conformance;

@@ -355,6 +355,18 @@ impl Proxy {
         }
     }
 
+    /// Waits until so many judged attempts are under way, those that wait for their turn too.
+    pub async fn under_way(&mut self, count: u64) {
+        loop {
+            let sample = self.samples.recv().await.expect("workers run");
+            self.take(&sample);
+            let ages = sample.gauges.in_flight.values();
+            if ages.map(Latencies::count).sum::<u64>() == count {
+                return;
+            }
+        }
+    }
+
     /// The next endpoint that was ejected.
     pub async fn ejection(&mut self) -> Ejection {
         loop {

@@ -6,6 +6,7 @@
 mod analysis;
 mod aws;
 mod balance;
+mod breaker;
 mod classify;
 mod health;
 mod listener;

@@ -1,6 +1,8 @@
 //! An upstream as others see it.
 
-use super::{aws, balance, health, listener::path, marathon::marathon, plain, split::some};
+use super::{
+    aws, balance, breaker, health, listener::path, marathon::marathon, plain, split::some,
+};
 use crate::{
     config::{
         Buffer, Certificate, Source, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
@@ -38,6 +40,7 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
         health_check: some(block.health_check.as_ref(), health::health_check)?,
         balance: balance::balance(&block.balance.as_ref()?.value)?,
         outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
+        circuit_breaker: some(block.circuit_breaker.as_ref(), breaker::circuit_breaker)?,
     })
 }
 

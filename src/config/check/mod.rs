@@ -9,6 +9,7 @@
 
 mod analysis;
 mod balance;
+mod breaker;
 mod classify;
 mod health;
 mod listener;

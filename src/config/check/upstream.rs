@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::{balance, health, marathon};
+use super::{balance, breaker, health, marathon};
 use crate::config::{
     UpstreamProtocol, Verify,
     schema::{DnsForm, EndpointForm, UpstreamBlock},
@@ -49,6 +49,7 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
     tls(block, walk);
     proxy_protocol(block, walk);
     balance::check(block, walk);
+    breaker::check(block, walk);
     health::check(block, walk);
     if let Some(block) = &block.dns {
         dns(block, walk);

@@ -25,8 +25,8 @@ block! {
         port: Port = Required,
         /// The container whose port and health count. Without it: the one that has the port.
         container: Text = Optional,
-        /// Tasks of this deployment or task set only: `primary`, `active` (those beside the primary
-        /// one, or the primary one if it is alone), or an id such as `ecs-svc/123`.
+        /// Tasks of this deployment or task set only: `primary` or `active`, as ECS calls them (one
+        /// stands in for the other while there is no deployment), or an id such as `ecs-svc/123`.
         deployment: Deployment = Optional,
         /// Tasks of this task definition only: `family:revision`, a family, or an ARN.
         task_definition: Text = Optional,

@@ -11,6 +11,7 @@
 mod assets;
 mod aws;
 mod balance;
+mod breaker;
 mod buffer;
 mod classify;
 mod health;
@@ -31,6 +32,7 @@ pub(super) use self::{
     assets::{AssetPath, AssetsBlock},
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
+    breaker::BreakerBlock,
     buffer::BufferBlock,
     classify::{ClassifyBlock, StatusForm, WhenBlock, WhenForm},
     health::{CheckProtocol, HealthCheckBlock},

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BalanceBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock, EndpointForm,
-    HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed, Port, Required,
-    Shape, Walk, block, describe_block, word, words,
+    BalanceBlock, BreakerBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock,
+    EndpointForm, HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed,
+    Port, Required, Shape, Walk, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -54,8 +54,10 @@ block! {
         /// When an endpoint gets no requests for a while because of how it answers: a mapping, or
         /// `none`, never.
         outlier_detection: OutlierForm = Default("{}"),
+        /// How much the upstream is asked to do at a time. Without it: no limit.
+        circuit_breaker: BreakerBlock = Optional,
     } later [
-        "circuit_breaker", "warm_up"
+        "warm_up"
     ]
 }
 

@@ -37,9 +37,9 @@ pub struct Ecs {
 /// A deployment of a service, or a task set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deployment {
-    /// The one that ECS calls `PRIMARY`.
+    /// The one that ECS calls `PRIMARY`; another stands in for it while it has not served yet.
     Primary,
-    /// Those that ECS calls `ACTIVE`; while none of their tasks runs, the primary one.
+    /// Those that ECS calls `ACTIVE`; while there is none, the primary one.
     Active,
     /// The one with this id.
     Id(String),

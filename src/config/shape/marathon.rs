@@ -28,7 +28,7 @@ pub struct Marathon {
 }
 
 /// What one label of an app must say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LabelRule {
     /// The label.
     pub name: String,
@@ -63,7 +63,7 @@ pub enum TaskHalf {
 }
 
 /// Who asks a master.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MasterLogin {
     /// Nobody in particular.
     None,

@@ -7,6 +7,7 @@
 mod assets;
 mod aws;
 mod balance;
+mod breaker;
 mod classify;
 mod health;
 mod listener;
@@ -22,6 +23,7 @@ pub use self::{
     assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
+    breaker::CircuitBreaker,
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{

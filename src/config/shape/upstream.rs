@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Balance, HealthCheck, Marathon, OutlierDetection,
+    Balance, CircuitBreaker, HealthCheck, Marathon, OutlierDetection,
     aws::{CloudMap, Ecs},
     listener::Certificate,
 };
@@ -34,6 +34,8 @@ pub struct Upstream {
     pub balance: Balance,
     /// When an endpoint is ejected; `None`: never.
     pub outlier_detection: Option<OutlierDetection>,
+    /// How much it is asked to do at a time; `None`: no limit.
+    pub circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// What an upstream is spared of slow clients, in bytes; 0: nothing is held.

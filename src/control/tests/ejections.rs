@@ -122,7 +122,7 @@ fn what_workers_eject_is_told_shown_and_told_again_when_it_is_back() {
 fn a_person_takes_an_endpoint_out_and_back() {
     let mut desk = desk(2);
     let mut news = desk.handle.news();
-    let long = EndpointCommand::Eject(Some(Duration::from_secs(60)));
+    let long = EndpointCommand::Eject(Some(Duration::from_mins(1)));
     let done = ask(&mut desk, 1, long).unwrap();
     assert_eq!(done, "v1: 10.0.1.1:80 is out for 60s");
     let told = news.try_recv().unwrap();

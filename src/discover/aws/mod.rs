@@ -14,6 +14,8 @@ mod pace;
 mod profile;
 mod refusal;
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -34,7 +34,7 @@ fn read_blocking(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-fn parse(text: &str) -> Result<Credentials, &'static str> {
+pub(super) fn parse(text: &str) -> Result<Credentials, &'static str> {
     let (mut key, mut secret, mut token) = (None, None, None);
     let mut is_ours = false;
     for line in text.lines().map(str::trim) {

@@ -124,4 +124,6 @@ pub(super) struct Service {
 pub(super) struct Rollout {
     pub(super) id: String,
     pub(super) status: Option<String>,
+    #[serde(rename = "failedTasks")]
+    pub(super) failed: Option<u32>,
 }

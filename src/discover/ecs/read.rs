@@ -7,7 +7,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
 };
@@ -28,8 +28,26 @@ pub(super) struct Seen {
     pub(super) tasks: Vec<Task>,
     /// Where hosts of tasks are, or why that is not known.
     pub(super) hosts: HashMap<String, Result<IpAddr, String>>,
-    /// The service's deployments and task sets, if anybody wants to know.
-    pub(super) rollouts: Vec<Rollout>,
+    pub(super) rollouts: Rollouts,
+}
+
+/// A service's deployments or task sets, if anybody wants to know.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rollouts {
+    pub(super) all: Vec<Rollout>,
+    pub(super) are_task_sets: bool,
+    /// Those of which a task has been seen running.
+    pub(super) served: BTreeSet<String>,
+}
+
+impl Rollouts {
+    /// Remembers which have served, from round to round.
+    pub(super) fn remember(&mut self, mut served: BTreeSet<String>, tasks: &[Task]) {
+        let running = tasks.iter().filter(|task| task.life() == Life::Running);
+        served.extend(running.filter_map(|task| task.started_by.clone()));
+        served.retain(|id| self.all.iter().any(|rollout| rollout.id == *id));
+        self.served = served;
+    }
 }
 
 /// Endpoints, and what is odd about tasks that have none.
@@ -136,33 +154,35 @@ fn is_started_by(task: &Task, starters: Option<&[&str]>) -> bool {
     starters.is_none_or(|starters| starters.contains(&starter))
 }
 
-/// Who must have started a task; `None`: anybody.
+/// Who must have started a task; `None`: anybody. Neither side of a deployment is empty for the
+/// want of one: the newer one is the older one until it has served, and the older one is the newer
+/// one when it serves no more. What is new and has failed is not replaced: that is what it is
+/// judged by.
 fn starters<'a>(seen: &'a Seen, wanted: Option<&'a Deployment>) -> Option<Vec<&'a str>> {
-    let with = |status: &str| -> Vec<&str> {
-        let rollouts = seen.rollouts.iter();
-        let found = rollouts.filter(|rollout| rollout.status.as_deref() == Some(status));
-        found.map(|rollout| rollout.id.as_str()).collect()
+    let (mine, other, is_primary) = match wanted? {
+        Deployment::Id(id) => return Some(vec![id]),
+        Deployment::Primary => ("PRIMARY", "ACTIVE", true),
+        Deployment::Active => ("ACTIVE", "PRIMARY", false),
     };
-    let runs = |starters: &[&str]| {
-        let mut running = seen
-            .tasks
-            .iter()
-            .filter(|task| task.life() == Life::Running);
-        running.any(|task| is_started_by(task, Some(starters)))
+    let rollouts = &seen.rollouts;
+    let with = |status| {
+        let all = rollouts.all.iter();
+        all.filter(move |rollout| rollout.status.as_deref() == Some(status))
     };
-    match wanted? {
-        Deployment::Id(id) => Some(vec![id]),
-        Deployment::Primary => Some(with("PRIMARY")),
-        Deployment::Active => {
-            // The old ones are gone, or nothing is rolled out: the primary one is all there is.
-            let active = with("ACTIVE");
-            Some(if runs(&active) {
-                active
-            } else {
-                with("PRIMARY")
-            })
-        }
-    }
+    let ids = |status| with(status).map(|rollout| rollout.id.as_str());
+    // Of task sets, the primary one is what serves today.
+    let is_newer = is_primary != rollouts.are_task_sets;
+    let stands = if is_newer {
+        with(mine).any(|rollout| {
+            let has_failed = rollout.failed.is_some_and(|tasks| tasks > 0);
+            has_failed || rollouts.served.contains(&rollout.id)
+        })
+    } else {
+        let starters: Vec<&str> = ids(mine).collect();
+        let mut tasks = seen.tasks.iter();
+        tasks.any(|task| task.life() == Life::Running && is_started_by(task, Some(&starters)))
+    };
+    Some(ids(if stands { mine } else { other }).collect())
 }
 
 fn endpoint(task: &Task, seen: &Seen, wanted: &Ecs) -> Result<Endpoint, String> {

@@ -1,13 +1,16 @@
 //! What ECS may say of tasks, as tables: our own cases, recorded answers, and mutations of these.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use serde_json::{Value as Json, json};
 
 use super::{
     answers::{Described, Hosts, Listed, Rollout, Services, Task},
     hosts::addresses,
-    read::{Picked, Seen, pick},
+    read::{Picked, Rollouts, Seen, pick},
 };
 use crate::{
     config::{Aws, Deployment, Ecs},
@@ -55,7 +58,7 @@ fn seen(tasks: Vec<Task>) -> Seen {
     Seen {
         tasks,
         hosts: HashMap::from(hosts),
-        rollouts: Vec::new(),
+        rollouts: Rollouts::default(),
     }
 }
 
@@ -277,6 +280,128 @@ fn health_is_that_of_the_container_that_has_the_port() {
     }
 }
 
+fn rollout(id: &str, status: &str, failed: u32) -> Rollout {
+    Rollout {
+        id: id.to_owned(),
+        status: Some(status.to_owned()),
+        failed: Some(failed),
+    }
+}
+
+fn rollouts(all: &[Rollout], tasks: &[Task]) -> Rollouts {
+    let mut rollouts = Rollouts {
+        all: all.to_vec(),
+        ..Rollouts::default()
+    };
+    rollouts.remember(BTreeSet::new(), tasks);
+    rollouts
+}
+
+/// A task of each of two deployments, if it has a status, and what is known of the two; `words` are
+/// their statuses, `sets` before them says that they are task sets.
+fn two_deployments(words: &str, last: [&str; 2], failed: u32, has_served: bool) -> Seen {
+    let ids = ["ecs-svc/1", "ecs-svc/2"];
+    let (are_task_sets, words) = match words.strip_prefix("sets ") {
+        Some(words) => (true, words),
+        None => (false, words),
+    };
+    let all = words.split(' ').zip(ids);
+    let all: Vec<Rollout> = all.map(|(word, id)| rollout(id, word, failed)).collect();
+    let there = ids
+        .into_iter()
+        .zip(last)
+        .filter(|(_, last)| !last.is_empty());
+    let mut seen = seen(there.map(|(id, last)| started(id, last)).collect());
+    seen.rollouts = rollouts(&all, &seen.tasks);
+    seen.rollouts.are_task_sets = are_task_sets;
+    if has_served {
+        seen.rollouts.served.insert(ids[1].to_owned());
+    }
+    seen
+}
+
+fn started(starter: &str, last: &str) -> Task {
+    let id = starter.rsplit('/').next().unwrap();
+    task(&json!({
+        "taskArn": format!("arn:task/{id}"),
+        "startedBy": starter,
+        "lastStatus": last,
+        "containers": [{ "networkInterfaces": [
+            { "privateIpv4Address": format!("10.0.0.{id}") }] }],
+    }))
+}
+
+#[test]
+fn neither_side_of_a_deployment_is_empty_for_the_want_of_one() {
+    // In a rolling deployment the primary one is new; among task sets it serves today.
+    let cases = [
+        ("PRIMARY", ["RUNNING", ""], 0, false, "1", "1"),
+        ("ACTIVE PRIMARY", ["RUNNING", "PENDING"], 0, false, "1", "1"),
+        ("ACTIVE PRIMARY", ["RUNNING", "RUNNING"], 0, false, "2", "1"),
+        // The new one crashes: it is not replaced by the old one.
+        ("ACTIVE PRIMARY", ["RUNNING", "PENDING"], 0, true, "", "1"),
+        ("ACTIVE PRIMARY", ["RUNNING", "PENDING"], 3, false, "", "1"),
+        (
+            "ACTIVE PRIMARY",
+            ["DEACTIVATING", "RUNNING"],
+            0,
+            true,
+            "2",
+            "2",
+        ),
+        ("sets PRIMARY", ["RUNNING", ""], 0, false, "1", "1"),
+        (
+            "sets PRIMARY ACTIVE",
+            ["RUNNING", "PENDING"],
+            0,
+            false,
+            "1",
+            "1",
+        ),
+        (
+            "sets PRIMARY ACTIVE",
+            ["RUNNING", "RUNNING"],
+            0,
+            false,
+            "1",
+            "2",
+        ),
+        (
+            "sets PRIMARY ACTIVE",
+            ["RUNNING", "PENDING"],
+            0,
+            true,
+            "1",
+            "",
+        ),
+    ];
+    for case in cases {
+        let (words, last, failed, has_served, primary, active) = case;
+        let seen = two_deployments(words, last, failed, has_served);
+        let picked = |deployment| {
+            let deployment = Some(deployment);
+            let wanted = Ecs {
+                deployment,
+                ..wanted()
+            };
+            let found = pick(&seen, &wanted).endpoints.into_iter();
+            let found = found.filter(|endpoint| !endpoint.draining);
+            let found: Vec<String> = found.map(|one| one.address.ip().to_string()).collect();
+            found.join(" ").replace("10.0.0.", "")
+        };
+        assert_eq!(picked(Deployment::Primary), primary, "{case:?}");
+        assert_eq!(picked(Deployment::Active), active, "{case:?}");
+    }
+}
+
+#[test]
+fn what_has_served_is_remembered_as_long_as_its_deployment_is_listed() {
+    let (old, new) = ("ecs-svc/1", "ecs-svc/2");
+    let mut rollouts = rollouts(&[rollout(new, "PRIMARY", 0)], &[started(new, "PENDING")]);
+    rollouts.remember(BTreeSet::from([old.to_owned(), new.to_owned()]), &[]);
+    assert_eq!(rollouts.served, BTreeSet::from([new.to_owned()]));
+}
+
 #[test]
 fn one_service_in_a_rolling_deployment_is_both_versions() {
     let one = |id: u8, starter: &str, revision: u8, last: &str| {
@@ -289,20 +414,17 @@ fn one_service_in_a_rolling_deployment_is_both_versions() {
                 { "privateIpv4Address": format!("10.0.0.{id}") }] }],
         }))
     };
-    let rollout = |id: &str, status: &str| Rollout {
-        id: id.to_owned(),
-        status: Some(status.to_owned()),
-    };
     let mut seen = seen(vec![
         one(1, "ecs-svc/1", 1, "RUNNING"),
         one(2, "ecs-svc/1", 1, "RUNNING"),
         one(3, "ecs-svc/2", 2, "RUNNING"),
         one(4, "ecs-svc/2", 2, "PENDING"),
     ]);
-    seen.rollouts = vec![
-        rollout("ecs-svc/2", "PRIMARY"),
-        rollout("ecs-svc/1", "ACTIVE"),
+    let all = [
+        rollout("ecs-svc/2", "PRIMARY", 0),
+        rollout("ecs-svc/1", "ACTIVE", 0),
     ];
+    seen.rollouts = rollouts(&all, &seen.tasks);
     let picked = |seen: &Seen, deployment: Option<Deployment>, definition: Option<&str>| {
         let wanted = Ecs {
             deployment,
@@ -382,7 +504,7 @@ fn recorded_answers_have_the_endpoints_that_they_tell() {
         let seen = Seen {
             hosts: hosts.map(host).collect(),
             tasks: told.tasks,
-            rollouts: Vec::new(),
+            rollouts: Rollouts::default(),
         };
         assert_eq!(shown(&pick(&seen, &wanted())), expected, "{path}");
     }

@@ -11,11 +11,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use super::masters::Masters;
-use crate::config::Marathon;
+use super::{cluster::Cluster, masters::Masters};
 
 /// Marathon sends a heartbeat about every 10 s.
 const SILENCE: Duration = Duration::from_secs(25);
@@ -42,19 +41,23 @@ const PATH: &str = "/v2/events?plan-format=light\
     &event_type=deployment_step_failure";
 
 /// Listens for ever, and notes whenever something may have changed.
-pub(super) async fn listen(how: &Marathon, changed: &Notify) {
-    if !how.events {
+pub(super) async fn listen(cluster: &Cluster, changed: &Notify) {
+    if !cluster.has_events {
         return std::future::pending().await;
     }
-    let mut masters = Masters::new(how);
+    let mut masters = Masters::new(cluster);
     let (mut wait, mut told) = (FIRST_RETRY, None);
     loop {
         match masters.open(PATH).await {
             Ok(body) => {
                 changed.notify_one();
-                if follow(body, &Concern::new(how), changed, SILENCE).await {
-                    (wait, told) = (FIRST_RETRY, None);
+                let began = Instant::now();
+                follow(body, &Concern::new(cluster), changed, SILENCE).await;
+                // Streams that never last are not to be begun ever faster.
+                if began.elapsed() > LAST_RETRY {
+                    wait = FIRST_RETRY;
                 }
+                told = None;
                 // Whoever has gone may have been all of Marathon: that is to be told soon.
                 changed.notify_one();
             }
@@ -71,23 +74,20 @@ pub(super) async fn listen(how: &Marathon, changed: &Notify) {
     }
 }
 
-/// Reads a stream to its end; whether there was anything in it.
-async fn follow<B>(mut body: B, concern: &Concern, changed: &Notify, silence: Duration) -> bool
+/// Reads a stream to its end.
+async fn follow<B>(mut body: B, concern: &Concern, changed: &Notify, silence: Duration)
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut frames = Frames::default();
-    let mut has_said = false;
     while let Ok(Some(Ok(piece))) = timeout(silence, body.frame()).await {
         let Ok(data) = piece.into_data() else {
             continue;
         };
-        has_said = true;
         if frames.feed(&data, concern) {
             changed.notify_one();
         }
     }
-    has_said
 }
 
 /// Which events concern us.
@@ -98,8 +98,8 @@ struct Concern {
 }
 
 impl Concern {
-    fn new(how: &Marathon) -> Self {
-        let ids = how.apps.iter().map(|id| format!("\"{id}\""));
+    fn new(cluster: &Cluster) -> Self {
+        let ids = cluster.apps.iter().map(|id| format!("\"{id}\""));
         Self { ids: ids.collect() }
     }
 
@@ -230,14 +230,10 @@ mod tests {
         let (changed, concern) = (Notify::new(), concern(&["/a"]));
         let short = Duration::from_millis(20);
         told.send("\r\n").unwrap();
-        assert!(
-            follow(&mut body, &concern, &changed, short).await,
-            "a heartbeat is something"
-        );
-        assert!(!follow(&mut body, &concern, &changed, short).await);
+        follow(&mut body, &concern, &changed, short).await;
         told.send("data: \"/a\"\n\n").unwrap();
         drop(told);
-        assert!(follow(&mut body, &concern, &changed, SILENCE).await);
+        follow(&mut body, &concern, &changed, SILENCE).await;
         changed.notified().await;
     }
 }

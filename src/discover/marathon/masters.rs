@@ -10,9 +10,8 @@ use http::{Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::login::Login;
+use super::{cluster::Cluster, login::Login};
 use crate::{
-    config::Marathon,
     discover::DiscoverError,
     net::web::{Limits, Trust, Web},
 };
@@ -81,16 +80,16 @@ impl Asking for Open {
 }
 
 impl Masters {
-    pub(super) fn new(how: &Marathon) -> Self {
+    pub(super) fn new(cluster: &Cluster) -> Self {
         let master = |url: &String| Master {
             url: url.clone(),
             failed: None,
         };
         Self {
-            all: how.masters.iter().map(master).collect(),
-            trust: how.ca.clone().map_or(Trust::System, Trust::Authorities),
+            all: cluster.masters.iter().map(master).collect(),
+            trust: cluster.ca.clone().map_or(Trust::System, Trust::Authorities),
             web: None,
-            login: Login::new(&how.login),
+            login: Login::new(&cluster.login),
         }
     }
 

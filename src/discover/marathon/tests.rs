@@ -1,5 +1,7 @@
 //! What answers come to: recorded ones, and lives of tasks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -130,7 +132,7 @@ impl Rehearsal {
     }
 
     fn select(&mut self, answer: &[u8]) -> Result<Selection, DiscoverError> {
-        let wanted = Wanted {
+        let wanted = wire::Wanted {
             apps: self.how.apps.clone(),
             labels: self.how.labels.clone(),
         };
@@ -621,7 +623,7 @@ fn a_master_is_asked_for_no_more_than_is_wanted() {
         ),
     ];
     for (keys, end) in cases {
-        let path = path(&how(keys));
+        let path = cluster::path(&Cluster::new(&how(keys)));
         let (_, asked) = path.split_once("embed=apps.readiness").unwrap();
         assert_eq!(asked, end, "{keys}");
     }
@@ -636,10 +638,16 @@ fn retries_slow_down_and_never_beyond_the_interval() {
         (3, 3.2, 4.0),
         (40, 8.0, 10.0),
     ] {
-        let wait = pace(interval, errors).as_secs_f64();
+        let wait = cluster::pace(interval, errors).as_secs_f64();
         assert!(
             (least..=most).contains(&wait),
             "after {errors} errors: {wait}"
         );
     }
+}
+
+#[test]
+fn whatever_fails_is_told_within_15_seconds() {
+    let how = how("app: /x");
+    assert!(how.interval + cluster::SLOW < Duration::from_secs(15));
 }

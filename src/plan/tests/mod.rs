@@ -228,6 +228,7 @@ fn upstream(name: &str) -> config::Upstream {
         health_check: None,
         balance: config::Balance::default(),
         outlier_detection: None,
+        circuit_breaker: None,
     }
 }
 

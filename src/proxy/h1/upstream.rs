@@ -20,7 +20,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    model::Moment,
+    model::{Moment, SplitKey},
     plan::Again,
     proxy::{
         course::Withhold,
@@ -51,6 +51,8 @@ pub(crate) struct Deadlines {
     pub(crate) head: Duration,
     /// The same, if the request can be repeated then.
     pub(crate) per_try: Option<Duration>,
+    /// The split whose canary it is at, if stable takes over from one that is late.
+    pub(crate) canary_of: Option<SplitKey>,
     /// Between two pieces of the answer's body.
     pub(crate) body: Duration,
     /// Between two pieces that the client sends or takes.
@@ -190,17 +192,19 @@ impl<'a> Progress<'a> {
 
     /// Sets the time limit of the stage.
     fn arm(&self) {
-        let limit = match self.stage.get() {
+        let stage = self.stage.get();
+        let may_hurry = stage == Stage::Waiting && self.can_repeat();
+        let canary_of = self.deadlines.canary_of.filter(|_| may_hurry);
+        let limit = match stage {
             Stage::Sending => self.deadlines.send,
             Stage::Waiting => self.deadlines.waiting(self.can_repeat()),
             Stage::Receiving => self.deadlines.body,
             Stage::Uploading | Stage::Relaying => self.deadlines.client,
             Stage::Leaving => LEAVING,
         };
-        match self.deadlines.total {
-            Some(total) => self.slot.arm(limit.min(total.since(self.worker.now()))),
-            None => self.slot.arm(limit),
-        }
+        let left = |total: Moment| limit.min(total.since(self.worker.now()));
+        let limit = self.deadlines.total.map_or(limit, left);
+        self.slot.arm_waiting(limit, canary_of);
     }
 
     /// Whether all of the request was sent, and can be sent again.

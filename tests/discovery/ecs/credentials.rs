@@ -113,6 +113,23 @@ async fn an_instance_tells_its_roles_key_and_its_region() {
 }
 
 #[tokio::test]
+async fn an_instance_that_does_not_answer_is_given_a_second_twice() {
+    let (amazon, lost) = (serving().await, amazon().await);
+    lost.change(|world| world.mood = Mood::Slow);
+    let variables = vec![
+        variable("AWS_ENDPOINT_URL", &amazon.url()),
+        variable("AWS_REGION", "eu-west-1"),
+        variable("AWS_EC2_METADATA_SERVICE_ENDPOINT", &lost.url()),
+    ];
+    let file = config(&[("web", web(""))]);
+    let mut watched = Watched::start(&file, variables);
+    watched.fails("web", "no whole answer in 1s").await;
+    assert_eq!(lost.count("/latest/api/token"), 2);
+    lost.change(|world| (world.mood, world.is_instance) = (Mood::Well, true));
+    watched.tells("web", SERVES).await;
+}
+
+#[tokio::test]
 async fn a_file_is_read_again_when_its_key_is_refused() {
     let amazon = serving().await;
     let folder = tempfile::tempdir().unwrap();

@@ -110,7 +110,14 @@ async fn the_two_sides_of_a_rolling_deployment_see_the_same_rounds() {
             ("ecs-svc/2".to_owned(), "PRIMARY".to_owned()),
             ("ecs-svc/1".to_owned(), "ACTIVE".to_owned()),
         ];
-        world.tasks.push(own(3).of(2).healthy());
+        world.tasks.push(own(3).of(2));
+    });
+    // Nothing of the new one serves yet: the old one stands in for it.
+    amazon.called("DescribeServices", 2).await;
+    watched.tells("new", both).await;
+    amazon.change(|world| {
+        let task = world.task("3");
+        *task = task.clone().healthy();
     });
     watched.tells("new", "127.1.0.3:3000+").await;
     watched.tells("old", both).await;
