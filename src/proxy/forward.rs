@@ -139,14 +139,10 @@ async fn attempt(
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
-    let place = guard.at(target);
-    let lent = lend(client, upstream, (target, place), (&guard, course, began)).await;
-    let mut lent = match lent {
-        Ok(lent) => lent,
-        Err(kind) => {
-            course.tried.push(target.key);
-            return after_fault((&worker, guard), plan, kind.into(), course, outgoing);
-        }
+    let at = (&**upstream, target);
+    let (place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
+        Ok(reached) => reached,
+        Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
     let limits = deadlines(
@@ -189,6 +185,21 @@ async fn attempt(
             after_fault((&worker, guard), plan, fault, course, outgoing)
         }
     }
+}
+
+/// A connection to an endpoint, and the endpoint's place in the pool.
+async fn reach(
+    client: &Client,
+    guard: &mut AttemptGuard,
+    (upstream, target): (&Upstream, &Target),
+    (course, began): (&mut Course, Moment),
+) -> Result<(Place, Lent), FaultKind> {
+    let place = guard.at(target);
+    let lent = lend(client, upstream, (target, place), (guard, course, began)).await;
+    if lent.is_err() {
+        course.tried.push(target.key);
+    }
+    lent.map(|lent| (place, lent))
 }
 
 /// A connection from the pool, or a new one.
