@@ -89,6 +89,11 @@ impl Retry {
         self.written.retry_budget
     }
 
+    /// How much stable takes back, as a share of what it answers well itself; `None`: all.
+    pub const fn capacity(&self) -> Option<Share> {
+        self.written.respect_capacity
+    }
+
     /// Attempts of a request in all.
     pub const fn attempts(&self) -> u8 {
         self.written.attempts

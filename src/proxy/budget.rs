@@ -31,6 +31,8 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct Account {
     saved: u32,
+    /// What stable may still take back, in basis points of a request.
+    room: u32,
     /// The share of stable's attempts that have failed lately, of [`ALL`].
     failing: u32,
 }
@@ -39,6 +41,7 @@ impl Default for Account {
     fn default() -> Self {
         Self {
             saved: SAVED_MAX,
+            room: SAVED_MAX,
             failing: 0,
         }
     }
@@ -59,6 +62,22 @@ impl Budget {
             account.saved -= PRICE;
         }
         is_affordable
+    }
+
+    /// Stable has answered a request of its own well; it can take back this share of one.
+    pub(crate) fn make_room(&mut self, split: SplitKey, share: Share) {
+        let account = self.accounts.entry(split).or_default();
+        account.room = (account.room + u32::from(share.basis_points())).min(SAVED_MAX);
+    }
+
+    /// Whether stable has room for one more of the canary's requests; it is taken then.
+    pub(crate) fn take_room(&mut self, split: SplitKey) -> bool {
+        let account = self.accounts.entry(split).or_default();
+        let has_room = account.room >= PRICE;
+        if has_room {
+            account.room -= PRICE;
+        }
+        has_room
     }
 
     /// Whether stable may rescue a canary; what it costs is paid then.

@@ -71,35 +71,36 @@ impl Course {
         }
     }
 
-    /// The next attempt, if there is one after this fault.
+    /// The next attempt after this fault; if there is none, what the client is told.
     pub(super) fn after_fault(
         &mut self,
         worker: &Worker,
         (decision, split): (&Decision, &Split),
         kind: FaultKind,
         outgoing: &mut Outgoing,
-    ) -> bool {
-        let Some(trouble) = trouble(kind).filter(|_| outgoing.is_untouched()) else {
-            return false;
-        };
+    ) -> Result<(), FaultKind> {
+        let trouble = trouble(kind)
+            .filter(|_| outgoing.is_untouched())
+            .ok_or(kind)?;
         let version = split.version(self.role);
         let upstream = decision.plan.upstreams.get(version.upstream.index());
         let mut standing = self.standing(upstream.map(|upstream| &**upstream));
         // Whoever was not let in is not let in at another endpoint either.
         standing.has_others &= !kind.is_overload();
         let asked = outgoing.asked(decision);
-        let Some(again) = split.retry.again(trouble, asked, standing) else {
-            return false;
-        };
-        let is_paid = pays(worker, split, trouble, again);
-        if is_paid {
-            self.go(worker, (decision, split), (again, kind.reason()), outgoing);
-            // What is repeated is not to meet another connection of the same age.
-            self.wants_fresh |= trouble != Trouble::Unsent && again == Again::Same;
-        } else {
+        let again = split.retry.again(trouble, asked, standing).ok_or(kind)?;
+        let paid = pays(worker, split, trouble, again);
+        if let Err(denial) = paid {
             count(worker, (decision, self.role), Repeat::Denied, kind.reason());
+            return Err(match denial {
+                Denial::Budget => kind,
+                Denial::Room => FaultKind::NoRoom,
+            });
         }
-        is_paid
+        self.go(worker, (decision, split), (again, kind.reason()), outgoing);
+        // What is repeated is not to meet another connection of the same age.
+        self.wants_fresh |= trouble != Trouble::Unsent && again == Again::Same;
+        Ok(())
     }
 
     /// The next attempt, of which it is known that and where it is made.
@@ -182,7 +183,7 @@ impl Withhold<'_> {
             is_overridden: self.decision.assignment.overridden,
         };
         let again = self.split.retry.again(trouble, asked, self.standing)?;
-        let is_paid = pays(self.worker, self.split, trouble, again);
+        let is_paid = pays(self.worker, self.split, trouble, again).is_ok();
         if !is_paid {
             let of = (self.decision, self.standing.role);
             count(self.worker, of, Repeat::Denied, Reason::Other);
@@ -205,17 +206,34 @@ fn start_of(head: &[u8]) -> (&[u8], &[u8]) {
     (method, words.next().unwrap_or_default())
 }
 
-/// Whether there is budget for a repeat; it is paid then. Where nothing was sent, nothing is
-/// repeated.
-fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> bool {
+/// Why a repeat is not made that the rules allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denial {
+    /// The budget is spent.
+    Budget,
+    /// Stable has no room.
+    Room,
+}
+
+/// Whether there is budget for a repeat, and room where it goes; it is paid then. Where nothing was
+/// sent, nothing is repeated, but stable needs room all the same.
+fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> Result<(), Denial> {
     let mut budget = worker.budget.borrow_mut();
-    match again {
-        _ if trouble == Trouble::Unsent => true,
-        Again::Same => budget.withdraw(split.key),
-        Again::Stable => budget.rescue(split.key),
+    let is_unsent = trouble == Trouble::Unsent;
+    let has_budget = match again {
+        Again::Same => is_unsent || budget.withdraw(split.key),
+        Again::Stable => is_unsent || budget.rescue(split.key),
         // A 404 costs next to nothing, and there is one for each of a page's files.
         Again::Other => true,
+    };
+    if !has_budget {
+        return Err(Denial::Budget);
     }
+    let needs_room = again == Again::Stable && split.retry.capacity().is_some();
+    if needs_room && !budget.take_room(split.key) {
+        return Err(Denial::Room);
+    }
+    Ok(())
 }
 
 /// What a fault is to the rules of repeating; `None`: nothing may follow it.
@@ -239,6 +257,7 @@ fn trouble(kind: FaultKind) -> Option<Trouble> {
         | FaultKind::ClientGone
         | FaultKind::ClientStalled
         | FaultKind::NoRoute
+        | FaultKind::NoRoom
         | FaultKind::NoWebSocket
         | FaultKind::Truncated
         | FaultKind::ResponseStalled

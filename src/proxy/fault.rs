@@ -29,6 +29,8 @@ pub(crate) enum FaultKind {
     NoRoute,
     /// The version has no endpoint that may be chosen.
     NoEndpoint,
+    /// Stable takes no more of what a canary cannot answer.
+    NoRoom,
     /// The upstream has as much to do as it may, and as many requests wait as may.
     QueueFull,
     /// The request has waited for its turn at the upstream for too long.
@@ -110,6 +112,7 @@ impl FaultKind {
             | Self::TotalTimeout
             | Self::BadResponse(_) => Side::Upstream,
             Self::NoRoute
+            | Self::NoRoom
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::Stopped
@@ -149,7 +152,7 @@ impl FaultKind {
             | Self::TotalTimeout => Reason::ResponseTimeout,
             Self::NoEndpoint => Reason::NoEndpoint,
             Self::QueueFull => Reason::CircuitOpen,
-            Self::QueueTimeout => Reason::Overload,
+            Self::NoRoom | Self::QueueTimeout => Reason::Overload,
             Self::BodyTooLarge => Reason::BodyLimit,
             Self::BadResponse(_)
             | Self::BodyMalformed(_)
@@ -180,6 +183,7 @@ impl FaultKind {
             Self::ClientStalled => Rejection::ClientStalled,
             Self::ClientGone
             | Self::NoRoute
+            | Self::NoRoom
             | Self::NoEndpoint
             | Self::QueueFull
             | Self::QueueTimeout
@@ -210,6 +214,7 @@ impl FaultKind {
             Self::ClientGone | Self::ClientStalled => 499,
             Self::NoRoute => 404,
             Self::NoEndpoint
+            | Self::NoRoom
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::Stopped
@@ -239,7 +244,7 @@ impl FaultKind {
                 "proxy_internal_response"
             }
             Self::NoRoute => "destination_not_found",
-            Self::NoEndpoint => "destination_unavailable",
+            Self::NoEndpoint | Self::NoRoom => "destination_unavailable",
             Self::QueueFull => r#"connection_limit_reached; details="queue full""#,
             Self::QueueTimeout => r#"connection_limit_reached; details="queue timeout""#,
             Self::ConnectRefused => "connection_refused",
@@ -269,6 +274,7 @@ impl FaultKind {
             Self::ClientStalled => "the client stopped reading",
             Self::NoRoute => "no split takes this request",
             Self::NoEndpoint => "no endpoint is available",
+            Self::NoRoom => "there is no room for this request at the moment",
             Self::QueueFull => "too many requests are under way",
             Self::QueueTimeout => "too many requests are under way, and none has ended in time",
             Self::ConnectRefused => "the endpoint refused the connection",

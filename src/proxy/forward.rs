@@ -139,18 +139,20 @@ async fn attempt(
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
-    let place = guard.at(target);
-    let lent = lend(client, upstream, (target, place), (&guard, course, began)).await;
-    let mut lent = match lent {
-        Ok(lent) => lent,
-        Err(kind) => {
-            course.tried.push(target.key);
-            return after_fault((&worker, guard), plan, kind.into(), course, outgoing);
-        }
+    let at = (&**upstream, target);
+    let (place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
+        Ok(reached) => reached,
+        Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
+    let limits = deadlines(
+        client,
+        (split, upstream),
+        (outgoing, withhold.as_ref()),
+        deadline,
+    );
     let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, &withhold), deadline),
+        deadlines: limits,
         client,
         heads,
         outgoing,
@@ -162,7 +164,7 @@ async fn attempt(
     match result {
         Ok(answered) => {
             let again = answered.withheld;
-            record(&worker, plan, (&mut guard, course.role), &answered);
+            record(&worker, plan, (&mut guard, course), &answered);
             let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
             let Some(again) = again else {
                 return Then::Done(Ok(answered));
@@ -183,6 +185,21 @@ async fn attempt(
             after_fault((&worker, guard), plan, fault, course, outgoing)
         }
     }
+}
+
+/// A connection to an endpoint, and the endpoint's place in the pool.
+async fn reach(
+    client: &Client,
+    guard: &mut AttemptGuard,
+    (upstream, target): (&Upstream, &Target),
+    (course, began): (&mut Course, Moment),
+) -> Result<(Place, Lent), FaultKind> {
+    let place = guard.at(target);
+    let lent = lend(client, upstream, (target, place), (guard, course, began)).await;
+    if lent.is_err() {
+        course.tried.push(target.key);
+    }
+    lent.map(|lent| (place, lent))
 }
 
 /// A connection from the pool, or a new one.
@@ -272,22 +289,29 @@ fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) 
 fn record(
     worker: &Worker,
     (decision, split): (&Decision, &Split),
-    (guard, role): (&mut AttemptGuard, Role),
+    (guard, course): (&mut AttemptGuard, &Course),
     answered: &Answered,
 ) {
     if answered.withheld == Some(Again::Other) {
         return guard.passed_over(answered.status);
     }
     let outcome = guard.answered(decision, answered.status, answered.grpc_status);
-    saw_stable(worker, split, role, outcome);
+    saw_stable(worker, split, (course.role, course.why), outcome);
 }
 
-/// Stable's own failures say how much more it can be asked.
-fn saw_stable(worker: &Worker, split: &Split, role: Role, outcome: Outcome) {
+/// What becomes of stable's attempts says how much more it can be asked.
+fn saw_stable(worker: &Worker, split: &Split, (role, why): (Role, Reason), outcome: Outcome) {
     let has_failed = outcome == Outcome::Failure;
-    if role == Role::Stable && (has_failed || outcome == Outcome::Success) {
-        let mut budget = worker.budget.borrow_mut();
-        budget.saw_stable(split.key, has_failed);
+    if role == Role::Canary || !(has_failed || outcome == Outcome::Success) {
+        return;
+    }
+    let mut budget = worker.budget.borrow_mut();
+    budget.saw_stable(split.key, has_failed);
+    if let Some(share) = split.retry.capacity()
+        && why == Reason::None
+        && !has_failed
+    {
+        budget.make_room(split.key, share);
     }
 }
 
@@ -300,12 +324,14 @@ fn after_fault(
     outgoing: &mut Outgoing,
 ) -> Then {
     let outcome = guard.failed(decision, fault.kind, fault.status);
-    saw_stable(worker, split, course.role, outcome);
-    let plan = (decision, split);
-    if !fault.is_answered && course.after_fault(worker, plan, fault.kind, outgoing) {
-        return Then::Again;
+    saw_stable(worker, split, (course.role, course.why), outcome);
+    if fault.is_answered {
+        return Then::Done(Err(fault));
     }
-    Then::Done(Err(fault))
+    match course.after_fault(worker, (decision, split), fault.kind, outgoing) {
+        Ok(()) => Then::Again,
+        Err(kind) => Then::Done(Err(Fault { kind, ..fault })),
+    }
 }
 
 /// Idle connections that are kept to an endpoint; what was said there of one client in front of a
@@ -321,12 +347,12 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, withhold): (&Outgoing, &Option<Withhold<'_>>),
+    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
     total: Option<Moment>,
 ) -> Deadlines {
-    let is_grpc = outgoing.reply.is_grpc;
-    let late = withhold.as_ref().map(|it| it.late(outgoing));
+    let late = withhold.map(|it| it.late(outgoing));
     let Late { per_try, canary_of } = late.unwrap_or_default();
+    let is_grpc = outgoing.reply.is_grpc;
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
     // The messages of a call may be far apart.

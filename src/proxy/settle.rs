@@ -121,6 +121,8 @@ impl AttemptGuard {
         if let Some(place) = place {
             self.worker.pool.borrow_mut().end(place);
         }
+        // Another request may take its turn.
+        self.permit = None;
     }
 
     /// Whether the endpoint is still busy with it.

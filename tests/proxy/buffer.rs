@@ -200,6 +200,26 @@ async fn an_endpoint_is_done_before_a_slow_client_is() {
 }
 
 #[tokio::test]
+async fn a_slow_client_takes_nobodys_turn_once_its_answer_is_here() {
+    let long = "x".repeat(12 << 20);
+    let origin = Origin::answering(move |seen| match seen.path() {
+        "/long" => answer(200, &long),
+        _ => answer(200, "short"),
+    })
+    .await;
+    let upstream = "buffer: { response: 16MiB }, circuit_breaker: { max_requests: 1 }";
+    let config = edge("", upstream, "");
+    let mut proxy = Proxy::with_workers(1, config, &[origin.address], &[], 0);
+    let mut slow = Client::connect(proxy.address).await;
+    slow.send("GET /long HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await;
+    proxy.held_bytes(|bytes| bytes > 1 << 20).await;
+    let mut other = Client::connect(proxy.address).await;
+    assert_eq!(other.get("/", "").await.text(), "short");
+    assert_eq!(slow.answer().await.body.len(), 12 << 20);
+}
+
+#[tokio::test]
 async fn no_more_is_held_than_the_file_says() {
     const SIZE: usize = 12 << 20;
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 12582912\r\n\r\n";

@@ -26,6 +26,7 @@ pub(super) fn policy(block: &RetryBlock, on_unhealthy: OnUnhealthy) -> Option<Re
         methods: methods.map(|_| list(methods, |Method(method)| method)),
         per_try_timeout: plain(block.per_try_timeout.as_ref()),
         retry_budget: plain(block.retry_budget.as_ref())?,
+        respect_capacity: plain(block.respect_capacity.as_ref()),
         rescue_on: plain(block.rescue_on.as_ref()).unwrap_or(unwritten),
     })
 }

@@ -40,6 +40,9 @@ block! {
         /// repeated; the canary is charged all the same: `stable` or `none`. Without it: `stable`,
         /// or `none` with `on_unhealthy: fail`.
         rescue_on: RescueOn = Optional,
+        /// How much stable takes back from a canary that fails or cannot be reached, as a share of
+        /// the requests of its own that it answers well; the rest gets 503. Without it: all.
+        respect_capacity: Share = Optional,
     } later []
 }
 

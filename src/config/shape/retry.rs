@@ -20,6 +20,8 @@ pub struct RetryPolicy {
     pub retry_budget: Share,
     /// Whether stable answers for a canary's attempt that has failed.
     pub rescue_on: RescueOn,
+    /// How much stable takes back, as a share of what it answers well itself; `None`: all.
+    pub respect_capacity: Option<Share>,
 }
 
 /// A reason to repeat an attempt.
@@ -56,6 +58,7 @@ impl Default for RetryPolicy {
             per_try_timeout: None,
             retry_budget: Share::from_basis_points(2_000).unwrap_or(Share::ZERO),
             rescue_on: RescueOn::Stable,
+            respect_capacity: None,
         }
     }
 }
