@@ -23,7 +23,8 @@ use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use serin::{
     judge::{Criteria, Evidence, judge},
-    plan::{self, Plan, Reader, choose},
+    model::{EndpointKey, Moment},
+    plan::{self, Ask, Load, Plan, Reader},
     proxy::h1::{RequestHead, ResponseHead},
 };
 
@@ -107,9 +108,20 @@ fn ten() -> Plan {
 #[bench::of_ten(setup = ten)]
 fn endpoint(plan: Plan) -> Plan {
     for at in 0..TIMES {
-        let targets = &plan.upstreams.first().unwrap().endpoints;
-        let random = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        black_box(choose(black_box(targets), |key| key.0 & 3, random, &[]));
+        let upstream = plan.upstreams.first().unwrap();
+        let ask = Ask {
+            random: at.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            turn: at,
+            hash: None,
+            now: Moment::ZERO,
+            avoid: &[],
+            most: None,
+        };
+        let load = |key: EndpointKey| Load {
+            requests: key.0 & 3,
+            latency: 5_000 + key.0,
+        };
+        black_box(black_box(upstream).choose(load, &ask));
     }
     plan
 }

@@ -22,7 +22,7 @@ use serin::{
     model::{
         Endpoint, Epoch, Generation, Moment, Nonce, Point, Share, SplitName, Stage, UpstreamName,
     },
-    plan::{Chance, Head, Inputs, Keys, Plan, Secrets, Shift, Tls, choose, compile},
+    plan::{Ask, Chance, Head, Inputs, Keys, Load, Plan, Secrets, Shift, Tls, compile},
 };
 
 /// The endpoints of the largest upstream.
@@ -112,7 +112,7 @@ impl World {
             tls: &Tls::default(),
             previous,
             generation: previous.map_or(Generation(1), |plan| plan.generation.next()),
-            now: serin::model::Moment::ZERO,
+            now: Moment::ZERO,
         };
         compile(&inputs, &mut self.keys)
     }
@@ -266,7 +266,15 @@ fn deciding(criterion: &mut Criterion) {
                 };
                 let role = split.assign(head, chance).role;
                 let upstream = plan.upstream(split.version(role).upstream)?;
-                choose(&upstream.endpoints, |_| 0, random.u64(..), &[]).map(black_box)?;
+                let ask = Ask {
+                    random: random.u64(..),
+                    turn: fresh,
+                    hash: None,
+                    now: Moment::ZERO,
+                    avoid: &[],
+                    most: None,
+                };
+                upstream.choose(|_| Load::default(), &ask).map(black_box)?;
                 Some(())
             });
         });

@@ -192,8 +192,10 @@ impl Written {
         let endpoints = |upstream: &config::Upstream| {
             let found = match &upstream.source {
                 config::Source::Static(list) => list.as_slice(),
-                config::Source::File(_)
+                config::Source::CloudMap(_)
                 | config::Source::Dns { .. }
+                | config::Source::Ecs(_)
+                | config::Source::File(_)
                 | config::Source::Marathon(_)
                 | config::Source::Srv { .. } => &[],
             };

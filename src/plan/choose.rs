@@ -3,8 +3,8 @@
 //! Usually by the power of two choices: of two endpoints drawn by weight, the one with fewer
 //! requests under way for its weight. Nearly as good as asking all of them, and the herd that runs
 //! to "the least loaded" of a moment ago does not form. Latency counts where it differs for sure,
-//! by more than twofold and not by noise: then requests under way are weighed with it, so that a slow endpoint gets
-//! fewer; endpoints that are alike stay alike.
+//! by more than twofold and not by noise: then requests under way are weighed with it, so that a
+//! slow endpoint gets fewer; endpoints that are alike stay alike.
 //!
 //! An endpoint that is ejected is passed over while there is another; one that is new is chosen
 //! less often than its weight says. That is looked at only while there is such an endpoint.

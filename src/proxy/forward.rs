@@ -145,14 +145,8 @@ async fn attempt(
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let limits = deadlines(
-        client,
-        (split, upstream),
-        (outgoing, withhold.as_ref()),
-        deadline,
-    );
     let conversation = Conversation {
-        deadlines: limits,
+        deadlines: deadlines(client, (split, upstream), (outgoing, &withhold), deadline),
         client,
         heads,
         outgoing,
@@ -347,11 +341,12 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
+    (outgoing, withhold): (&Outgoing, &Option<Withhold<'_>>),
     total: Option<Moment>,
 ) -> Deadlines {
-    let late = withhold.map_or_else(Late::default, |it| it.late(outgoing));
     let is_grpc = outgoing.reply.is_grpc;
+    let late = withhold.as_ref().map(|it| it.late(outgoing));
+    let Late { per_try, canary_of } = late.unwrap_or_default();
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
     // The messages of a call may be far apart.
@@ -365,8 +360,8 @@ fn deadlines(
     Deadlines {
         send: timeouts.body_idle,
         head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try: late.per_try,
-        canary_of: late.canary_of,
+        per_try,
+        canary_of,
         body: or_longer(timeouts.body_idle),
         client: or_longer(of_client.body_idle),
         total,

@@ -60,6 +60,14 @@ impl Watched {
         }
     }
 
+    /// The next answer of any upstream.
+    async fn next(&mut self) -> Discovered {
+        let waited = timeout(PATIENCE, self.answers.recv()).await;
+        waited
+            .unwrap_or_else(|_| panic!("nothing is told"))
+            .unwrap()
+    }
+
     /// The next answer of an upstream that is as wanted.
     async fn until(&mut self, upstream: &str, wanted: impl Fn(&str) -> bool) -> String {
         let mut seen = Vec::new();

@@ -58,7 +58,7 @@ impl House {
                 watch.changed().await.unwrap();
             }
         };
-        timeout(PATIENCE, waiting).await.expect("it gets there")
+        timeout(PATIENCE, waiting).await.unwrap()
     }
 
     /// What answers so many requests, each over a connection of its own.

@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test stops where it stands, and writes the files that it edits"
 )]
@@ -283,7 +282,7 @@ async fn one_bad_endpoint_of_a_canary_is_put_out_and_the_version_stays() {
 async fn flickering() -> (Origin, Vec<Origin>) {
     let count = AtomicU64::new(0);
     let flickers = move |_: &_| {
-        if count.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             answer(500, "broken")
         } else {
             ok("fine")

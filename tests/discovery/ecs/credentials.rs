@@ -124,7 +124,8 @@ async fn an_instance_that_does_not_answer_is_given_a_second_twice() {
     let file = config(&[("web", web(""))]);
     let mut watched = Watched::start(&file, variables);
     watched.fails("web", "no whole answer in 1s").await;
-    assert_eq!(lost.count("/latest/api/token"), 2);
+    // The next round may have begun.
+    assert!(matches!(lost.count("/latest/api/token"), 2 | 3));
     lost.change(|world| (world.mood, world.is_instance) = (Mood::Well, true));
     watched.tells("web", SERVES).await;
 }
