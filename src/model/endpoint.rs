@@ -1,6 +1,8 @@
 //! One address and port that answers for an upstream.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
+
+use super::names::{VersionKey, Zone};
 
 /// What is known of an endpoint's health. `Unknown` is not unhealthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -13,48 +15,6 @@ pub enum Health {
     #[default]
     Unknown,
 }
-
-macro_rules! told {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The text as the source gives it.
-            pub fn new(text: &str) -> Self {
-                Self(text.into())
-            }
-
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &*self.0)
-            }
-        }
-    };
-}
-
-told!(
-    /// Where an endpoint runs: an availability zone, a rack, a data centre.
-    Zone
-);
-told!(
-    /// What tells a new release of the program at an endpoint from an old one: a task definition,
-    /// the time of a configuration. Sources pick endpoints by it; people see it.
-    VersionKey
-);
 
 /// One address and port, as a discovery source knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

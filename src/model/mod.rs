@@ -15,11 +15,13 @@ mod share;
 mod side;
 mod time;
 
-pub use endpoint::{Endpoint, Health, VersionKey, Zone};
+pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};
 pub use labels::{CodeClass, EndpointState, GrpcStatus, Outcome, Reason, Rejection, Role};
-pub use names::{ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionName};
+pub use names::{
+    ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionKey, VersionName, Zone,
+};
 pub use share::{Point, Share, ShareError};
 pub use side::Side;
 pub use time::Moment;

@@ -1,4 +1,5 @@
-//! Names that people write in the file, one type a role, so that none is taken for another.
+//! Names that people write in the file, and texts that sources of endpoints give: one type a role, so
+//! that none is taken for another.
 
 use std::{fmt, sync::Arc};
 
@@ -29,19 +30,15 @@ fn check(text: &str) -> Result<(), NameError> {
     stranger.map_or(Ok(()), |c| Err(NameError::Character(c)))
 }
 
-macro_rules! name {
+/// A text that is cheap to copy and shown as it is.
+macro_rules! text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Parses a name: 1 to 63 of `A-Z a-z 0-9 _ - .`.
-            pub fn new(text: &str) -> Result<Self, NameError> {
-                check(text).map(|()| Self(text.into()))
-            }
-
-            /// The name as written.
+            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -56,6 +53,34 @@ macro_rules! name {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+/// What people write.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        text!($(#[$doc])* $name);
+
+        impl $name {
+            /// Parses a name: 1 to 63 of `A-Z a-z 0-9 _ - .`.
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                check(text).map(|()| Self(text.into()))
+            }
+        }
+    };
+}
+
+/// What a source of endpoints says.
+macro_rules! told {
+    ($(#[$doc:meta])* $name:ident) => {
+        text!($(#[$doc])* $name);
+
+        impl $name {
+            /// The text as the source gives it.
+            pub fn new(text: &str) -> Self {
+                Self(text.into())
             }
         }
     };
@@ -80,6 +105,16 @@ name!(
 name!(
     /// The name of a version: an upstream in its place in a split.
     VersionName
+);
+
+told!(
+    /// Where an endpoint runs: an availability zone, a rack, a data centre.
+    Zone
+);
+told!(
+    /// What tells a new release of the program at an endpoint from an old one: a task definition,
+    /// the time of a configuration. Sources pick endpoints by it; people see it.
+    VersionKey
 );
 
 impl From<&UpstreamName> for VersionName {

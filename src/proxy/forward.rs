@@ -145,8 +145,14 @@ async fn attempt(
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
+    let limits = deadlines(
+        client,
+        (split, upstream),
+        (outgoing, withhold.as_ref()),
+        deadline,
+    );
     let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, &withhold), deadline),
+        deadlines: limits,
         client,
         heads,
         outgoing,
@@ -341,12 +347,12 @@ fn kept(upstream: &Upstream) -> usize {
 fn deadlines(
     client: &Client,
     (split, upstream): (&Split, &Upstream),
-    (outgoing, withhold): (&Outgoing, &Option<Withhold<'_>>),
+    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
     total: Option<Moment>,
 ) -> Deadlines {
-    let is_grpc = outgoing.reply.is_grpc;
-    let late = withhold.as_ref().map(|it| it.late(outgoing));
+    let late = withhold.map(|it| it.late(outgoing));
     let Late { per_try, canary_of } = late.unwrap_or_default();
+    let is_grpc = outgoing.reply.is_grpc;
     let timeouts = &upstream.timeouts;
     let of_client = &client.settings.timeouts;
     // The messages of a call may be far apart.

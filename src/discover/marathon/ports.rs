@@ -7,6 +7,8 @@
 //! | `networks: container`, `docker.network: USER` | its own | `portMappings[].containerPort` |
 //! | `ipAddress` | its own | `ipAddress.discovery.ports[].number` |
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::wire::{Task, each, port_of, text};
@@ -26,6 +28,15 @@ struct Port {
     /// Where a task with an address of its own listens.
     number: u16,
     is_udp: bool,
+}
+
+/// Whether something can be there: a name, or an address of one machine.
+fn is_place(host: &str) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return !address.is_unspecified() && !address.is_multicast();
+    }
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=253).contains(&host.len()) && host.bytes().all(letter)
 }
 
 /// Where a port is to be found.
@@ -82,7 +93,7 @@ impl Ports {
         };
         let port = port.filter(|port| *port > 0);
         match port {
-            Some(_) if host.is_empty() => Err("Marathon does not say where it runs".to_owned()),
+            Some(_) if !is_place(host) => Err("Marathon does not say where it runs".to_owned()),
             Some(port) => Ok((host.to_owned(), port)),
             None => Err(format!("it has no port {index}")),
         }

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use super::wire::{App, State, Task};
+use super::wire::{App, State, Task, shown};
 use crate::{
     config::{Marathon, TaskHalf},
     model::{Health, VersionKey, Zone},
@@ -89,7 +89,7 @@ impl Memory {
                         if is_new { &mut new } else { &mut old }.push(found);
                     }
                     Err(reason) => {
-                        let words = || format!("task `{}` is left out: {reason}", task.id);
+                        let words = || format!("task `{}` is left out: {reason}", shown(&task.id));
                         selection.skipped.get_or_insert_with(words);
                     }
                 }

@@ -651,3 +651,26 @@ fn whatever_fails_is_told_within_15_seconds() {
     let how = how("app: /x");
     assert!(how.interval + cluster::SLOW < Duration::from_secs(15));
 }
+
+#[test]
+fn what_a_stranger_writes_is_no_address_of_nobody_and_no_control_of_a_terminal() {
+    let task = |id: &str, host: &str| {
+        let task = json!({ "id": id, "host": host, "ports": [80], "state": "TASK_RUNNING" });
+        json!({ "apps": [{ "id": "/web", "tasks": [task] }] }).to_string()
+    };
+    for host in [
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "a b",
+        "\u{1b}[2J",
+        "[::1]",
+        &"x".repeat(300),
+    ] {
+        let told = Rehearsal::new("app: /web").told(&task("\u{1b}[31m\n", host));
+        let expected = "! task ` [31m ` is left out: Marathon does not say where it runs";
+        assert_eq!(told, [expected], "{host:?}");
+    }
+    let long = task(&"t".repeat(10_000), "");
+    assert!(Rehearsal::new("app: /web").told(&long)[0].len() < 200);
+}

@@ -141,7 +141,7 @@ impl App {
         if !is_named {
             return Ok(None);
         }
-        let within = |error: String| format!("app `{id}`: {error}");
+        let within = |error: String| format!("app `{}`: {error}", shown(id));
         if !has_labels(app, &wanted.labels).map_err(within)? {
             return Ok(None);
         }
@@ -173,7 +173,7 @@ impl App {
 impl Task {
     fn read(task: &Value) -> Result<Self, String> {
         let id = text(task, "id")?.ok_or("a task has no `id`")?;
-        Self::known(id, task).map_err(|error| format!("task `{id}`: {error}"))
+        Self::known(id, task).map_err(|error| format!("task `{}`: {error}", shown(id)))
     }
 
     fn known(id: &str, task: &Value) -> Result<Self, String> {
@@ -233,6 +233,12 @@ fn readiness(app: &Value) -> Result<HashMap<String, bool>, String> {
         *known = *known && *is_ready;
     }
     Ok(ready)
+}
+
+/// A text of a stranger's as people may see it.
+pub(super) fn shown(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(100).collect()
 }
 
 /// A text; `None`: absent.
