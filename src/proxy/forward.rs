@@ -15,16 +15,18 @@ use super::{
     breaker::enter,
     choose::choose,
     connect,
-    course::{Course, Late, Withhold},
+    course::{Course, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
+        deadlines::Deadlines,
         downstream::Client,
         gather::gather,
         outgoing::Outgoing,
-        upstream::{self, Answered, Conversation, Deadlines},
+        upstream::{self, Answered, Conversation},
     },
     pool::{Lent, Place},
+    race::{self, Begun, Racer, race},
     settle::AttemptGuard,
     upgrade::Tunnelled,
     worker::{Heads, Worker},
@@ -69,6 +71,10 @@ pub(crate) async fn forward(
     let key = decision.account.key.split;
     let share = split.retry.budget();
     client.worker.budget.borrow_mut().deposit(key, share);
+    if let Some(hedge) = &split.hedge {
+        let mut hedges = client.worker.hedges.borrow_mut();
+        hedges.deposit(key, hedge.budget);
+    }
     if let Some(kind) = buffer_body(client, (decision, split), outgoing, &mut course).await {
         let result = Err(kind.into());
         return Forwarded {
@@ -135,36 +141,28 @@ async fn attempt(
     }
     let which = (decision, course.role);
     let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
-    let (Some(upstream), Some(target)) = (upstream, target) else {
+    let (Some(upstream), Some(mut target)) = (upstream, target) else {
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
     let at = (&**upstream, target);
-    let (place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
+    let (mut place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
         Ok(reached) => reached,
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
-    let withhold = withhold(&worker, plan, course, outgoing);
-    let limits = deadlines(
-        client,
-        (split, upstream),
-        (outgoing, withhold.as_ref()),
-        deadline,
-    );
-    let conversation = Conversation {
-        deadlines: limits,
-        client,
-        heads,
-        outgoing,
+    let runs = Racer {
         guard: &mut guard,
-        read_ahead_max: upstream.buffer.response,
-        withhold: withhold.as_ref(),
+        target: &mut target,
+        place: &mut place,
+        lent: &mut lent,
     };
-    let result = upstream::converse(conversation, &mut lent.stream).await;
+    let at = (decision, &**split, &**upstream);
+    let result = exchange(client, heads, at, (outgoing, course, deadline), runs).await;
     match result {
         Ok(answered) => {
             let again = answered.withheld;
             record(&worker, plan, (&mut guard, course), &answered);
+            race::learn(&worker, (split, upstream), (outgoing, course), &guard);
             let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
             let Some(again) = again else {
                 return Then::Done(Ok(answered));
@@ -187,8 +185,54 @@ async fn attempt(
     }
 }
 
+/// Sends the request over a connection and relays the answer.
+async fn exchange<'p>(
+    client: &mut Client,
+    heads: &mut Heads,
+    (decision, split, upstream): (&'p Decision, &'p Split, &'p Upstream),
+    (outgoing, course, deadline): (&mut Outgoing, &mut Course, Option<Moment>),
+    runs: Racer<'_, 'p>,
+) -> Result<Answered, Fault> {
+    let worker = Rc::clone(&client.worker);
+    let mut withhold = withhold(&worker, (decision, split), course, outgoing);
+    let asked = (&*outgoing, withhold.as_ref());
+    let mut deadlines = Deadlines::of(client, (split, upstream), asked, deadline);
+    let mut begun = Begun::Nothing;
+    let Racer {
+        guard,
+        target,
+        place,
+        lent,
+    } = runs;
+    if split.hedge.is_some() {
+        let runs = Racer {
+            guard,
+            target,
+            place,
+            lent,
+        };
+        let plan = (decision, split, upstream);
+        let racing = race(client, plan, (outgoing, course, &mut deadlines), runs);
+        begun = Box::pin(racing).await?;
+        if let Some(withhold) = withhold.as_mut().filter(|_| course.is_hedged) {
+            withhold.no_more();
+        }
+    }
+    let conversation = Conversation {
+        deadlines,
+        client,
+        heads,
+        outgoing,
+        guard,
+        read_ahead_max: upstream.buffer.response,
+        withhold: withhold.as_ref(),
+        begun,
+    };
+    upstream::converse(conversation, &mut lent.stream).await
+}
+
 /// A connection to an endpoint, and the endpoint's place in the pool.
-async fn reach(
+pub(super) async fn reach(
     client: &Client,
     guard: &mut AttemptGuard,
     (upstream, target): (&Upstream, &Target),
@@ -279,9 +323,9 @@ fn has_other(decision: &Decision, split: &Split) -> bool {
 fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) -> bool {
     if kind == FaultKind::StreamRefused {
         // Nothing was done with it, whatever the method.
-        return outgoing.is_untouched() && !course.wants_fresh;
+        return outgoing.is_untouched() && !course.wants_fresh && !course.is_hedged;
     }
-    kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused
+    kind == FaultKind::Reset && !course.is_hedged && outgoing.is_repeatable() && lent.is_reused
 }
 
 /// An attempt has ended with an answer. That a file is not there says nothing of a version, if the
@@ -300,7 +344,12 @@ fn record(
 }
 
 /// What becomes of stable's attempts says how much more it can be asked.
-fn saw_stable(worker: &Worker, split: &Split, (role, why): (Role, Reason), outcome: Outcome) {
+pub(super) fn saw_stable(
+    worker: &Worker,
+    split: &Split,
+    (role, why): (Role, Reason),
+    outcome: Outcome,
+) {
     let has_failed = outcome == Outcome::Failure;
     if role == Role::Canary || !(has_failed || outcome == Outcome::Success) {
         return;
@@ -341,35 +390,4 @@ fn kept(upstream: &Upstream) -> usize {
         return 0;
     }
     upstream.max_idle_connections
-}
-
-/// The limits in time of an attempt.
-fn deadlines(
-    client: &Client,
-    (split, upstream): (&Split, &Upstream),
-    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
-    total: Option<Moment>,
-) -> Deadlines {
-    let late = withhold.map(|it| it.late(outgoing));
-    let Late { per_try, canary_of } = late.unwrap_or_default();
-    let is_grpc = outgoing.reply.is_grpc;
-    let timeouts = &upstream.timeouts;
-    let of_client = &client.settings.timeouts;
-    // The messages of a call may be far apart.
-    let or_longer = |limit| {
-        if is_grpc {
-            of_client.stream_idle.max(limit)
-        } else {
-            limit
-        }
-    };
-    Deadlines {
-        send: timeouts.body_idle,
-        head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try,
-        canary_of,
-        body: or_longer(timeouts.body_idle),
-        client: or_longer(of_client.body_idle),
-        total,
-    }
 }

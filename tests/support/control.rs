@@ -174,6 +174,7 @@ fn config() -> Config {
             sticky: None,
             version_override: None,
             on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
+            hedge: None,
             retry_policy: serin::config::RetryPolicy::default(),
             assets: None,
             request_start: serin::config::RequestStart::default(),
