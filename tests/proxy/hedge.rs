@@ -86,9 +86,10 @@ impl Slow {
 
     /// Waits until it has a request.
     async fn asked(&mut self) -> String {
-        match self.told.recv().await.unwrap() {
-            Told::Asked(line) => line,
-            Told::Closed => panic!("closed"),
+        loop {
+            if let Told::Asked(line) = self.told.recv().await.unwrap() {
+                return line;
+            }
         }
     }
 }
@@ -229,10 +230,9 @@ async fn without_another_endpoint_or_room_or_time_nothing_is_asked_twice() {
 async fn second_attempts_are_a_share_of_the_requests() {
     let (_one, _two, mut proxy) = {
         let (one, two) = (slow(b"").await, slow(b"").await);
-        let more = format!(
-            "    hedge: {{ after: 1ms, budget: 10% }}\n    timeouts: {{ response_header: 40ms }}\n"
-        );
-        let config = edge("", "outlier_detection: none", &more);
+        let more =
+            "    hedge: { after: 1ms, budget: 10% }\n    timeouts: { response_header: 40ms }\n";
+        let config = edge("", "outlier_detection: none", more);
         let proxy = Proxy::with_workers(1, config, &[one.at(), two.at()], &[], 0);
         (one, two, proxy)
     };
