@@ -52,6 +52,8 @@ async fn dial(client: &Client, upstream: &Upstream, target: &Target) -> Result<L
         stream,
         is_reused: false,
         made: client.worker.now(),
+        counted: None,
+        seat: None,
     })
 }
 

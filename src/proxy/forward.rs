@@ -9,10 +9,10 @@
 //! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
 //! repeated goes once over a fresh connection, as if nothing was.
 
-use std::{rc::Rc, sync::Arc};
+use std::{iter, rc::Rc, sync::Arc};
 
 use super::{
-    breaker::enter,
+    breaker::{Seat, enter},
     choose::choose,
     connect,
     course::{Course, Late, Withhold},
@@ -195,11 +195,19 @@ async fn reach(
     (course, began): (&mut Course, Moment),
 ) -> Result<(Place, Lent), FaultKind> {
     let place = guard.at(target);
-    let lent = lend(client, upstream, (target, place), (guard, course, began)).await;
+    let seat = guard.seat();
+    let lent = lend(
+        client,
+        upstream,
+        (target, place),
+        seat.as_ref(),
+        (guard, course, began),
+    )
+    .await;
     if lent.is_err() {
         course.tried.push(target.key);
     }
-    lent.map(|lent| (place, lent))
+    lent.map(|lent| (place, Lent { seat, ..lent }))
 }
 
 /// A connection from the pool, or a new one.
@@ -207,21 +215,26 @@ async fn lend(
     client: &Client,
     upstream: &Upstream,
     (target, place): (&Target, Place),
+    seat: Option<&Seat>,
     (guard, course, now): (&AttemptGuard, &Course, Moment),
 ) -> Result<Lent, FaultKind> {
     let idle_max = upstream.timeouts.idle;
     let take = || client.worker.pool.borrow_mut().take(place, now, idle_max);
-    let taken = (!course.wants_fresh).then(take).flatten();
+    // One that is not counted is older than the limit.
+    let fits = |lent: &Lent| seat.is_none() || lent.counted.is_some();
+    let mut idle = iter::from_fn(take);
+    let taken = (!course.wants_fresh).then(|| idle.find(fits)).flatten();
     if let Some(lent) = taken {
         return Ok(lent);
     }
+    let counted = seat.map(|seat| seat.open(&client.worker.pool));
     let began = client.worker.now();
     let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
     let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
     if is_new || made.is_err() {
         guard.connected(client.worker.now().since(began));
     }
-    made
+    made.map(|lent| Lent { counted, ..lent })
 }
 
 /// Gives the connection of an exchange back, if it can carry another one, or makes it the tunnel
@@ -239,6 +252,7 @@ fn give_back(
     } else if let Some(frames) = answered.switched.take() {
         answered.tunnel = Some(Tunnelled {
             upstream: lent.stream,
+            holds: (lent.counted, lent.seat),
             frames,
             long: guard.long_lived(),
         });

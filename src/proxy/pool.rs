@@ -11,13 +11,18 @@ use crate::{
     measure::EndpointGauge,
     model::{EndpointKey, Moment, number::long},
     plan::{Load, Plan},
-    proxy::{h2, wire::Wire},
+    proxy::{
+        breaker::{Counted, Seat},
+        h2,
+        wire::Wire,
+    },
 };
 
 /// A connection that waits for its next request.
 #[derive(Debug)]
 struct Idle {
     stream: Wire,
+    counted: Option<Counted>,
     since: Moment,
     made: Moment,
 }
@@ -82,6 +87,10 @@ pub(crate) struct Lent {
     pub(crate) is_reused: bool,
     /// When it was made.
     pub(crate) made: Moment,
+    /// That it is counted, if its upstream's connections are.
+    pub(crate) counted: Option<Counted>,
+    /// The right to have it, until it is idle again.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// How long a connection is used at all: so that traffic follows DNS and load is spread anew.
@@ -169,11 +178,18 @@ impl Pool {
         while let Some(connection) = idle.pop() {
             let waited = now.since(connection.since);
             if waited < idle_max && connection.stream.is_quiet() {
-                let Idle { stream, made, .. } = connection;
+                let Idle {
+                    stream,
+                    counted,
+                    made,
+                    ..
+                } = connection;
                 return Some(Lent {
                     stream,
                     is_reused: true,
                     made,
+                    counted,
+                    seat: None,
                 });
             }
         }
@@ -192,6 +208,8 @@ impl Pool {
             stream: Wire::ToEndpoint(Box::new(shared.connection.stream())),
             is_reused,
             made: shared.made,
+            counted: None,
+            seat: None,
         })
     }
 
@@ -228,10 +246,27 @@ impl Pool {
         if endpoint.idle.len() < kept && now.since(lent.made) < AGE_MAX {
             endpoint.idle.push(Idle {
                 stream: lent.stream,
+                counted: lent.counted,
                 since: now,
                 made: lent.made,
             });
         }
+    }
+
+    /// Closes the one of these connections that was idle for the longest time, if there is one.
+    pub(crate) fn close_oldest(&mut self, is_one: impl Fn(&Counted) -> bool) -> bool {
+        let is_one = |idle: &Idle| idle.counted.as_ref().is_some_and(&is_one);
+        // What an endpoint was not asked on for the longest time comes first.
+        let firsts = self.endpoints.iter_mut().filter_map(|(_, endpoint)| {
+            let nth = endpoint.idle.iter().position(is_one)?;
+            let since = endpoint.idle.get(nth)?.since;
+            Some((since, endpoint, nth))
+        });
+        let oldest = firsts.min_by_key(|(since, ..)| *since);
+        oldest.is_some_and(|(_, endpoint, nth)| {
+            endpoint.idle.remove(nth);
+            true
+        })
     }
 
     /// Closes connections that waited too long or whose endpoint the plan no longer has: goes on
@@ -369,6 +404,8 @@ mod tests {
                 stream: Wire::Tcp(net::connect(address).await.unwrap()),
                 is_reused: false,
                 made: Moment::ZERO,
+                counted: None,
+                seat: None,
             };
             pool.give(place, lent, Moment::ZERO, usize::MAX);
         }

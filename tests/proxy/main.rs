@@ -16,6 +16,7 @@ mod breaker;
 mod buffer;
 mod classify;
 mod conformance;
+mod connections;
 mod crew;
 mod downgrade;
 mod drain;
