@@ -32,13 +32,11 @@ struct Port {
 
 /// Whether something can be there: a name, or an address of one machine.
 fn is_place(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(address) => !address.is_unspecified() && !address.is_multicast(),
-        Err(_) => {
-            let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-            (1..=253).contains(&host.len()) && host.bytes().all(letter)
-        }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return !address.is_unspecified() && !address.is_multicast();
     }
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=253).contains(&host.len()) && host.bytes().all(letter)
 }
 
 /// Where a port is to be found.
