@@ -9,7 +9,7 @@
 //! An endpoint that is ejected is passed over while there is another; one that is new is chosen
 //! less often than its weight says. That is looked at only while there is such an endpoint.
 
-use std::time::Duration;
+use std::{cell::LazyCell, time::Duration};
 
 use super::{
     Target, Upstream,
@@ -34,6 +34,11 @@ const DRAWS: u64 = 16;
 const CLEARLY: u32 = 2;
 /// What is faster than this, in microseconds, is as fast as this: the rest is noise.
 const NOISE: u32 = 2_000;
+
+/// By key, an endpoint has no more than so many times what it would have if all had the same...
+const BOUND: (u128, u128) = (5, 4);
+/// ...but so few requests are never too many: a key is worth more where it was before.
+const FEW: u32 = 4;
 
 /// What an endpoint has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,11 +113,7 @@ impl Upstream {
             (Policy::LeastRequest, _) => freest(targets, ask, part, loads),
             // Where endpoints may be full, two draws are not enough to find room.
             (Policy::P2c, _) if ask.most.is_some() => freest(targets, ask, part, loads),
-            (Policy::RingHash(_), Some(hash)) => {
-                let mut places = self.ring.walk(hash);
-                let target = |place: usize| self.endpoints.get(place);
-                places.find_map(|place| target(place).filter(|target| part(target) > 0))
-            }
+            (Policy::RingHash(_), Some(hash)) => self.nearest(hash, part, loads),
             (Policy::P2c | Policy::RingHash(_), _) => {
                 let first = draw_one(targets, ask.random, part)?;
                 let second = draw_one(targets, mix(ask.random), |target: &Target| {
@@ -125,6 +126,40 @@ impl Upstream {
                 Some(second.map_or(first.0, |second| freer(first, second, loads)))
             }
         }
+    }
+
+    /// The next one on the ring that takes the key. One that is new takes a part of its keys, ever
+    /// the same ones and more; one that has more to do than others leaves its keys to the next
+    /// (Mirrokni, Thorup and Zadimoghaddam: consistent hashing with bounded loads, 2016).
+    fn nearest(
+        &self,
+        hash: u64,
+        part: impl Fn(&Target) -> u64,
+        loads: &impl Fn(EndpointKey) -> Load,
+    ) -> Option<&Target> {
+        let own = |target: &Target| u64::from(target.weight) * part(target);
+        let all = LazyCell::new(|| {
+            let used = self.endpoints.iter().map(|target| (target, own(target)));
+            let used = used.filter(|(_, own)| *own > 0);
+            used.fold((1, 0), |(requests, weight), (target, own)| {
+                let load = u128::from(loads(target.key).requests);
+                (requests + load, weight + u128::from(own))
+            })
+        });
+        let has_room = |target: &Target| {
+            let requests = loads(target.key).requests;
+            if requests < FEW {
+                return true;
+            }
+            let (of_all, weight) = *all;
+            let (times, of) = BOUND;
+            u128::from(requests) * weight * of < of_all * u128::from(own(target)) * times
+        };
+        let walk = || self.ring.walk(hash);
+        let walk = || walk().filter_map(|place| self.endpoints.get(place));
+        let first = walk().find(|target| part(target) > 0)?;
+        let takes = |target: &&Target| mix(hash) % WHOLE < part(target) && has_room(target);
+        Some(walk().find(takes).unwrap_or(first))
     }
 
     /// The part of its weight that an endpoint is chosen by, of [`WHOLE`]; 0: it is not.
