@@ -146,20 +146,15 @@ async fn attempt(
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let limits = deadlines(
-        client,
-        (split, upstream),
-        (outgoing, withhold.as_ref()),
-        deadline,
-    );
+    let withhold = withhold.as_ref();
     let conversation = Conversation {
-        deadlines: limits,
+        deadlines: deadlines(client, (split, upstream), (outgoing, withhold), deadline),
         client,
         heads,
         outgoing,
         guard: &mut guard,
         read_ahead_max: upstream.buffer.response,
-        withhold: withhold.as_ref(),
+        withhold,
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
