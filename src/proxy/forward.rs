@@ -27,6 +27,7 @@ use super::{
     pool::{Lent, Place},
     settle::AttemptGuard,
     upgrade::Tunnelled,
+    warm_up,
     worker::{Heads, Worker},
 };
 use crate::{
@@ -75,6 +76,9 @@ pub(crate) async fn forward(
             result,
             attempts: 0,
         };
+    }
+    if began < decision.plan.warming_until {
+        warm_up::copy(client, (decision, split), outgoing, began);
     }
     loop {
         let then = attempt(
