@@ -7,7 +7,8 @@
 //!
 //! One thing comes before all rules (RFC 9112 section 9.3.1): a connection from the pool that broke
 //! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
-//! repeated goes once over a fresh connection, as if nothing was.
+//! repeated goes once over a fresh connection, as if nothing was. An endpoint to which that happens
+//! often breaks them because it fails: then it is counted, and the rules decide.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -149,20 +150,15 @@ async fn attempt(
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
     let withhold = withhold(&worker, plan, course, outgoing);
-    let limits = deadlines(
-        client,
-        (split, upstream),
-        (outgoing, withhold.as_ref()),
-        deadline,
-    );
+    let withhold = withhold.as_ref();
     let conversation = Conversation {
-        deadlines: limits,
+        deadlines: deadlines(client, (split, upstream), (outgoing, withhold), deadline),
         client,
         heads,
         outgoing,
         guard: &mut guard,
         read_ahead_max: upstream.buffer.response,
-        withhold: withhold.as_ref(),
+        withhold,
     };
     let result = upstream::converse(conversation, &mut lent.stream).await;
     match result {
@@ -177,7 +173,7 @@ async fn attempt(
             course.go(&worker, plan, (again, Reason::Other), outgoing);
             Then::Again
         }
-        Err(fault) if is_stale(fault.kind, &lent, course, outgoing) => {
+        Err(fault) if is_stale((&worker, place), fault.kind, &lent, course, outgoing) => {
             // It never reached the endpoint's program: another connection may take it.
             guard.withdrawn();
             course.attempts -= 1;
@@ -186,6 +182,7 @@ async fn attempt(
         }
         Err(fault) => {
             course.tried.push(target.key);
+            course.had_waited = lent.is_reused;
             after_fault((&worker, guard), plan, fault, course, outgoing)
         }
     }
@@ -280,12 +277,19 @@ fn has_other(decision: &Decision, split: &Split) -> bool {
 }
 
 /// Whether a fault means no more than that the connection could not be used any longer.
-fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) -> bool {
+fn is_stale(
+    (worker, place): (&Worker, Place),
+    kind: FaultKind,
+    lent: &Lent,
+    course: &Course,
+    outgoing: &Outgoing,
+) -> bool {
     if kind == FaultKind::StreamRefused {
         // Nothing was done with it, whatever the method.
         return outgoing.is_untouched() && !course.wants_fresh;
     }
-    kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused
+    let may_be = kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused;
+    may_be && worker.pool.borrow_mut().was_stale(place)
 }
 
 /// An attempt has ended with an answer. That a file is not there says nothing of a version, if the

@@ -28,10 +28,43 @@ struct Endpoint {
     in_flight: u32,
     pace: Pace,
     has_long_answers: bool,
+    /// How many broken connections are still taken for ones that had merely grown old.
+    stale: Stale,
     idle: Vec<Idle>,
     /// Connections that carry many exchanges.
     shared: Vec<Shared>,
     maker: Rc<Maker>,
+}
+
+/// How often a kept connection of an endpoint may break under a request before that is taken for
+/// the failure that it may well be: thrice, and once more in each 64 whole answers. An endpoint
+/// that goes down in good order, or closes connections that have rested, does that seldom.
+#[derive(Debug, Clone, Copy)]
+struct Stale(u16);
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self(Self::MAX)
+    }
+}
+
+impl Stale {
+    const PRICE: u16 = 64;
+    const MAX: u16 = 3 * Self::PRICE;
+
+    /// A whole answer has come.
+    fn earn(&mut self) {
+        self.0 = (self.0 + 1).min(Self::MAX);
+    }
+
+    /// A kept connection has broken; whether it had merely grown old.
+    fn spend(&mut self) -> bool {
+        let is_old = self.0 >= Self::PRICE;
+        if is_old {
+            self.0 -= Self::PRICE;
+        }
+        is_old
+    }
 }
 
 /// Who makes an endpoint's connections that carry many exchanges: one at a time, since the others
@@ -148,6 +181,13 @@ impl Pool {
         endpoint.is_some_and(|endpoint| endpoint.has_long_answers)
     }
 
+    /// A kept connection broke under a request; whether it had merely grown old, which is nobody's
+    /// failure.
+    pub(crate) fn was_stale(&mut self, place: Place) -> bool {
+        let endpoint = self.endpoints.get_mut(place.0);
+        endpoint.is_some_and(|endpoint| endpoint.stale.spend())
+    }
+
     /// An answer of an endpoint was long, or was not.
     pub(crate) fn saw_answer(&mut self, place: Place, is_long: bool) {
         if let Some(endpoint) = self.endpoints.get_mut(place.0) {
@@ -226,6 +266,7 @@ impl Pool {
             return;
         }
         if endpoint.idle.len() < kept && now.since(lent.made) < AGE_MAX {
+            endpoint.stale.earn();
             endpoint.idle.push(Idle {
                 stream: lent.stream,
                 since: now,
