@@ -6,8 +6,9 @@
 //! by more than twofold and not by noise: then requests under way are weighed with it, so that a
 //! slow endpoint gets fewer; endpoints that are alike stay alike.
 //!
-//! An endpoint that is ejected is passed over while there is another; one that is new is chosen
-//! less often than its weight says. That is looked at only while there is such an endpoint.
+//! An endpoint that is ejected or warms up is passed over while there is another; one that is new
+//! is chosen less often than its weight says. That is looked at only while there is such an
+//! endpoint.
 
 use std::{cell::LazyCell, time::Duration};
 
@@ -69,12 +70,18 @@ pub struct Ask<'a> {
 /// Who may be chosen, by and by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
-    /// Nobody who was tried or is ejected.
+    /// Nobody who was tried, is ejected or warms up.
     Good,
+    /// Nobody who was tried or is ejected.
+    Cold,
     /// Nobody who was tried.
     Untried,
     /// Anybody.
     Any,
+}
+
+impl Wants {
+    const ALL: [Self; 4] = [Self::Good, Self::Cold, Self::Untried, Self::Any];
 }
 
 impl Upstream {
@@ -91,7 +98,7 @@ impl Upstream {
         let near = near.map(|near| near.pick(ask.random));
         let near = near.and_then(|near| self.choose_of(near, &loads, (ask, Wants::Good)));
         near.or_else(|| {
-            let mut wants = [Wants::Good, Wants::Untried, Wants::Any].into_iter();
+            let mut wants = Wants::ALL.into_iter();
             wants.find_map(|wants| self.choose_of(&self.endpoints, &loads, (ask, wants)))
         })
     }
@@ -166,17 +173,21 @@ impl Upstream {
     fn part(&self, target: &Target, ask: &Ask<'_>, wants: Wants) -> u64 {
         let is_tried = wants != Wants::Any && ask.avoid.contains(&target.key);
         let vitals = &target.vitals;
-        if is_tried || wants == Wants::Good && vitals.is_ejected(ask.now) {
+        let is_well = matches!(wants, Wants::Good | Wants::Cold);
+        if is_tried || is_well && vitals.is_ejected(ask.now) {
             return 0;
         }
         let came = if ask.now < self.new_until {
-            target.since
+            target.ready(self.warm_up.as_ref())
         } else {
             Moment::ZERO
         };
         let came = vitals.until().map_or(came, |until| came.max(until));
         if came == Moment::ZERO || wants != Wants::Good {
             return WHOLE;
+        }
+        if ask.now < came {
+            return 0;
         }
         grown(ask.now.since(came), self.balance.slow_start)
     }

@@ -28,6 +28,7 @@ use super::{
     pool::{Lent, Place},
     settle::AttemptGuard,
     upgrade::Tunnelled,
+    warm_up,
     worker::{Heads, Worker},
 };
 use crate::{
@@ -76,6 +77,9 @@ pub(crate) async fn forward(
             result,
             attempts: 0,
         };
+    }
+    if began < decision.plan.warming_until {
+        warm_up::copy(client, (decision, split), outgoing, began);
     }
     loop {
         let then = attempt(

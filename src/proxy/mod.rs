@@ -41,6 +41,7 @@ mod sockets;
 mod streams;
 mod timer;
 mod upgrade;
+mod warm_up;
 mod websocket;
 mod wire;
 mod worker;

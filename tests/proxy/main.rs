@@ -31,3 +31,4 @@ mod ruby;
 mod split;
 mod streams;
 mod table;
+mod warm_up;

@@ -14,9 +14,9 @@ use crate::{
     plan::{Ask, Load, rotation::mix},
 };
 
-const SLOW_START: Duration = Duration::from_secs(10);
+pub(super) const SLOW_START: Duration = Duration::from_secs(10);
 
-fn at(seconds: u64) -> Moment {
+pub(super) fn at(seconds: u64) -> Moment {
     Moment::from_millis(seconds * 1_000)
 }
 
@@ -32,7 +32,7 @@ fn ask(n: u64, avoid: &[EndpointKey], now: Moment) -> Ask<'_> {
 }
 
 /// How often each endpoint is chosen in so many questions at a moment.
-fn counts_at(
+pub(super) fn counts_at(
     upstream: &Upstream,
     loads: impl Fn(usize) -> Load,
     (avoid, now): (&[usize], Moment),
@@ -62,7 +62,7 @@ fn busy(requests: &[u32]) -> impl Fn(usize) -> Load {
     }
 }
 
-const IDLE: fn(usize) -> Load = |_| Load {
+pub(super) const IDLE: fn(usize) -> Load = |_| Load {
     requests: 0,
     latency: 0,
 };

@@ -10,6 +10,7 @@
 
 mod body;
 mod chunked;
+pub(crate) mod copy;
 mod download;
 pub(crate) mod downstream;
 mod fields;
