@@ -33,9 +33,9 @@ pub use self::{
         ListenerTls, LogPath, LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure,
         OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override, PathMatch, Policy,
         ProxyMode, ProxyProtocol, ProxyVersion, Question, RateMargin, RequestStart, RescueOn,
-        RetryOn, RetryPolicy, Rollout, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint,
-        Step, Sticky, TaskHalf, TaskPort, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts,
-        UpstreamTls, Verify, Webhook, When,
+        RetryOn, RetryPolicy, Rollout, SafeMethod, SameSite, Slo, Source, Split, SplitTimeouts,
+        StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni, Upstream, UpstreamProtocol,
+        UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When,
     },
 };
 use self::{

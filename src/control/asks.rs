@@ -2,7 +2,7 @@
 
 use super::{
     Ask, Control, Done, Refusal, RefusalKind,
-    journal::Audit,
+    journal::{Audit, Subject},
     open::nonce,
     turn::{Answer, Before, Turn},
 };
@@ -25,7 +25,7 @@ impl Control {
         } = ask;
         let audit = Audit {
             at: now,
-            split,
+            of: Subject::Split(split),
             actor,
             command: command_text(command),
             reason,

@@ -8,7 +8,11 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Control, News, Refusal, RefusalKind, turn::Turn};
+use super::{
+    Control, News, Refusal, RefusalKind,
+    journal::{Audit, Subject},
+    turn::Turn,
+};
 use crate::{
     measure::Ejection,
     model::{EndpointKey, Moment, Reason, SplitName, UpstreamName},
@@ -159,6 +163,17 @@ impl Control {
             let parts = found.into_iter().map(|at| self.act_on(at, &ask, now, turn));
             Ok(parts.collect::<Vec<_>>().join("; "))
         };
+        self.journal.asked(Audit {
+            at: now,
+            of: Subject::Endpoint(ask.upstream, ask.address),
+            actor: ask.actor,
+            command: command_text(ask.command),
+            reason: ask.reason,
+            result: match &result {
+                Ok(done) => format!("done: {done}"),
+                Err(refusal) => format!("refused: {refusal}"),
+            },
+        });
         // Whoever asked may be gone.
         let _gone = ask.answer.send(result);
     }
@@ -230,6 +245,14 @@ impl Control {
             text: format!("{upstream}: {address} gets requests again, slowly at first"),
             is_warning: false,
         });
+    }
+}
+
+fn command_text(command: EndpointCommand) -> String {
+    match command {
+        EndpointCommand::Eject(None) => "eject".to_owned(),
+        EndpointCommand::Eject(Some(length)) => format!("eject for {length:?}"),
+        EndpointCommand::Uneject => "uneject".to_owned(),
     }
 }
 

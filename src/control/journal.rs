@@ -15,6 +15,7 @@ mod witness;
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -33,7 +34,7 @@ use self::{
 };
 use super::{Done, Findings, Refusal, Summary};
 use crate::{
-    model::{Epoch, Moment, SplitName},
+    model::{Epoch, Moment, SplitName, UpstreamName},
     rollout::{Entry, Record},
 };
 
@@ -63,11 +64,19 @@ pub(super) enum Note {
     Changed(Box<Summary>),
 }
 
+/// What a person acts on.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    Split(SplitName),
+    /// Of this upstream, or of all that have it.
+    Endpoint(Option<UpstreamName>, SocketAddr),
+}
+
 /// A person's act and what came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Audit {
     pub(super) at: Moment,
-    pub(super) split: SplitName,
+    pub(super) of: Subject,
     pub(super) actor: String,
     pub(super) command: String,
     pub(super) reason: Option<String>,

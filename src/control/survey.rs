@@ -119,7 +119,7 @@ fn unused(endpoint: &Endpoint) -> EndpointState {
 
 fn state_of(upstream: &Upstream, target: &Target, now: Moment) -> EndpointState {
     match upstream.warmth(target, now) {
-        0 => EndpointState::Ejected,
+        _ if target.vitals.is_ejected(now) => EndpointState::Ejected,
         256.. => EndpointState::Healthy,
         _ => EndpointState::Warming,
     }

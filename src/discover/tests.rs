@@ -102,6 +102,7 @@ fn upstream(source: Source) -> Upstream {
         balance: config::Balance::default(),
         outlier_detection: None,
         circuit_breaker: None,
+        warm_up: None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Names that people write in the file, and texts that sources of endpoints give: one type a role, so
-//! that none is taken for another.
+//! Names that people write in the file, and texts that sources of endpoints give: one type a role,
+//! so that none is taken for another.
 
 use std::{fmt, sync::Arc};
 

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{Vitals, rotation::mix};
+use super::{Vitals, Warmth, rotation::mix};
 use crate::model::{EndpointKey, Moment, number::index};
 
 /// An endpoint that may be chosen.
@@ -20,6 +20,8 @@ pub struct Target {
     pub since: Moment,
     /// How it fares; the same in every plan.
     pub vitals: Arc<Vitals>,
+    /// How far it has warmed up, if it came to an upstream where that is wanted.
+    pub(super) warmth: Option<Arc<Warmth>>,
     /// Its place among the upstream's endpoints.
     pub(super) place: u32,
     /// The sum of the weights up to and with this one: drawing by weight is a binary search.
@@ -35,6 +37,7 @@ impl Target {
             weight: weight.max(1),
             since: Moment::ZERO,
             vitals: Arc::default(),
+            warmth: None,
             place: 0,
             upto: 0,
         }

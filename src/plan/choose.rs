@@ -6,10 +6,11 @@
 //! by more than twofold and not by noise: then requests under way are weighed with it, so that a
 //! slow endpoint gets fewer; endpoints that are alike stay alike.
 //!
-//! An endpoint that is ejected is passed over while there is another; one that is new is chosen
-//! less often than its weight says. That is looked at only while there is such an endpoint.
+//! An endpoint that is ejected or warms up is passed over while there is another; one that is new
+//! is chosen less often than its weight says. That is looked at only while there is such an
+//! endpoint.
 
-use std::time::Duration;
+use std::{cell::LazyCell, time::Duration};
 
 use super::{
     Target, Upstream,
@@ -34,6 +35,11 @@ const DRAWS: u64 = 16;
 const CLEARLY: u32 = 2;
 /// What is faster than this, in microseconds, is as fast as this: the rest is noise.
 const NOISE: u32 = 2_000;
+
+/// By key, an endpoint has no more than so many times what it would have if all had the same...
+const BOUND: (u128, u128) = (5, 4);
+/// ...but so few requests are never too many: a key is worth more where it was before.
+const FEW: u32 = 4;
 
 /// What an endpoint has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,12 +70,18 @@ pub struct Ask<'a> {
 /// Who may be chosen, by and by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
-    /// Nobody who was tried or is ejected.
+    /// Nobody who was tried, is ejected or warms up.
     Good,
+    /// Nobody who was tried or is ejected.
+    Cold,
     /// Nobody who was tried.
     Untried,
     /// Anybody.
     Any,
+}
+
+impl Wants {
+    const ALL: [Self; 4] = [Self::Good, Self::Cold, Self::Untried, Self::Any];
 }
 
 impl Upstream {
@@ -86,7 +98,7 @@ impl Upstream {
         let near = near.map(|near| near.pick(ask.random));
         let near = near.and_then(|near| self.choose_of(near, &loads, (ask, Wants::Good)));
         near.or_else(|| {
-            let mut wants = [Wants::Good, Wants::Untried, Wants::Any].into_iter();
+            let mut wants = Wants::ALL.into_iter();
             wants.find_map(|wants| self.choose_of(&self.endpoints, &loads, (ask, wants)))
         })
     }
@@ -108,11 +120,7 @@ impl Upstream {
             (Policy::LeastRequest, _) => freest(targets, ask, part, loads),
             // Where endpoints may be full, two draws are not enough to find room.
             (Policy::P2c, _) if ask.most.is_some() => freest(targets, ask, part, loads),
-            (Policy::RingHash(_), Some(hash)) => {
-                let mut places = self.ring.walk(hash);
-                let target = |place: usize| self.endpoints.get(place);
-                places.find_map(|place| target(place).filter(|target| part(target) > 0))
-            }
+            (Policy::RingHash(_), Some(hash)) => self.nearest(hash, part, loads),
             (Policy::P2c | Policy::RingHash(_), _) => {
                 let first = draw_one(targets, ask.random, part)?;
                 let second = draw_one(targets, mix(ask.random), |target: &Target| {
@@ -127,21 +135,59 @@ impl Upstream {
         }
     }
 
+    /// The next one on the ring that takes the key. One that is new takes a part of its keys, ever
+    /// the same ones and more; one that has more to do than others leaves its keys to the next
+    /// (Mirrokni, Thorup and Zadimoghaddam: consistent hashing with bounded loads, 2016).
+    fn nearest(
+        &self,
+        hash: u64,
+        part: impl Fn(&Target) -> u64,
+        loads: &impl Fn(EndpointKey) -> Load,
+    ) -> Option<&Target> {
+        let own = |target: &Target| u64::from(target.weight) * part(target);
+        let all = LazyCell::new(|| {
+            let used = self.endpoints.iter().map(|target| (target, own(target)));
+            let used = used.filter(|(_, own)| *own > 0);
+            used.fold((1, 0), |(requests, weight), (target, own)| {
+                let load = u128::from(loads(target.key).requests);
+                (requests + load, weight + u128::from(own))
+            })
+        });
+        let has_room = |target: &Target| {
+            let requests = loads(target.key).requests;
+            if requests < FEW {
+                return true;
+            }
+            let (of_all, weight) = *all;
+            let (times, of) = BOUND;
+            u128::from(requests) * weight * of < of_all * u128::from(own(target)) * times
+        };
+        let walk = || self.ring.walk(hash);
+        let walk = || walk().filter_map(|place| self.endpoints.get(place));
+        let first = walk().find(|target| part(target) > 0)?;
+        let takes = |target: &&Target| mix(hash) % WHOLE < part(target) && has_room(target);
+        Some(walk().find(takes).unwrap_or(first))
+    }
+
     /// The part of its weight that an endpoint is chosen by, of [`WHOLE`]; 0: it is not.
     fn part(&self, target: &Target, ask: &Ask<'_>, wants: Wants) -> u64 {
         let is_tried = wants != Wants::Any && ask.avoid.contains(&target.key);
         let vitals = &target.vitals;
-        if is_tried || wants == Wants::Good && vitals.is_ejected(ask.now) {
+        let is_well = matches!(wants, Wants::Good | Wants::Cold);
+        if is_tried || is_well && vitals.is_ejected(ask.now) {
             return 0;
         }
         let came = if ask.now < self.new_until {
-            target.since
+            target.ready(self.warm_up.as_ref())
         } else {
             Moment::ZERO
         };
         let came = vitals.until().map_or(came, |until| came.max(until));
         if came == Moment::ZERO || wants != Wants::Good {
             return WHOLE;
+        }
+        if ask.now < came {
+            return 0;
         }
         grown(ask.now.since(came), self.balance.slow_start)
     }

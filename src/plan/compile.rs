@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Affinity, Assets, Classify, ClientTls, Keys, Listener, Near, Override, Plan, Retry, Ring,
-    Routes, Secrets, Split, Target, Tls, Upstream, Version, affinity::Bond,
+    Routes, Secrets, Split, Target, Tls, Upstream, Version, WarmUp, affinity::Bond,
+    warm_up::warming,
 };
 use crate::{
     config::{self, Config},
@@ -115,6 +116,8 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
     });
     let upstreams: Box<[_]> = upstreams.collect();
     let owners = owners(&upstreams, previous);
+    let warming_until = upstreams.iter().map(|upstream| upstream.warming_until());
+    let warming_until = warming_until.max().unwrap_or(Moment::ZERO);
 
     Plan {
         generation: inputs.generation,
@@ -123,6 +126,7 @@ pub fn compile(inputs: &Inputs<'_>, keys: &mut Keys) -> Plan {
         splits,
         upstreams,
         long_lived: config.drain.long_lived,
+        warming_until,
         owners,
     }
 }
@@ -259,10 +263,10 @@ fn compile_upstream(
         .into_iter()
         .zip(usable)
         .map(|((key, vitals), endpoint)| {
+            let new = Target::new(key, endpoint.address, endpoint.weight);
             let target = Target {
-                since: since(key, before, now),
                 vitals,
-                ..Target::new(key, endpoint.address, endpoint.weight)
+                ..came(new, before, (upstream.warm_up.is_some(), now))
             };
             (target, endpoint.zone.clone())
         })
@@ -274,6 +278,8 @@ fn compile_upstream(
     let endpoints = Target::list(targets);
     let balance = upstream.balance.clone();
     let own = balance.zone.as_ref();
+    let warm_up = upstream.warm_up.as_ref();
+    let new_until = new_until(&endpoints, (warm_up, balance.slow_start), now);
     Upstream {
         name: upstream.name.clone(),
         protocol: upstream.protocol,
@@ -285,7 +291,9 @@ fn compile_upstream(
         outlier_detection: upstream.outlier_detection.clone(),
         circuit_breaker: upstream.circuit_breaker,
         ward,
-        new_until: new_until(&endpoints, balance.slow_start, now),
+        new_until,
+        warming: warming(&endpoints, warm_up, (new_until, now)),
+        warm_up: upstream.warm_up.clone(),
         near: own.and_then(|own| Near::new(&endpoints, &zones, own)),
         ring: Ring::new(&balance.policy, &endpoints),
         balance,
@@ -293,20 +301,33 @@ fn compile_upstream(
     }
 }
 
-/// When an endpoint came. Those that came first were there from the start.
-fn since(key: EndpointKey, before: &[Target], now: Moment) -> Moment {
-    let known = before.binary_search_by_key(&key, |target| target.key);
+/// An endpoint with when it came, and how far it has warmed up. Those that came first were there
+/// from the start.
+fn came(target: Target, before: &[Target], (warms_up, now): (bool, Moment)) -> Target {
+    let known = before.binary_search_by_key(&target.key, |target| target.key);
     match known.ok().and_then(|place| before.get(place)) {
-        Some(known) => known.since,
-        None if before.is_empty() => Moment::ZERO,
-        None => now,
+        Some(known) => Target {
+            since: known.since,
+            warmth: known.warmth.clone(),
+            ..target
+        },
+        None if before.is_empty() => target,
+        None => Target {
+            since: now,
+            warmth: warms_up.then(Arc::default),
+            ..target
+        },
     }
 }
 
 /// Until when some endpoints are new. If more than half of them are, none is spared: the others
 /// would have to carry it all.
-fn new_until(targets: &[Target], slow_start: Duration, now: Moment) -> Moment {
-    let until = |target: &Target| target.since + slow_start;
+fn new_until(
+    targets: &[Target],
+    (warm_up, slow_start): (Option<&WarmUp>, Duration),
+    now: Moment,
+) -> Moment {
+    let until = |target: &Target| target.ready(warm_up) + slow_start;
     let came = || targets.iter().filter(|target| target.since > Moment::ZERO);
     let new = came().filter(|target| now < until(target)).count();
     if new * 2 > targets.len() {

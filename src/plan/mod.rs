@@ -26,6 +26,7 @@ mod split;
 mod tls;
 mod version_override;
 mod vitals;
+mod warm_up;
 mod zone;
 
 #[cfg(test)]
@@ -56,13 +57,14 @@ pub use self::{
     },
     version_override::Override,
     vitals::{Ejected, Vitals, Ward},
+    warm_up::{Copied, Warmth},
     zone::Near,
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
     AccessLog, Balance, Buffer, Cidr, CircuitBreaker, Hedge, HedgeAfter, LogPath, LongLived,
     OnUnhealthy, OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart,
-    UpstreamProtocol, UpstreamTimeouts,
+    UpstreamProtocol, UpstreamTimeouts, WarmUp,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
@@ -84,6 +86,8 @@ pub struct Plan {
     pub upstreams: Box<[Arc<Upstream>]>,
     /// How long-lived streams end; `None`: they are left alone.
     pub long_lived: Option<LongLived>,
+    /// Until when endpoints may be warming up: a request that begins later need not look.
+    pub warming_until: Moment,
     /// Whose each endpoint is; shared with the plan before if nothing changed in it.
     owners: Arc<FxHashMap<EndpointKey, UpstreamId>>,
 }
@@ -98,6 +102,7 @@ impl Plan {
             splits: Box::default(),
             upstreams: Box::default(),
             long_lived: None,
+            warming_until: Moment::ZERO,
             owners: Arc::default(),
         }
     }
@@ -194,10 +199,14 @@ pub struct Upstream {
     pub outlier_detection: Option<OutlierDetection>,
     /// How much it is asked to do at a time; `None`: no limit.
     pub circuit_breaker: Option<CircuitBreaker>,
+    /// What a new endpoint is sent first; `None`: nothing.
+    pub warm_up: Option<WarmUp>,
     /// What all workers know of its endpoints; the same in every plan.
     pub ward: Arc<Ward>,
     /// Until when some endpoints are new.
     new_until: Moment,
+    /// Places of those that were warming up when the plan was made.
+    warming: Box<[u32]>,
     /// Which endpoints are in the proxy's own zone, if that matters.
     near: Option<Near>,
     /// By which ring endpoints are chosen, if they are.

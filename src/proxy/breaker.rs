@@ -4,6 +4,10 @@
 //! one count, every request would write what all others write (I6). Connections are spread evenly
 //! over workers, so the parts are used evenly; where there are fewer than workers, each gets 1.
 //!
+//! A limit of connections works the same way. A connection of HTTP/1 carries one request, so a
+//! request comes in with a seat: the right to have one connection. With a seat nobody waits again:
+//! if there are as many connections as may be, one of them is idle, and is closed for the new one.
+//!
 //! Those that wait are let in in their order, and one that leaves gives its place to the next. An
 //! upstream without a limit has none of this.
 
@@ -19,7 +23,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use super::{
-    adaptive::Adaptive, fault::FaultKind, h1::downstream::Client, settle::AttemptGuard,
+    adaptive::Adaptive, fault::FaultKind, h1::downstream::Client, pool::Pool, settle::AttemptGuard,
     worker::Worker,
 };
 use crate::{
@@ -36,13 +40,30 @@ pub(crate) struct Breakers(RefCell<FxHashMap<UpstreamKey, Rc<Breaker>>>);
 struct Breaker {
     under_way: Cell<u32>,
     limit: Cell<u32>,
+    /// Requests that have a connection or will have one.
+    seated: Cell<u32>,
+    /// Connections, idle ones too.
+    open: Cell<u32>,
+    /// How many there may be; 0: any number.
+    connections: Cell<u32>,
     waiting: RefCell<VecDeque<oneshot::Sender<Permit>>>,
     adaptive: Cell<Option<Adaptive>>,
 }
 
 /// Leave to have one request under way; dropped when it has ended.
 #[derive(Debug)]
-pub(crate) struct Permit(Rc<Breaker>);
+pub(crate) struct Permit {
+    breaker: Rc<Breaker>,
+    seat: Option<Seat>,
+}
+
+/// The right to have one connection, where these are limited; dropped when it is idle or closed.
+#[derive(Debug)]
+pub(crate) struct Seat(Rc<Breaker>);
+
+/// A connection that is counted, for as long as it is open.
+#[derive(Debug)]
+pub(crate) struct Counted(Rc<Breaker>);
 
 /// What a request meets at an upstream.
 #[derive(Debug)]
@@ -143,6 +164,8 @@ impl Breaker {
         let each = limits.max_requests_per_endpoint.map(&part);
         let of_each = each.map_or(u32::MAX, |each| each.saturating_mul(endpoints));
         let highest = of_all.min(of_each);
+        let connections = limits.max_connections.map_or(0, &part);
+        self.connections.set(connections);
         let found = match (limits.is_adaptive, self.adaptive.get()) {
             (false, _) => {
                 self.adaptive.set(None);
@@ -177,12 +200,21 @@ impl Breaker {
     }
 
     fn has_room(&self) -> bool {
-        self.under_way.get() < self.limit.get()
+        let connections = self.connections.get();
+        let has_seat = connections == 0 || self.seated.get() < connections;
+        has_seat && self.under_way.get() < self.limit.get()
     }
 
     fn take(self: &Rc<Self>) -> Permit {
         self.under_way.set(self.under_way.get().saturating_add(1));
-        Permit(Rc::clone(self))
+        let seat = (self.connections.get() > 0).then(|| {
+            self.seated.set(self.seated.get().saturating_add(1));
+            Seat(Rc::clone(self))
+        });
+        Permit {
+            breaker: Rc::clone(self),
+            seat,
+        }
     }
 
     /// Lets those in who have waited, as long as there is room.
@@ -200,19 +232,60 @@ impl Breaker {
 }
 
 impl Permit {
+    /// The seat, for the connection.
+    pub(crate) fn seat(&mut self) -> Option<Seat> {
+        self.seat.take()
+    }
+
     /// An answer has begun after this time, or has failed.
     pub(crate) fn learn(&self, took: Duration, failed: bool, now: Moment) {
-        let Some(mut adaptive) = self.0.adaptive.get() else {
+        let Some(mut adaptive) = self.breaker.adaptive.get() else {
             return;
         };
-        adaptive.learn(took, failed, self.0.under_way.get(), now);
-        self.0.adaptive.set(Some(adaptive));
+        adaptive.learn(took, failed, self.breaker.under_way.get(), now);
+        self.breaker.adaptive.set(Some(adaptive));
+    }
+}
+
+impl Seat {
+    /// A connection will be made. An idle one is closed first if there are as many as may be; its
+    /// endpoint may be another one, and may be gone.
+    pub(super) fn open(&self, pool: &RefCell<Pool>) -> Counted {
+        let Self(breaker) = self;
+        let is_full = || {
+            let connections = breaker.connections.get();
+            connections > 0 && breaker.open.get() >= connections
+        };
+        while is_full() && pool.borrow_mut().close_oldest(|it| it.is_of(breaker)) {}
+        breaker.open.set(breaker.open.get().saturating_add(1));
+        Counted(Rc::clone(breaker))
+    }
+}
+
+impl Counted {
+    fn is_of(&self, breaker: &Rc<Breaker>) -> bool {
+        Rc::ptr_eq(&self.0, breaker)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let open = &self.0.open;
+        open.set(open.get().saturating_sub(1));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let breaker = &self.0;
+        breaker.seated.set(breaker.seated.get().saturating_sub(1));
+        breaker.let_in();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let breaker = &self.0;
+        let breaker = &self.breaker;
         breaker
             .under_way
             .set(breaker.under_way.get().saturating_sub(1));
@@ -276,6 +349,7 @@ mod tests {
         let limits = CircuitBreaker {
             max_requests: Some(100),
             max_requests_per_endpoint: Some(8),
+            max_connections: None,
             max_pending: 1,
             queue_timeout: Duration::from_secs(1),
             is_adaptive: false,

@@ -1,6 +1,6 @@
 //! Connections to endpoints: TCP, TLS over it, and what is spoken on them.
 
-use std::{io, sync::Arc};
+use std::{io, rc::Rc, sync::Arc};
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt as _;
@@ -12,6 +12,7 @@ use super::{
     pool::{Lent, Place},
     proxy_protocol,
     wire::Wire,
+    worker::Worker,
 };
 use crate::{
     net::{self, tls},
@@ -27,7 +28,7 @@ pub(super) async fn connect(
 ) -> Result<Lent, FaultKind> {
     client.slot.arm(upstream.timeouts.connect);
     let made = if upstream.protocol == UpstreamProtocol::H1 {
-        client.slot.guard(dial(client, upstream, target)).await
+        client.slot.guard(dial_for(client, upstream, target)).await
     } else {
         let opening = open_stream(client, upstream, (target, place), is_fresh);
         client.slot.guard(Box::pin(opening)).await
@@ -36,12 +37,40 @@ pub(super) async fn connect(
     made.unwrap_or(Err(FaultKind::ConnectTimeout))
 }
 
-/// A new connection.
-async fn dial(client: &Client, upstream: &Upstream, target: &Target) -> Result<Lent, FaultKind> {
+/// A new connection for a client's exchange.
+async fn dial_for(
+    client: &Client,
+    upstream: &Upstream,
+    target: &Target,
+) -> Result<Lent, FaultKind> {
+    let introduction = introduction(client, upstream).map_err(|_| FaultKind::ConnectRefused)?;
+    dial(&client.worker, (upstream, target), &introduction).await
+}
+
+/// A new connection for one exchange that no client waits for.
+pub(super) async fn alone(
+    worker: &Rc<Worker>,
+    (upstream, target): (&Upstream, &Target),
+    introduction: &[u8],
+) -> Result<Wire, FaultKind> {
+    let lent = dial(worker, (upstream, target), introduction).await?;
+    if upstream.protocol == UpstreamProtocol::H1 {
+        return Ok(lent.stream);
+    }
+    let connection = speak_h2(lent.stream, upstream, worker).await?;
+    Ok(Wire::ToEndpoint(Box::new(connection.stream())))
+}
+
+/// A new connection; it begins with what is told of a client.
+async fn dial(
+    worker: &Worker,
+    (upstream, target): (&Upstream, &Target),
+    introduction: &[u8],
+) -> Result<Lent, FaultKind> {
     let stream = net::connect(target.address).await;
     let mut stream = stream.map_err(|_| FaultKind::ConnectRefused)?;
-    if let Some(version) = upstream.proxy_protocol {
-        let told = introduce(client, version, &mut stream).await;
+    if !introduction.is_empty() {
+        let told = stream.write_all(introduction).await;
         told.map_err(|_| FaultKind::ConnectRefused)?;
     }
     let stream = match &upstream.tls {
@@ -51,26 +80,42 @@ async fn dial(client: &Client, upstream: &Upstream, target: &Target) -> Result<L
     Ok(Lent {
         stream,
         is_reused: false,
-        made: client.worker.now(),
+        made: worker.now(),
+        counted: None,
+        seat: None,
     })
 }
 
-/// Tells the endpoint who the client is.
-async fn introduce(
-    client: &Client,
-    version: ProxyVersion,
-    stream: &mut net::Stream,
-) -> io::Result<()> {
+/// What tells an endpoint who the client is; empty where it is not told.
+pub(super) fn introduction(client: &Client, upstream: &Upstream) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    let Some(version) = upstream.proxy_protocol else {
+        return Ok(header);
+    };
     let ends = match &client.arrival.ends {
         Some(ends) => **ends,
         None => client.stream.ends()?,
     };
-    let mut header = Vec::new();
     match version {
         ProxyVersion::V1 => proxy_protocol::write_v1(ends, &mut header),
         ProxyVersion::V2 => proxy_protocol::write_v2(ends, &mut header),
     }
-    stream.write_all(&header).await
+    Ok(header)
+}
+
+/// Speaks HTTP/2 on a new connection.
+async fn speak_h2(
+    wire: Wire,
+    upstream: &Upstream,
+    worker: &Rc<Worker>,
+) -> Result<h2::upstream::Connection, FaultKind> {
+    let scheme = if upstream.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let opened = h2::upstream::Connection::open(wire, scheme, worker).await;
+    opened.map_err(|_: io::Error| FaultKind::ConnectRefused)
 }
 
 /// Speaks TLS on a new connection, and what was agreed on in it.
@@ -119,14 +164,8 @@ async fn open_stream(
         }
         is_known_stale = !is_shared;
     };
-    let lent = dial(client, upstream, target).await?;
-    let scheme = if upstream.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    let opened = h2::upstream::Connection::open(lent.stream, scheme, worker).await;
-    let connection = opened.map_err(|_: io::Error| FaultKind::ConnectRefused)?;
+    let lent = dial_for(client, upstream, target).await?;
+    let connection = speak_h2(lent.stream, upstream, worker).await?;
     let stream = Wire::ToEndpoint(Box::new(connection.stream()));
     if is_shared {
         let mut pool = worker.pool.borrow_mut();

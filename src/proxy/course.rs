@@ -21,6 +21,9 @@ pub(super) struct Course {
     pub(super) tried: Vec<EndpointKey>,
     /// Whether no connection that has waited is good enough.
     pub(super) wants_fresh: bool,
+    /// Whether the last attempt was on one that had waited: if it broke, that may be why, and a
+    /// repeat costs no budget.
+    pub(super) had_waited: bool,
     /// Attempts made.
     pub(super) attempts: u8,
     /// Whether two of them were made at once: none follows.
@@ -58,6 +61,7 @@ impl Course {
             why: Reason::None,
             tried: Vec::new(),
             wants_fresh: false,
+            had_waited: false,
             attempts: 0,
             is_hedged: false,
             begins: Some(began),
@@ -92,7 +96,8 @@ impl Course {
         standing.has_others &= !kind.is_overload();
         let asked = outgoing.asked(decision);
         let again = split.retry.again(trouble, asked, standing).ok_or(kind)?;
-        let paid = pays(worker, split, trouble, again);
+        let is_free = trouble == Trouble::Unsent || trouble == Trouble::Broken && self.had_waited;
+        let paid = pays(worker, split, is_free, again);
         if let Err(denial) = paid {
             count(worker, (decision, self.role), Repeat::Denied, kind.reason());
             return Err(match denial {
@@ -192,7 +197,7 @@ impl Withhold<'_> {
             is_overridden: self.decision.assignment.overridden,
         };
         let again = self.split.retry.again(trouble, asked, self.standing)?;
-        let is_paid = pays(self.worker, self.split, trouble, again).is_ok();
+        let is_paid = pays(self.worker, self.split, false, again).is_ok();
         if !is_paid {
             let of = (self.decision, self.standing.role);
             count(self.worker, of, Repeat::Denied, Reason::Other);
@@ -231,12 +236,11 @@ enum Denial {
 
 /// Whether there is budget for a repeat, and room where it goes; it is paid then. Where nothing was
 /// sent, nothing is repeated, but stable needs room all the same.
-fn pays(worker: &Worker, split: &Split, trouble: Trouble, again: Again) -> Result<(), Denial> {
+fn pays(worker: &Worker, split: &Split, is_free: bool, again: Again) -> Result<(), Denial> {
     let mut budget = worker.budget.borrow_mut();
-    let is_unsent = trouble == Trouble::Unsent;
     let has_budget = match again {
-        Again::Same => is_unsent || budget.withdraw(split.key),
-        Again::Stable => is_unsent || budget.rescue(split.key),
+        Again::Same => is_free || budget.withdraw(split.key),
+        Again::Stable => is_free || budget.rescue(split.key),
         // A 404 costs next to nothing, and there is one for each of a page's files.
         Again::Other => true,
     };

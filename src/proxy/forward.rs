@@ -7,14 +7,14 @@
 //!
 //! One thing comes before all rules (RFC 9112 section 9.3.1): a connection from the pool that broke
 //! before a byte of the answer was closed by the endpoint while we wrote. A request that may be
-//! repeated goes once over a fresh connection, as if nothing was.
+//! repeated goes once over a fresh connection, as if nothing was. An endpoint to which that happens
+//! often breaks them because it fails: then it is counted, and the rules decide.
 
 use std::{rc::Rc, sync::Arc};
 
 use super::{
     breaker::enter,
     choose::choose,
-    connect,
     course::{Course, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
@@ -25,15 +25,16 @@ use super::{
         outgoing::Outgoing,
         upstream::{self, Answered, Conversation},
     },
+    lend::{give_back, reach},
     pool::{Lent, Place},
     race::{self, Begun, Racer, race},
     settle::AttemptGuard,
-    upgrade::Tunnelled,
+    warm_up,
     worker::{Heads, Worker},
 };
 use crate::{
     model::{Moment, Outcome, Reason, Role, Share},
-    plan::{Again, Split, Standing, Target, Upstream},
+    plan::{Again, Split, Standing, Upstream},
 };
 
 /// How a request ended, as far as forwarding goes.
@@ -81,6 +82,9 @@ pub(crate) async fn forward(
             result,
             attempts: 0,
         };
+    }
+    if began < decision.plan.warming_until {
+        warm_up::copy(client, (decision, split), outgoing, began);
     }
     loop {
         let then = attempt(
@@ -171,7 +175,7 @@ async fn attempt(
             course.go(&worker, plan, (again, Reason::Other), outgoing);
             Then::Again
         }
-        Err(fault) if is_stale(fault.kind, &lent, course, outgoing) => {
+        Err(fault) if is_stale((&worker, place), fault.kind, &lent, course, outgoing) => {
             // It never reached the endpoint's program: another connection may take it.
             guard.withdrawn();
             course.attempts -= 1;
@@ -180,6 +184,7 @@ async fn attempt(
         }
         Err(fault) => {
             course.tried.push(target.key);
+            course.had_waited = lent.is_reused;
             after_fault((&worker, guard), plan, fault, course, outgoing)
         }
     }
@@ -231,65 +236,6 @@ async fn exchange<'p>(
     upstream::converse(conversation, &mut lent.stream).await
 }
 
-/// A connection to an endpoint, and the endpoint's place in the pool.
-pub(super) async fn reach(
-    client: &Client,
-    guard: &mut AttemptGuard,
-    (upstream, target): (&Upstream, &Target),
-    (course, began): (&mut Course, Moment),
-) -> Result<(Place, Lent), FaultKind> {
-    let place = guard.at(target);
-    let lent = lend(client, upstream, (target, place), (guard, course, began)).await;
-    if lent.is_err() {
-        course.tried.push(target.key);
-    }
-    lent.map(|lent| (place, lent))
-}
-
-/// A connection from the pool, or a new one.
-async fn lend(
-    client: &Client,
-    upstream: &Upstream,
-    (target, place): (&Target, Place),
-    (guard, course, now): (&AttemptGuard, &Course, Moment),
-) -> Result<Lent, FaultKind> {
-    let idle_max = upstream.timeouts.idle;
-    let take = || client.worker.pool.borrow_mut().take(place, now, idle_max);
-    let taken = (!course.wants_fresh).then(take).flatten();
-    if let Some(lent) = taken {
-        return Ok(lent);
-    }
-    let began = client.worker.now();
-    let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
-    let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
-    if is_new || made.is_err() {
-        guard.connected(client.worker.now().since(began));
-    }
-    made
-}
-
-/// Gives the connection of an exchange back, if it can carry another one, or makes it the tunnel
-/// that it has become.
-fn give_back(
-    (worker, guard): (&Worker, &AttemptGuard),
-    (upstream, place): (&Upstream, Place),
-    lent: Lent,
-    mut answered: Answered,
-) -> Answered {
-    if answered.is_reusable && guard.is_there() {
-        let since = guard.last_byte.unwrap_or_else(|| worker.now());
-        let mut pool = worker.pool.borrow_mut();
-        pool.give(place, lent, since, kept(upstream));
-    } else if let Some(frames) = answered.switched.take() {
-        answered.tunnel = Some(Tunnelled {
-            upstream: lent.stream,
-            frames,
-            long: guard.long_lived(),
-        });
-    }
-    answered
-}
-
 /// What may be asked once more instead of telling the client, if another attempt is left.
 fn withhold<'a>(
     worker: &'a Worker,
@@ -320,12 +266,22 @@ fn has_other(decision: &Decision, split: &Split) -> bool {
 }
 
 /// Whether a fault means no more than that the connection could not be used any longer.
-fn is_stale(kind: FaultKind, lent: &Lent, course: &Course, outgoing: &Outgoing) -> bool {
+fn is_stale(
+    (worker, place): (&Worker, Place),
+    kind: FaultKind,
+    lent: &Lent,
+    course: &Course,
+    outgoing: &Outgoing,
+) -> bool {
+    if course.is_hedged {
+        return false;
+    }
     if kind == FaultKind::StreamRefused {
         // Nothing was done with it, whatever the method.
-        return outgoing.is_untouched() && !course.wants_fresh && !course.is_hedged;
+        return outgoing.is_untouched() && !course.wants_fresh;
     }
-    kind == FaultKind::Reset && !course.is_hedged && outgoing.is_repeatable() && lent.is_reused
+    let may_be = kind == FaultKind::Reset && outgoing.is_repeatable() && lent.is_reused;
+    may_be && worker.pool.borrow_mut().was_stale(place)
 }
 
 /// An attempt has ended with an answer. That a file is not there says nothing of a version, if the
@@ -381,13 +337,4 @@ fn after_fault(
         Ok(()) => Then::Again,
         Err(kind) => Then::Done(Err(Fault { kind, ..fault })),
     }
-}
-
-/// Idle connections that are kept to an endpoint; what was said there of one client in front of a
-/// connection must not be taken for another's.
-fn kept(upstream: &Upstream) -> usize {
-    if upstream.proxy_protocol.is_some() {
-        return 0;
-    }
-    upstream.max_idle_connections
 }

@@ -11,13 +11,18 @@ use crate::{
     measure::EndpointGauge,
     model::{EndpointKey, Moment, number::long},
     plan::{Load, Plan},
-    proxy::{h2, wire::Wire},
+    proxy::{
+        breaker::{Counted, Seat},
+        h2,
+        wire::Wire,
+    },
 };
 
 /// A connection that waits for its next request.
 #[derive(Debug)]
 struct Idle {
     stream: Wire,
+    counted: Option<Counted>,
     since: Moment,
     made: Moment,
 }
@@ -28,10 +33,43 @@ struct Endpoint {
     in_flight: u32,
     pace: Pace,
     has_long_answers: bool,
+    /// How many broken connections are still taken for ones that had merely grown old.
+    stale: Stale,
     idle: Vec<Idle>,
     /// Connections that carry many exchanges.
     shared: Vec<Shared>,
     maker: Rc<Maker>,
+}
+
+/// How often a kept connection of an endpoint may break under a request before that is taken for
+/// the failure that it may well be: thrice, and once more in each 64 whole answers. An endpoint
+/// that goes down in good order, or closes connections that have rested, does that seldom.
+#[derive(Debug, Clone, Copy)]
+struct Stale(u16);
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self(Self::MAX)
+    }
+}
+
+impl Stale {
+    const PRICE: u16 = 64;
+    const MAX: u16 = 3 * Self::PRICE;
+
+    /// A whole answer has come.
+    fn earn(&mut self) {
+        self.0 = (self.0 + 1).min(Self::MAX);
+    }
+
+    /// A kept connection has broken; whether it had merely grown old.
+    fn spend(&mut self) -> bool {
+        let is_old = self.0 >= Self::PRICE;
+        if is_old {
+            self.0 -= Self::PRICE;
+        }
+        is_old
+    }
 }
 
 /// Who makes an endpoint's connections that carry many exchanges: one at a time, since the others
@@ -82,6 +120,10 @@ pub(crate) struct Lent {
     pub(crate) is_reused: bool,
     /// When it was made.
     pub(crate) made: Moment,
+    /// That it is counted, if its upstream's connections are.
+    pub(crate) counted: Option<Counted>,
+    /// The right to have it, until it is idle again.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// How long a connection is used at all: so that traffic follows DNS and load is spread anew.
@@ -148,6 +190,13 @@ impl Pool {
         endpoint.is_some_and(|endpoint| endpoint.has_long_answers)
     }
 
+    /// A kept connection broke under a request; whether it had merely grown old, which is nobody's
+    /// failure.
+    pub(crate) fn was_stale(&mut self, place: Place) -> bool {
+        let endpoint = self.endpoints.get_mut(place.0);
+        endpoint.is_some_and(|endpoint| endpoint.stale.spend())
+    }
+
     /// An answer of an endpoint was long, or was not.
     pub(crate) fn saw_answer(&mut self, place: Place, is_long: bool) {
         if let Some(endpoint) = self.endpoints.get_mut(place.0) {
@@ -169,11 +218,18 @@ impl Pool {
         while let Some(connection) = idle.pop() {
             let waited = now.since(connection.since);
             if waited < idle_max && connection.stream.is_quiet() {
-                let Idle { stream, made, .. } = connection;
+                let Idle {
+                    stream,
+                    counted,
+                    made,
+                    ..
+                } = connection;
                 return Some(Lent {
                     stream,
                     is_reused: true,
                     made,
+                    counted,
+                    seat: None,
                 });
             }
         }
@@ -192,6 +248,8 @@ impl Pool {
             stream: Wire::ToEndpoint(Box::new(shared.connection.stream())),
             is_reused,
             made: shared.made,
+            counted: None,
+            seat: None,
         })
     }
 
@@ -226,12 +284,30 @@ impl Pool {
             return;
         }
         if endpoint.idle.len() < kept && now.since(lent.made) < AGE_MAX {
+            endpoint.stale.earn();
             endpoint.idle.push(Idle {
                 stream: lent.stream,
+                counted: lent.counted,
                 since: now,
                 made: lent.made,
             });
         }
+    }
+
+    /// Closes the one of these connections that was idle for the longest time, if there is one.
+    pub(crate) fn close_oldest(&mut self, is_one: impl Fn(&Counted) -> bool) -> bool {
+        let is_one = |idle: &Idle| idle.counted.as_ref().is_some_and(&is_one);
+        // What an endpoint was not asked on for the longest time comes first.
+        let firsts = self.endpoints.iter_mut().filter_map(|(_, endpoint)| {
+            let nth = endpoint.idle.iter().position(is_one)?;
+            let since = endpoint.idle.get(nth)?.since;
+            Some((since, endpoint, nth))
+        });
+        let oldest = firsts.min_by_key(|(since, ..)| *since);
+        oldest.is_some_and(|(_, endpoint, nth)| {
+            endpoint.idle.remove(nth);
+            true
+        })
     }
 
     /// Closes connections that waited too long or whose endpoint the plan no longer has: goes on
@@ -369,6 +445,8 @@ mod tests {
                 stream: Wire::Tcp(net::connect(address).await.unwrap()),
                 is_reused: false,
                 made: Moment::ZERO,
+                counted: None,
+                seat: None,
             };
             pool.give(place, lent, Moment::ZERO, usize::MAX);
         }

@@ -6,7 +6,11 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
-    breaker::Permit, decide::Decision, fault::FaultKind, pool::Place, streams::LongLived,
+    breaker::{Permit, Seat},
+    decide::Decision,
+    fault::FaultKind,
+    pool::Place,
+    streams::LongLived,
     worker::Worker,
 };
 use crate::{
@@ -102,6 +106,11 @@ impl AttemptGuard {
             recorder.land(&flight);
             self.flight = Some(recorder.launch(self.account.key, now));
         }
+    }
+
+    /// The right to have a connection, where these are limited: it goes with the connection.
+    pub(super) fn seat(&mut self) -> Option<Seat> {
+        self.permit.as_mut().and_then(Permit::seat)
     }
 
     /// The attempt goes to this endpoint.

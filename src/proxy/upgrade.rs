@@ -12,6 +12,7 @@ use std::{
 use tokio::io::AsyncWrite;
 
 use super::{
+    breaker::{Counted, Seat},
     buffer::Buffers,
     h1::{downstream::Client, poll_read_piece},
     streams::LongLived,
@@ -25,6 +26,8 @@ use super::{
 pub(crate) struct Tunnelled {
     /// The endpoint's connection.
     pub(crate) upstream: Wire,
+    /// What the connection has of its upstream's.
+    pub(crate) holds: (Option<Counted>, Option<Seat>),
     /// Where the endpoint stands among its frames: some may have come with the switch.
     pub(crate) frames: Frames,
     /// The stream as the version's.
@@ -36,6 +39,7 @@ pub(crate) struct Tunnelled {
 pub(crate) async fn relay(client: &mut Client, tunnelled: Tunnelled) {
     let Tunnelled {
         mut upstream,
+        holds: _holds,
         frames,
         long,
     } = tunnelled;

@@ -113,5 +113,6 @@ fn upstream(name: UpstreamName) -> Upstream {
         balance: crate::config::Balance::default(),
         outlier_detection: None,
         circuit_breaker: None,
+        warm_up: None,
     }
 }

@@ -118,10 +118,10 @@ async fn a_get_on_a_stale_connection_is_repeated_and_no_failure() {
     let (origin, mut heard) = closing_after_one().await;
     let mut proxy = proxy(&[origin.address], &[], 0, "");
     let mut client = Client::connect(proxy.address).await;
-    for _ in 0..5 {
+    for _ in 0..4 {
         assert_eq!(client.get("/", "").await.status, 200);
     }
-    let cell = proxy.counted(Role::Stable, |cell| cell.trials == 5).await;
+    let cell = proxy.counted(Role::Stable, |cell| cell.trials == 4).await;
     assert_eq!(cell.failures, 0);
     assert_eq!(heard.recv().await.unwrap(), "GET / HTTP/1.1");
     assert_eq!(heard.recv().await.unwrap(), "dropped GET / HTTP/1.1");

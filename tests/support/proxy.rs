@@ -32,6 +32,8 @@ pub struct World {
     pub shifts: HashMap<SplitName, Shift>,
     secrets: Secrets,
     pub tls: plan::Tls,
+    /// When plans are made; endpoints that come at zero are not new.
+    pub now: Moment,
     keys: Keys,
     generation: Generation,
 }
@@ -170,6 +172,7 @@ impl Proxy {
                 ..Secrets::default()
             },
             tls,
+            now: Moment::ZERO,
             keys: Keys::default(),
             generation: Generation(0),
             config,
@@ -475,7 +478,7 @@ impl World {
             tls: &self.tls,
             previous,
             generation: self.generation,
-            now: Moment::ZERO,
+            now: self.now,
         };
         compile(&inputs, &mut self.keys)
     }

@@ -11,6 +11,7 @@ pub(super) fn circuit_breaker(block: &BreakerBlock) -> Option<CircuitBreaker> {
     Some(CircuitBreaker {
         max_requests: many(plain(block.max_requests.as_ref())),
         max_requests_per_endpoint: many(plain(block.max_requests_per_endpoint.as_ref())),
+        max_connections: many(plain(block.max_connections.as_ref())),
         max_pending: u32::try_from(max_pending).ok()?,
         queue_timeout: plain(block.queue_timeout.as_ref())?,
         is_adaptive: plain(block.adaptive.as_ref())?,

@@ -15,6 +15,7 @@ mod retry;
 mod rollout;
 mod split;
 mod upstream;
+mod warm_up;
 
 use std::hash::Hasher;
 

@@ -1,7 +1,7 @@
 //! An upstream as others see it.
 
 use super::{
-    aws, balance, breaker, health, listener::path, marathon::marathon, plain, split::some,
+    aws, balance, breaker, health, listener::path, marathon::marathon, plain, split::some, warm_up,
 };
 use crate::{
     config::{
@@ -41,6 +41,7 @@ pub(super) fn upstream(name: &UpstreamName, block: &UpstreamBlock) -> Option<Ups
         balance: balance::balance(&block.balance.as_ref()?.value)?,
         outlier_detection: balance::outlier_detection(&block.outlier_detection.as_ref()?.value)?,
         circuit_breaker: some(block.circuit_breaker.as_ref(), breaker::circuit_breaker)?,
+        warm_up: some(block.warm_up.as_ref(), warm_up::warm_up)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! Whether the keys of a circuit breaker fit together.
 
 use crate::config::{
-    schema::{Policy, UpstreamBlock},
+    UpstreamProtocol,
+    schema::{BreakerBlock, Policy, UpstreamBlock},
     walk::Walk,
 };
 
@@ -11,10 +12,10 @@ pub(super) fn check(block: &UpstreamBlock, walk: &mut Walk) {
     };
     let limits = &breaker.value;
     let is_adaptive = limits.adaptive.as_ref().is_some_and(|at| at.value);
-    let is_limited = limits.max_requests.is_some() || limits.max_requests_per_endpoint.is_some();
-    if breaker.is_clean && !is_adaptive && !is_limited {
+    if breaker.is_clean && !is_adaptive && !is_limited(limits) {
         let message = "this circuit breaker has no limit";
-        let help = "write `max_requests`, `max_requests_per_endpoint` or `adaptive: true`";
+        let help = "write `max_requests`, `max_requests_per_endpoint`, `max_connections` or \
+                    `adaptive: true`";
         walk.error(breaker.at, "missing_key", message, help);
     }
     let policy = block
@@ -28,4 +29,18 @@ pub(super) fn check(block: &UpstreamBlock, walk: &mut Walk) {
         let help = "write `policy: least_request`, or limit all together with `max_requests`";
         walk.error(limit.at, "conflict", message, help);
     }
+    let protocol = block.protocol.as_ref().map(|at| at.value);
+    if let (Some(limit), Some(UpstreamProtocol::H2 | UpstreamProtocol::H2c)) =
+        (&limits.max_connections, protocol)
+    {
+        let message = "connections of HTTP/2 carry many requests, so they are not limited";
+        let help = "write `max_requests`, which limits what they carry";
+        walk.error(limit.at, "conflict", message, help);
+    }
+}
+
+fn is_limited(limits: &BreakerBlock) -> bool {
+    limits.max_requests.is_some()
+        || limits.max_requests_per_endpoint.is_some()
+        || limits.max_connections.is_some()
 }

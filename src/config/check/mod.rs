@@ -19,6 +19,7 @@ mod retry;
 mod rollout;
 mod split;
 mod upstream;
+mod warm_up;
 
 use super::{
     guess,

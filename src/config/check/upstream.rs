@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::{balance, breaker, health, marathon};
+use super::{balance, breaker, health, marathon, warm_up};
 use crate::config::{
     UpstreamProtocol, Verify,
     schema::{DnsForm, EndpointForm, UpstreamBlock},
@@ -51,6 +51,7 @@ pub(super) fn check(block: &Placed<UpstreamBlock>, at: Place, walk: &mut Walk) {
     balance::check(block, walk);
     breaker::check(block, walk);
     health::check(block, walk);
+    warm_up::check(block, walk);
     if let Some(block) = &block.dns {
         dns(block, walk);
     }

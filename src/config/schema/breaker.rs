@@ -14,6 +14,10 @@ block! {
         max_requests: Many = Optional,
         /// Requests under way at one endpoint: the processes of a unicorn. Without it: no limit.
         max_requests_per_endpoint: Many = Optional,
+        /// Open connections to all endpoints together, idle ones too; where there are as many, the
+        /// one that was idle for the longest time is closed for a new one. Without it: no limit.
+        /// Not for HTTP/2, whose connections carry many requests.
+        max_connections: Many = Optional,
         /// Requests that may wait.
         max_pending: Count<0, 1_000_000> = Default("64"),
         /// How long one may wait.
@@ -21,5 +25,5 @@ block! {
         /// Whether the limit is found by itself, out of how latency grows with requests under way;
         /// `max_requests` is the highest then.
         adaptive: bool = Default("false"),
-    } later ["max_connections"]
+    } later []
 }

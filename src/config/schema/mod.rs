@@ -23,6 +23,7 @@ mod rollout;
 mod short;
 mod split;
 mod upstream;
+mod warm_up;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -55,6 +56,7 @@ pub(super) use self::{
     upstream::{
         DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
     },
+    warm_up::WarmUpBlock,
 };
 use super::{
     LogPath, Preset,

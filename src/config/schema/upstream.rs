@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     BalanceBlock, BreakerBlock, BufferBlock, CloudMapBlock, Default, DnsForm, DomainName, EcsBlock,
     EndpointForm, HealthCheckBlock, KeyInfo, MarathonBlock, Node, Optional, OutlierForm, Placed,
-    Port, Required, Shape, Walk, block, describe_block, word, words,
+    Port, Required, Shape, Walk, WarmUpBlock, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -56,9 +56,9 @@ block! {
         outlier_detection: OutlierForm = Default("{}"),
         /// How much the upstream is asked to do at a time. Without it: no limit.
         circuit_breaker: BreakerBlock = Optional,
-    } later [
-        "warm_up"
-    ]
+        /// What a new endpoint is sent before users land on it. Without it: nothing.
+        warm_up: WarmUpBlock = Optional,
+    } later []
 }
 
 block! {

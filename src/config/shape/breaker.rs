@@ -9,6 +9,8 @@ pub struct CircuitBreaker {
     pub max_requests: Option<u32>,
     /// Requests under way at one endpoint; `None`: no limit.
     pub max_requests_per_endpoint: Option<u32>,
+    /// Open connections to all endpoints; `None`: no limit.
+    pub max_connections: Option<u32>,
     /// Requests that wait.
     pub max_pending: u32,
     /// How long one may wait.

@@ -16,6 +16,7 @@ mod retry;
 mod rollout;
 mod split;
 mod upstream;
+mod warm_up;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -44,6 +45,7 @@ pub use self::{
         Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
+    warm_up::{SafeMethod, WarmUp},
 };
 use crate::model::Share;
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Balance, CircuitBreaker, HealthCheck, Marathon, OutlierDetection,
+    Balance, CircuitBreaker, HealthCheck, Marathon, OutlierDetection, WarmUp,
     aws::{CloudMap, Ecs},
     listener::Certificate,
 };
@@ -36,6 +36,8 @@ pub struct Upstream {
     pub outlier_detection: Option<OutlierDetection>,
     /// How much it is asked to do at a time; `None`: no limit.
     pub circuit_breaker: Option<CircuitBreaker>,
+    /// What a new endpoint is sent first; `None`: nothing.
+    pub warm_up: Option<WarmUp>,
 }
 
 /// What an upstream is spared of slow clients, in bytes; 0: nothing is held.

@@ -8,10 +8,10 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Audit, Decision, Kept, Note, archive, findings, judged, tables::open, wire};
+use super::{Audit, Decision, Kept, Note, Subject, archive, findings, judged, tables::open, wire};
 use crate::{
     control::{Summary, Trail},
-    model::{Epoch, Moment, Nonce, SplitName},
+    model::{Epoch, Moment, Nonce, SplitName, UpstreamName},
     rollout::{Entry, Record},
 };
 
@@ -276,20 +276,30 @@ impl Store {
 
     /// Keeps a person's act.
     pub(super) fn asked(&mut self, audit: &Audit) -> Result<(), JournalError> {
-        let sql = "INSERT INTO audit (at, split, actor, command, reason, result)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO audit
+            (at, split, upstream, endpoint, actor, command, reason, result)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let Audit {
             at,
-            split,
+            of,
             actor,
             command,
             reason,
             result,
         } = audit;
+        let (split, upstream, endpoint) = match of {
+            Subject::Split(split) => (Some(split.as_str()), None, None),
+            Subject::Endpoint(upstream, address) => {
+                let upstream = upstream.as_ref().map(UpstreamName::as_str);
+                (None, upstream, Some(address.to_string()))
+            }
+        };
         statement.execute(params![
             sql_time(*at),
-            split.as_str(),
+            split,
+            upstream,
+            endpoint,
             actor,
             command,
             reason,

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::store::JournalError;
 
 /// From each shape to the next: the first makes an empty file one of shape 1.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS splits (
         name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL, record TEXT NOT NULL
     ) STRICT;
@@ -31,6 +31,16 @@ const STEPS: [&str; 2] = [
     CREATE INDEX decisions_of_a_rollout ON decisions (split, epoch);
     ALTER TABLE decisions ADD COLUMN picture TEXT;
     ALTER TABLE decisions ADD COLUMN trail TEXT;",
+    // An act is on a split, or on an endpoint.
+    "ALTER TABLE audit RENAME TO audit_of_splits;
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, split TEXT, upstream TEXT, endpoint TEXT,
+        actor TEXT NOT NULL, command TEXT NOT NULL, reason TEXT, result TEXT NOT NULL,
+        CHECK ((split IS NULL) <> (endpoint IS NULL))
+    ) STRICT;
+    INSERT INTO audit (id, at, split, actor, command, reason, result)
+        SELECT id, at, split, actor, command, reason, result FROM audit_of_splits;
+    DROP TABLE audit_of_splits;",
 ];
 
 /// Opens a file, and gives it this build's shape.

@@ -250,7 +250,7 @@ fn what_is_kept_comes_back() {
     journal.decided(decision.clone());
     journal.asked(Audit {
         at: Moment::from_millis(3),
-        split: name(),
+        of: Subject::Split(name()),
         actor: "ann".to_owned(),
         command: "abort".to_owned(),
         reason: None,

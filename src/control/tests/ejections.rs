@@ -146,6 +146,35 @@ fn a_person_takes_an_endpoint_out_and_back() {
 }
 
 #[test]
+fn what_a_person_did_to_an_endpoint_stands_in_the_audit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut desk = Desk::of(shop(10), Some(directory.path()));
+    discover(&mut desk, 2);
+    let long = EndpointCommand::Eject(Some(Duration::from_mins(1)));
+    ask(&mut desk, 1, long).unwrap();
+    ask(&mut desk, 9, EndpointCommand::Uneject).unwrap_err();
+    drop(desk);
+    let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
+    let mut acts = file
+        .prepare("SELECT endpoint, actor, command, reason, result FROM audit ORDER BY id")
+        .unwrap();
+    let acts = acts.query_map([], |row| {
+        let text = |column| row.get::<_, String>(column);
+        Ok([text(0)?, text(1)?, text(2)?, text(3)?, text(4)?].join(" | "))
+    });
+    let acts: Vec<String> = acts.unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        acts,
+        [
+            "10.0.1.1:80 | ada | eject for 60s | its disk is full | \
+             done: v1: 10.0.1.1:80 is out for 60s",
+            "10.0.1.9:80 | ada | uneject | its disk is full | \
+             refused: no requests go to 10.0.1.9:80",
+        ]
+    );
+}
+
+#[test]
 fn a_new_plan_and_a_lost_source_change_nothing_about_who_is_out() {
     let mut desk = desk(3);
     ejects(&mut desk, 0, 60);

@@ -89,3 +89,31 @@ fn checks_take_endpoints_out_of_the_plan_and_are_not_believed_when_all_fail() {
     say(&mut desk, 6, true);
     assert_eq!(used(&mut desk), [1, 4, 6]);
 }
+
+#[test]
+fn a_new_endpoint_is_warming_until_its_age_where_nobody_warms_it() {
+    let mut loaded = loaded(1, vec![shop(10)]);
+    loaded.config.upstreams[0].warm_up = Some(config::WarmUp {
+        mirror: 3,
+        methods: vec![config::SafeMethod::Get],
+        age: Duration::from_mins(1),
+    });
+    let mut desk = Desk::of(shop(10), None);
+    desk.on(Event::Configured(Box::new(loaded)));
+    for count in [4, 5] {
+        desk.now += 200_000;
+        desk.on(Event::Discovered(Discovered {
+            upstream: fixture::upstream_name("v1"),
+            as_of: at(desk.now),
+            result: Ok((1..=count)
+                .map(|last| Endpoint::new(([10, 0, 1, last], 80).into()))
+                .collect()),
+        }));
+    }
+    let status = desk.handle.status();
+    assert_eq!(status.upstreams[0].states, [4, 0, 0, 1, 0]);
+    let plan = desk.reader.current();
+    let (upstream, now) = (&plan.upstreams[0], at(desk.now));
+    let parts = upstream.endpoints.iter().map(|it| upstream.warmth(it, now));
+    assert_eq!(parts.collect::<Vec<_>>(), [256, 256, 256, 256, 0]);
+}

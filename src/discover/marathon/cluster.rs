@@ -4,7 +4,7 @@ use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -131,11 +131,13 @@ pub(super) fn pace(interval: Duration, errors: u32) -> Duration {
     wait.min(interval).mul_f64(jitter)
 }
 
-/// Until the next question is due, or events say that it is worth asking.
+/// Until the next question is due, or events say that it is worth asking. A question that took long
+/// has used up the wait for the next one, so that what is mended meanwhile is soon seen.
 async fn wait(began: Instant, longest: Duration, changed: &Notify) {
+    let due = (began + longest).max(Instant::now() + longest.min(FIRST_RETRY));
     tokio::select! {
         () = changed.notified() => {}
-        () = sleep(longest) => return,
+        () = sleep_until(due) => return,
     }
     let patience = Instant::now() + PATIENCE;
     while Instant::now() < patience && timeout(QUIET, changed.notified()).await.is_ok() {}

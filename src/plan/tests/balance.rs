@@ -14,9 +14,9 @@ use crate::{
     plan::{Ask, Load, rotation::mix},
 };
 
-const SLOW_START: Duration = Duration::from_secs(10);
+pub(super) const SLOW_START: Duration = Duration::from_secs(10);
 
-fn at(seconds: u64) -> Moment {
+pub(super) fn at(seconds: u64) -> Moment {
     Moment::from_millis(seconds * 1_000)
 }
 
@@ -32,7 +32,7 @@ fn ask(n: u64, avoid: &[EndpointKey], now: Moment) -> Ask<'_> {
 }
 
 /// How often each endpoint is chosen in so many questions at a moment.
-fn counts_at(
+pub(super) fn counts_at(
     upstream: &Upstream,
     loads: impl Fn(usize) -> Load,
     (avoid, now): (&[usize], Moment),
@@ -62,7 +62,7 @@ fn busy(requests: &[u32]) -> impl Fn(usize) -> Load {
     }
 }
 
-const IDLE: fn(usize) -> Load = |_| Load {
+pub(super) const IDLE: fn(usize) -> Load = |_| Load {
     requests: 0,
     latency: 0,
 };
@@ -290,6 +290,67 @@ fn a_new_endpoint_is_spared_at_first() {
             "it stays as new as it is"
         );
     }
+}
+
+#[test]
+fn keys_move_to_an_endpoint_that_comes_back_one_by_one_and_stay() {
+    let upstream = balanced(&[1; 5], |it| {
+        it.balance.policy = hashed();
+        it.balance.slow_start = SLOW_START;
+    });
+    let target = &upstream.endpoints[2];
+    upstream.eject(target, Some(at(100)));
+    let places = |seconds| {
+        let chosen = |n| upstream.choose(|_| Load::default(), &ask(n, &[], at(seconds)));
+        (0..2_000)
+            .map(|n| chosen(n).unwrap().place())
+            .collect::<Vec<_>>()
+    };
+    let (mut before, mut own, mut counts) = (places(99), 0, Vec::new());
+    for seconds in 100..=110 {
+        let after = places(seconds);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(before == after || *after == 2, "{before} to {after}");
+        }
+        let has = after.iter().filter(|place| **place == 2).count();
+        assert!(has > own, "{has} of {own} at {seconds} s");
+        counts.push(has);
+        (before, own) = (after, has);
+    }
+    assert_eq!(before, places(1_000), "all that are its own");
+    assert!(counts[0] * 5 < own, "a tenth at first: {counts:?}");
+    assert!((own / 3..own * 3 / 4).contains(&counts[5]), "{counts:?}");
+}
+
+#[test]
+fn a_key_that_everybody_asks_for_goes_to_several() {
+    let upstream = balanced(&[1, 1, 1, 1, 2, 1, 1, 1, 1, 2], |it| {
+        it.balance.policy = hashed();
+    });
+    let weights: u32 = 12;
+    let question = ask(7, &[], at(0));
+    let mut requests = [0_u32; 10];
+    let one_more = |requests: &mut [u32; 10]| {
+        let keys = || upstream.endpoints.iter().map(|target| target.key);
+        let nth = |key| keys().position(|known| known == key).unwrap();
+        let load = |key| busy(requests)(nth(key));
+        let place = upstream.choose(load, &question).unwrap().place();
+        requests[place] += 1;
+        place
+    };
+    let home = one_more(&mut requests);
+    for _ in 0..3 {
+        assert_eq!(one_more(&mut requests), home, "a few are no crowd");
+    }
+    for all in 5..=600_u32 {
+        one_more(&mut requests);
+        for (target, requests) in upstream.endpoints.iter().zip(requests) {
+            let bound = (all * target.weight * 5).div_ceil(weights * 4).max(4);
+            assert!(requests <= bound, "{requests} of {all}, at most {bound}");
+        }
+    }
+    requests = [1; 10];
+    assert_eq!(one_more(&mut requests), home, "the crowd has gone");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod retry;
 mod route;
 mod split;
 mod version_override;
+mod warm_up;
 
 use std::{
     collections::HashMap,
@@ -230,6 +231,7 @@ fn upstream(name: &str) -> config::Upstream {
         balance: config::Balance::default(),
         outlier_detection: None,
         circuit_breaker: None,
+        warm_up: None,
     }
 }
 

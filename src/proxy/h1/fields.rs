@@ -63,6 +63,8 @@ pub enum FieldKind {
     RequestStart,
     /// `X-Serin-Version`.
     SerinVersion,
+    /// `X-Serin-Warm-Up`.
+    SerinWarmUp,
 }
 
 /// The kind of a field, by length and first letter, then by comparing.
@@ -89,6 +91,7 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
         (14, b'h') if is(name, b"http2-settings") => FieldKind::Hop,
         (15, b'x') if is(name, b"x-request-start") => FieldKind::RequestStart,
         (15, b'x') if is(name, b"x-serin-version") => FieldKind::SerinVersion,
+        (15, b'x') if is(name, b"x-serin-warm-up") => FieldKind::SerinWarmUp,
         (21, b'x') if is(name, b"x-client-cert-subject") => FieldKind::ClientSubject,
         (13.., b'x') => forwarded(name),
         (16, b'p') if is(name, b"proxy-connection") => FieldKind::Hop,

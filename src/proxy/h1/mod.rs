@@ -10,6 +10,7 @@
 
 mod body;
 mod chunked;
+pub(crate) mod copy;
 pub(crate) mod deadlines;
 mod download;
 pub(crate) mod downstream;

@@ -19,6 +19,8 @@ use crate::{
 /// Bytes behind the version's name in a head that `rewrite` has made: the ends of two lines and
 /// the `Via` between them.
 const BEHIND_VERSION: usize = "\r\nVia: 1.1 serin\r\n\r\n".len();
+/// What a copy says of itself, behind the version's name.
+const COPY: &[u8] = b"\r\nX-Serin-Warm-Up: 1";
 /// Room for a request's id as 32 hexadecimal digits.
 const ID: usize = 32;
 
@@ -298,6 +300,18 @@ impl Outgoing {
     /// Whether the client's connection can carry another request after an answer of ours.
     pub(crate) fn keeps_client(&self) -> bool {
         self.reply.keep_alive && self.is_complete()
+    }
+
+    /// Whether it has no body at all, and nobody waits for leave to send one.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        self.is_complete() && self.bytes_in() == 0 && !self.reply.expects_continue
+    }
+
+    /// A copy of a request without a body, which says that it is one.
+    pub(crate) fn copy(&self, version: &str) -> Vec<u8> {
+        let before = self.bytes.get(..self.version.start).unwrap_or_default();
+        let behind = self.bytes.get(self.version.end..).unwrap_or_default();
+        [before, version.as_bytes(), COPY, behind].concat()
     }
 
     /// Bytes of body that came from the client.

@@ -176,7 +176,8 @@ impl RequestHead {
                 | FieldKind::Forwarded
                 | FieldKind::RequestStart
                 | FieldKind::ClientSubject
-                | FieldKind::SerinVersion => {}
+                | FieldKind::SerinVersion
+                | FieldKind::SerinWarmUp => {}
             }
         }
         if ids > 1 {

@@ -99,6 +99,7 @@ fn keeps(field: &Field, head: &RequestHead, edits: &RequestEdits<'_>) -> bool {
             | FieldKind::ForwardedHost
             | FieldKind::Forwarded
             | FieldKind::RequestStart
+            | FieldKind::SerinWarmUp
     );
     if kind == FieldKind::ClientSubject {
         edits.trusted && edits.subject.is_none()

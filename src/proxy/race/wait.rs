@@ -17,13 +17,13 @@ use crate::{
         buffer::Buffers,
         course::Course,
         fault::FaultKind,
-        forward::reach,
         h1::{
             deadlines::Deadlines,
             downstream::Client,
             io::{self, Size},
             upstream::broken,
         },
+        lend::reach,
         wire::{Reader, Wire},
     },
 };

@@ -94,6 +94,7 @@ fn what_is_for_one_hop_stays_behind_and_framing_is_written_anew() {
             "A: b\r\n",
         ),
         ("X-Serin-Version: mine\r\nX-Request-Start: t=1\r\n", ""),
+        ("X-Serin-Warm-Up: 1\r\n", ""),
         (
             "X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1\r\nX-Real-IP: 1\r\n",
             "",
