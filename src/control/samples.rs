@@ -88,7 +88,9 @@ impl Control {
                 let role = match label.repeat {
                     Repeat::Rescue => Role::Stable,
                     Repeat::Asset => key.role.other(),
-                    Repeat::Retry | Repeat::Denied => key.role,
+                    Repeat::Retry | Repeat::Denied | Repeat::HedgeLost | Repeat::HedgeWon => {
+                        key.role
+                    }
                 };
                 let repeated = RepeatKey {
                     split: split.clone(),

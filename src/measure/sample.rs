@@ -76,6 +76,11 @@ pub enum Repeat {
     Asset,
     /// Nothing: no budget was left.
     Denied,
+    /// The same version was asked again beside an attempt that was late, which was taken after all,
+    /// or failed as well.
+    HedgeLost,
+    /// The same, and the second attempt was taken.
+    HedgeWon,
 }
 
 /// A few counters by label: a list, since a cell sees one to five labels in its life.

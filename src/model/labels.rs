@@ -188,6 +188,8 @@ label!(
         Fallback = "fallback",
         /// Stable answered for a failed canary attempt.
         Rescue = "rescue",
+        /// The attempt before it was late, and both were waited for; or the other one was taken.
+        Hedge = "hedge",
         /// The mirror queue was full.
         MirrorQueue = "mirror_queue",
         /// The proxy is going down.

@@ -234,6 +234,7 @@ fn compile_split(
         version_override: version_override
             .and_then(|written| Override::new(written, &split.name, inputs.secrets)),
         retry: Retry::new(&split.retry_policy, split.on_unhealthy),
+        hedge: split.hedge.clone(),
         assets: split.assets.as_ref().map(Assets::new),
         request_start: split.request_start,
         classify: Classify::new(&split.classify),

@@ -62,9 +62,9 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, LogPath, LongLived, OnUnhealthy,
-    OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart, UpstreamProtocol,
-    UpstreamTimeouts, WarmUp,
+    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, Hedge, HedgeAfter, LogPath, LongLived,
+    OnUnhealthy, OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart,
+    UpstreamProtocol, UpstreamTimeouts, WarmUp,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,
@@ -151,6 +151,8 @@ pub struct Split {
     pub version_override: Option<Override>,
     /// What becomes of an attempt that has failed, or cannot be made.
     pub retry: Retry,
+    /// When an attempt gets a second one beside it; `None`: never.
+    pub hedge: Option<Hedge>,
     /// Files that only one version has.
     pub assets: Option<Assets>,
     /// How endpoints are told when a request came.

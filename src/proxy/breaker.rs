@@ -102,6 +102,29 @@ pub(super) async fn enter(
     Ok(())
 }
 
+/// Lets an attempt in if there is room for it now.
+pub(super) fn enter_at_once(
+    worker: &Worker,
+    guard: &mut AttemptGuard,
+    upstream: &Upstream,
+    now: Moment,
+) -> bool {
+    let Some(limits) = upstream.circuit_breaker else {
+        return true;
+    };
+    let limits = CircuitBreaker {
+        max_pending: 0,
+        ..limits
+    };
+    match worker.breakers.meet(worker, (upstream, &limits), now) {
+        Met::Open(permit) => {
+            guard.let_in(permit, None);
+            true
+        }
+        Met::Queue(_) | Met::Full => false,
+    }
+}
+
 /// Waits for one's turn; `None`: for too long.
 async fn wait(client: &Client, turn: oneshot::Receiver<Permit>, limit: Duration) -> Option<Permit> {
     client.slot.arm(limit);

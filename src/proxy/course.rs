@@ -26,6 +26,8 @@ pub(super) struct Course {
     pub(super) had_waited: bool,
     /// Attempts made.
     pub(super) attempts: u8,
+    /// Whether two of them were made at once: none follows.
+    pub(super) is_hedged: bool,
     /// When the next attempt begins, where that is known already.
     pub(super) begins: Option<Moment>,
 }
@@ -61,6 +63,7 @@ impl Course {
             wants_fresh: false,
             had_waited: false,
             attempts: 0,
+            is_hedged: false,
             begins: Some(began),
         }
     }
@@ -84,7 +87,7 @@ impl Course {
         outgoing: &mut Outgoing,
     ) -> Result<(), FaultKind> {
         let trouble = trouble(kind)
-            .filter(|_| outgoing.is_untouched())
+            .filter(|_| outgoing.is_untouched() && !self.is_hedged)
             .ok_or(kind)?;
         let version = split.version(self.role);
         let upstream = decision.plan.upstreams.get(version.upstream.index());
@@ -153,6 +156,12 @@ impl Withhold<'_> {
         assets.is_some_and(|assets| assets.takes(method, target))
     }
 
+    /// Nothing is asked any more, whatever the answer.
+    pub(super) fn no_more(&mut self) {
+        self.standing.attempts = u8::MAX;
+        self.has_other = false;
+    }
+
     /// What follows an attempt that is late.
     pub(super) fn late(&self, outgoing: &Outgoing) -> Late {
         let limit = self.split.retry.per_try();
@@ -198,7 +207,12 @@ impl Withhold<'_> {
 }
 
 /// Counts what was done after an attempt at a version.
-fn count(worker: &Worker, (decision, role): (&Decision, Role), repeat: Repeat, reason: Reason) {
+pub(super) fn count(
+    worker: &Worker,
+    (decision, role): (&Decision, Role),
+    repeat: Repeat,
+    reason: Reason,
+) {
     let label = RepeatLabel { repeat, reason };
     let key = decision.account_of(role).key;
     worker.recorder.borrow_mut().repeat(key, label);

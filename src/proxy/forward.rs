@@ -10,30 +10,31 @@
 //! repeated goes once over a fresh connection, as if nothing was. An endpoint to which that happens
 //! often breaks them because it fails: then it is counted, and the rules decide.
 
-use std::{iter, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use super::{
-    breaker::{Seat, enter},
+    breaker::enter,
     choose::choose,
-    connect,
-    course::{Course, Late, Withhold},
+    course::{Course, Withhold},
     decide::Decision,
     fault::{Fault, FaultKind},
     h1::{
+        deadlines::Deadlines,
         downstream::Client,
         gather::gather,
         outgoing::Outgoing,
-        upstream::{self, Answered, Conversation, Deadlines},
+        upstream::{self, Answered, Conversation},
     },
+    lend::{give_back, reach},
     pool::{Lent, Place},
+    race::{self, Begun, Racer, race},
     settle::AttemptGuard,
-    upgrade::Tunnelled,
     warm_up,
     worker::{Heads, Worker},
 };
 use crate::{
     model::{Moment, Outcome, Reason, Role, Share},
-    plan::{Again, Split, Standing, Target, Upstream},
+    plan::{Again, Split, Standing, Upstream},
 };
 
 /// How a request ended, as far as forwarding goes.
@@ -71,6 +72,10 @@ pub(crate) async fn forward(
     let key = decision.account.key.split;
     let share = split.retry.budget();
     client.worker.budget.borrow_mut().deposit(key, share);
+    if let Some(hedge) = &split.hedge {
+        let mut hedges = client.worker.hedges.borrow_mut();
+        hedges.deposit(key, hedge.budget);
+    }
     if let Some(kind) = buffer_body(client, (decision, split), outgoing, &mut course).await {
         let result = Err(kind.into());
         return Forwarded {
@@ -140,31 +145,28 @@ async fn attempt(
     }
     let which = (decision, course.role);
     let target = upstream.and_then(|up| choose(&worker, which, up, (&course.tried, began)));
-    let (Some(upstream), Some(target)) = (upstream, target) else {
+    let (Some(upstream), Some(mut target)) = (upstream, target) else {
         let fault = FaultKind::NoEndpoint.into();
         return after_fault((&worker, guard), plan, fault, course, outgoing);
     };
     let at = (&**upstream, target);
-    let (place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
+    let (mut place, mut lent) = match reach(client, &mut guard, at, (course, began)).await {
         Ok(reached) => reached,
         Err(kind) => return after_fault((&worker, guard), plan, kind.into(), course, outgoing),
     };
-    let withhold = withhold(&worker, plan, course, outgoing);
-    let withhold = withhold.as_ref();
-    let conversation = Conversation {
-        deadlines: deadlines(client, (split, upstream), (outgoing, withhold), deadline),
-        client,
-        heads,
-        outgoing,
+    let runs = Racer {
         guard: &mut guard,
-        read_ahead_max: upstream.buffer.response,
-        withhold,
+        target: &mut target,
+        place: &mut place,
+        lent: &mut lent,
     };
-    let result = upstream::converse(conversation, &mut lent.stream).await;
+    let at = (decision, &**split, &**upstream);
+    let result = exchange(client, heads, at, (outgoing, course, deadline), runs).await;
     match result {
         Ok(answered) => {
             let again = answered.withheld;
             record(&worker, plan, (&mut guard, course), &answered);
+            race::learn(&worker, (split, upstream), (outgoing, course), &guard);
             let answered = give_back((&worker, &guard), (upstream, place), lent, answered);
             let Some(again) = again else {
                 return Then::Done(Ok(answered));
@@ -188,77 +190,50 @@ async fn attempt(
     }
 }
 
-/// A connection to an endpoint, and the endpoint's place in the pool.
-async fn reach(
-    client: &Client,
-    guard: &mut AttemptGuard,
-    (upstream, target): (&Upstream, &Target),
-    (course, began): (&mut Course, Moment),
-) -> Result<(Place, Lent), FaultKind> {
-    let place = guard.at(target);
-    let seat = guard.seat();
-    let lent = lend(
+/// Sends the request over a connection and relays the answer.
+async fn exchange<'p>(
+    client: &mut Client,
+    heads: &mut Heads,
+    (decision, split, upstream): (&'p Decision, &'p Split, &'p Upstream),
+    (outgoing, course, deadline): (&mut Outgoing, &mut Course, Option<Moment>),
+    runs: Racer<'_, 'p>,
+) -> Result<Answered, Fault> {
+    let worker = Rc::clone(&client.worker);
+    let mut withhold = withhold(&worker, (decision, split), course, outgoing);
+    let asked = (&*outgoing, withhold.as_ref());
+    let mut deadlines = Deadlines::of(client, (split, upstream), asked, deadline);
+    let mut begun = Begun::Nothing;
+    let Racer {
+        guard,
+        target,
+        place,
+        lent,
+    } = runs;
+    if split.hedge.is_some() {
+        let runs = Racer {
+            guard,
+            target,
+            place,
+            lent,
+        };
+        let plan = (decision, split, upstream);
+        let racing = race(client, plan, (outgoing, course, &mut deadlines), runs);
+        begun = Box::pin(racing).await?;
+        if let Some(withhold) = withhold.as_mut().filter(|_| course.is_hedged) {
+            withhold.no_more();
+        }
+    }
+    let conversation = Conversation {
+        deadlines,
         client,
-        upstream,
-        (target, place),
-        seat.as_ref(),
-        (guard, course, began),
-    )
-    .await;
-    if lent.is_err() {
-        course.tried.push(target.key);
-    }
-    lent.map(|lent| (place, Lent { seat, ..lent }))
-}
-
-/// A connection from the pool, or a new one.
-async fn lend(
-    client: &Client,
-    upstream: &Upstream,
-    (target, place): (&Target, Place),
-    seat: Option<&Seat>,
-    (guard, course, now): (&AttemptGuard, &Course, Moment),
-) -> Result<Lent, FaultKind> {
-    let idle_max = upstream.timeouts.idle;
-    let take = || client.worker.pool.borrow_mut().take(place, now, idle_max);
-    // One that is not counted is older than the limit.
-    let fits = |lent: &Lent| seat.is_none() || lent.counted.is_some();
-    let mut idle = iter::from_fn(take);
-    let taken = (!course.wants_fresh).then(|| idle.find(fits)).flatten();
-    if let Some(lent) = taken {
-        return Ok(lent);
-    }
-    let counted = seat.map(|seat| seat.open(&client.worker.pool));
-    let began = client.worker.now();
-    let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
-    let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
-    if is_new || made.is_err() {
-        guard.connected(client.worker.now().since(began));
-    }
-    made.map(|lent| Lent { counted, ..lent })
-}
-
-/// Gives the connection of an exchange back, if it can carry another one, or makes it the tunnel
-/// that it has become.
-fn give_back(
-    (worker, guard): (&Worker, &AttemptGuard),
-    (upstream, place): (&Upstream, Place),
-    lent: Lent,
-    mut answered: Answered,
-) -> Answered {
-    if answered.is_reusable && guard.is_there() {
-        let since = guard.last_byte.unwrap_or_else(|| worker.now());
-        let mut pool = worker.pool.borrow_mut();
-        pool.give(place, lent, since, kept(upstream));
-    } else if let Some(frames) = answered.switched.take() {
-        answered.tunnel = Some(Tunnelled {
-            upstream: lent.stream,
-            holds: (lent.counted, lent.seat),
-            frames,
-            long: guard.long_lived(),
-        });
-    }
-    answered
+        heads,
+        outgoing,
+        guard,
+        read_ahead_max: upstream.buffer.response,
+        withhold: withhold.as_ref(),
+        begun,
+    };
+    upstream::converse(conversation, &mut lent.stream).await
 }
 
 /// What may be asked once more instead of telling the client, if another attempt is left.
@@ -298,6 +273,9 @@ fn is_stale(
     course: &Course,
     outgoing: &Outgoing,
 ) -> bool {
+    if course.is_hedged {
+        return false;
+    }
     if kind == FaultKind::StreamRefused {
         // Nothing was done with it, whatever the method.
         return outgoing.is_untouched() && !course.wants_fresh;
@@ -322,7 +300,12 @@ fn record(
 }
 
 /// What becomes of stable's attempts says how much more it can be asked.
-fn saw_stable(worker: &Worker, split: &Split, (role, why): (Role, Reason), outcome: Outcome) {
+pub(super) fn saw_stable(
+    worker: &Worker,
+    split: &Split,
+    (role, why): (Role, Reason),
+    outcome: Outcome,
+) {
     let has_failed = outcome == Outcome::Failure;
     if role == Role::Canary || !(has_failed || outcome == Outcome::Success) {
         return;
@@ -353,45 +336,5 @@ fn after_fault(
     match course.after_fault(worker, (decision, split), fault.kind, outgoing) {
         Ok(()) => Then::Again,
         Err(kind) => Then::Done(Err(Fault { kind, ..fault })),
-    }
-}
-
-/// Idle connections that are kept to an endpoint; what was said there of one client in front of a
-/// connection must not be taken for another's.
-fn kept(upstream: &Upstream) -> usize {
-    if upstream.proxy_protocol.is_some() {
-        return 0;
-    }
-    upstream.max_idle_connections
-}
-
-/// The limits in time of an attempt.
-fn deadlines(
-    client: &Client,
-    (split, upstream): (&Split, &Upstream),
-    (outgoing, withhold): (&Outgoing, Option<&Withhold<'_>>),
-    total: Option<Moment>,
-) -> Deadlines {
-    let late = withhold.map(|it| it.late(outgoing));
-    let Late { per_try, canary_of } = late.unwrap_or_default();
-    let is_grpc = outgoing.reply.is_grpc;
-    let timeouts = &upstream.timeouts;
-    let of_client = &client.settings.timeouts;
-    // The messages of a call may be far apart.
-    let or_longer = |limit| {
-        if is_grpc {
-            of_client.stream_idle.max(limit)
-        } else {
-            limit
-        }
-    };
-    Deadlines {
-        send: timeouts.body_idle,
-        head: split.response_header.unwrap_or(timeouts.response_header),
-        per_try,
-        canary_of,
-        body: or_longer(timeouts.body_idle),
-        client: or_longer(of_client.body_idle),
-        total,
     }
 }

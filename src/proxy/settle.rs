@@ -55,6 +55,8 @@ pub(crate) struct AttemptGuard {
     flight: Option<Flight>,
     permit: Option<Permit>,
     began: Moment,
+    /// How long the request had waited for another attempt in whose place the judge sees this one.
+    waited: Duration,
     is_settled: bool,
     /// First byte of the answer.
     pub(crate) first_byte: Option<Moment>,
@@ -85,6 +87,7 @@ impl AttemptGuard {
             flight,
             permit: None,
             began,
+            waited: Duration::ZERO,
             is_settled: false,
             first_byte: None,
             last_byte: None,
@@ -208,6 +211,37 @@ impl AttemptGuard {
         self.is_settled = true;
     }
 
+    /// The request is answered by another attempt that was made beside this one.
+    pub(crate) fn overtaken(&mut self) {
+        self.record(0, Outcome::Ignored, Reason::Hedge, self.worker.now());
+    }
+
+    /// The judge sees this attempt instead of the one beside which it was made: as one that has
+    /// begun with the request, so that what the client has waited for counts.
+    pub(crate) fn takes_over(&mut self, late: &mut Self) {
+        let now = self.worker.now();
+        self.flight = late.flight.take();
+        self.waited = self.began.since(late.began);
+        std::mem::swap(&mut self.account, &mut late.account);
+        if let Some(place) = late.place() {
+            let so_far = now.since(late.began);
+            self.worker
+                .pool
+                .borrow_mut()
+                .learn(place, (so_far, false), now);
+        }
+    }
+
+    /// When it began.
+    pub(crate) const fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// How long the request has waited for the first byte of its answer.
+    pub(crate) fn waited_for(&self) -> Option<Duration> {
+        Some(self.first_byte?.since(self.began) + self.waited)
+    }
+
     /// When it ended, if it has ended now.
     fn end(&self) -> Moment {
         self.last_byte.unwrap_or_else(|| self.worker.now())
@@ -215,7 +249,8 @@ impl AttemptGuard {
 
     /// How long it took, without the client's own time.
     fn lasted(&self, end: Moment) -> Duration {
-        end.since(self.began).saturating_sub(self.client_time)
+        let lasted = end.since(self.began) + self.waited;
+        lasted.saturating_sub(self.client_time)
     }
 
     /// What the attempt says of its endpoint, to this worker and, if it has failed, to all.

@@ -23,6 +23,7 @@ use super::{
     date::{Date, Dates},
     h1::{RequestHead, ResponseHead},
     headers::hex_digits,
+    hedges::Hedges,
     pool::{Pool, Round},
     streams::Streams,
     timer::{TICK, Wheel},
@@ -74,6 +75,8 @@ pub(crate) struct Worker {
     pub(crate) pool: RefCell<Pool>,
     /// Retries that may still be made.
     pub(crate) budget: RefCell<Budget>,
+    /// Second attempts beside the first that may be made, and when.
+    pub(crate) hedges: RefCell<Hedges>,
     /// Where the next request of a split falls.
     pub(crate) rotation: RefCell<Rotation>,
     /// Chance.
@@ -139,6 +142,7 @@ impl Worker {
             recorder: RefCell::new(Recorder::new()),
             pool: RefCell::default(),
             budget: RefCell::default(),
+            hedges: RefCell::default(),
             rotation: RefCell::new(Rotation::new(random.u64(..))),
             random: RefCell::new(random),
             breakers: Breakers::default(),

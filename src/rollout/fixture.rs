@@ -34,6 +34,7 @@ pub(crate) fn split(name: &str, stable: &str, canary: Option<&str>) -> Split {
         version_override: None,
         on_unhealthy: OnUnhealthy::FallbackToStable,
         retry_policy: RetryPolicy::default(),
+        hedge: None,
         assets: None,
         request_start: crate::config::RequestStart::default(),
         timeouts: SplitTimeouts::default(),

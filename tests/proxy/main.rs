@@ -24,6 +24,7 @@ mod ejection;
 mod faults;
 mod forwarding;
 mod h2;
+mod hedge;
 mod limits;
 mod rescue;
 mod retry;

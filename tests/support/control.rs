@@ -174,6 +174,7 @@ fn config() -> Config {
             sticky: None,
             version_override: None,
             on_unhealthy: serin::config::OnUnhealthy::FallbackToStable,
+            hedge: None,
             retry_policy: serin::config::RetryPolicy::default(),
             assets: None,
             request_start: serin::config::RequestStart::default(),
@@ -460,6 +461,9 @@ fn repeats() -> Vec<(RepeatKey, u64)> {
         (key("ecs", Repeat::Rescue, Reason::Reset), 2),
         (key("mesos", Repeat::Retry, Reason::Reset), 3),
         (key("mesos", Repeat::Denied, Reason::Reset), 1),
+        (key("ecs", Repeat::HedgeWon, Reason::Hedge), 5),
+        (key("mesos", Repeat::HedgeLost, Reason::Hedge), 1),
+        (key("mesos", Repeat::HedgeWon, Reason::Hedge), 4),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! Attempts beyond the first one of a request: who was asked again, and why.
 
+use std::collections::BTreeMap;
+
 use super::text::{Kind, Text};
 use crate::{
     control::{RepeatKey, Totals},
@@ -35,6 +37,26 @@ pub(super) fn write(text: &mut Text, totals: &Totals) {
         Repeat::Denied,
         of_version,
     );
+    hedges(text, totals);
+}
+
+/// Of a split, whichever version was asked twice.
+fn hedges(text: &mut Text, totals: &Totals) {
+    let help = "Requests that were sent to a second endpoint since the first was late, by whose \
+                answer was taken.";
+    text.family("hedges", Kind::Counter, help);
+    let mut counts = BTreeMap::new();
+    for (key, count) in &totals.repeats {
+        let won = match key.label.repeat {
+            Repeat::HedgeLost => "first",
+            Repeat::HedgeWon => "second",
+            Repeat::Retry | Repeat::Rescue | Repeat::Asset | Repeat::Denied => continue,
+        };
+        *counts.entry((key.split.as_str(), won)).or_default() += count;
+    }
+    for ((split, won), count) in counts {
+        text.sample(&[("split", split), ("won", won)], real(count));
+    }
 }
 
 fn of_both(key: &RepeatKey) -> Vec<Label<'_>> {

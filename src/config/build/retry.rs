@@ -1,9 +1,9 @@
-//! What becomes of an attempt that has failed, as others see it.
+//! What becomes of an attempt that has failed, or is late, as others see it.
 
 use super::{plain, split::list};
 use crate::config::{
-    Assets, OnUnhealthy, RescueOn, RetryPolicy,
-    schema::{AssetPath, AssetsBlock, Method, RetryBlock, RetryOnForm},
+    Assets, Hedge, OnUnhealthy, RescueOn, RetryPolicy,
+    schema::{AssetPath, AssetsBlock, HedgeAfterForm, HedgeBlock, Method, RetryBlock, RetryOnForm},
 };
 
 pub(super) fn assets(block: &AssetsBlock) -> Assets {
@@ -11,6 +11,15 @@ pub(super) fn assets(block: &AssetsBlock) -> Assets {
         paths: list(block.paths.as_ref(), |AssetPath(path)| path),
         methods: list(block.methods.as_ref(), |Method(method)| method),
     }
+}
+
+pub(super) fn hedge(block: &HedgeBlock) -> Option<Hedge> {
+    let HedgeAfterForm(after) = plain(block.after.as_ref())?;
+    Some(Hedge {
+        after,
+        methods: list(block.methods.as_ref(), |Method(method)| method),
+        budget: plain(block.budget.as_ref())?,
+    })
 }
 
 pub(super) fn policy(block: &RetryBlock, on_unhealthy: OnUnhealthy) -> Option<RetryPolicy> {

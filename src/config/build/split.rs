@@ -36,6 +36,7 @@ pub(super) fn split(name: &SplitName, block: &SplitBlock) -> Option<Split> {
         })?,
         on_unhealthy,
         retry_policy: retry::policy(&block.retry_policy.as_ref()?.value, on_unhealthy)?,
+        hedge: some(block.hedge.as_ref(), retry::hedge)?,
         timeouts: SplitTimeouts {
             response_header: plain(timeouts.response_header.as_ref()),
             total: plain(timeouts.total.as_ref()),

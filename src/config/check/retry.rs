@@ -1,11 +1,12 @@
-//! Whether the parts of `retry_policy` fit together, and what they ask for can be had.
+//! Whether the parts of `retry_policy` and `hedge` fit together, and what they ask for can be had.
 
 use super::split::empty;
 use crate::config::{
-    OnUnhealthy, RescueOn, RetryOn,
-    schema::{RetryBlock, SplitBlock},
+    HedgeAfter, OnUnhealthy, RescueOn, RetryOn,
+    schema::{HedgeBlock, RetryBlock, SplitBlock},
     walk::{Placed, Walk},
 };
+use crate::model::Share;
 
 /// Notes what is wrong with the files that only one version has.
 pub(super) fn assets(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
@@ -144,5 +145,64 @@ fn timeout(split: &SplitBlock, block: &RetryBlock, walk: &mut Walk) {
         let message = "`per_try_timeout` leaves no time for another attempt";
         let help = format!("`timeouts.total` is {:?}", total.value);
         walk.error(limit.at, "conflict", message, help);
+    }
+}
+
+/// Notes everything that does not fit together in the hedging of one split.
+pub(super) fn hedge(split: &SplitBlock, walk: &mut Walk) {
+    let Some(Placed { value: block, .. }) = &split.hedge else {
+        return;
+    };
+    hedged_methods(block, walk);
+    if let Some(budget) = block.budget.as_ref().filter(|at| at.value == Share::ZERO) {
+        let message = "a budget of nothing allows no second attempt";
+        walk.error(
+            budget.at,
+            "out_of_range",
+            message,
+            "write `2%`, or remove `hedge`",
+        );
+    }
+    let Some(after) = &block.after else { return };
+    let HedgeAfter::Time(time) = after.value.0 else {
+        return;
+    };
+    let timeouts = split.timeouts.as_ref().map(|at| &at.value);
+    let policy = split.retry_policy.as_ref().map(|at| &at.value);
+    let limits = [
+        (
+            timeouts.and_then(|it| it.response_header.as_ref()),
+            "timeouts.response_header",
+        ),
+        (timeouts.and_then(|it| it.total.as_ref()), "timeouts.total"),
+        (
+            policy.and_then(|it| it.per_try_timeout.as_ref()),
+            "retry_policy.per_try_timeout",
+        ),
+    ];
+    for (limit, key) in limits {
+        if let Some(limit) = limit.filter(|limit| limit.value <= time) {
+            let message = format!("`{key}` ends the first attempt before its second one begins");
+            let help = format!("`{key}` is {:?}: write less", limit.value);
+            walk.error(after.at, "conflict", message, help);
+        }
+    }
+}
+
+fn hedged_methods(block: &HedgeBlock, walk: &mut Walk) {
+    let Some(methods) = &block.methods else {
+        return;
+    };
+    empty(
+        Some((methods.value.0.is_empty(), methods.at)),
+        "methods",
+        walk,
+    );
+    for method in &methods.value.0 {
+        if !["GET", "HEAD", "OPTIONS"].contains(&method.value.0.as_str()) {
+            let message = format!("a {} may do harm if two endpoints get it", method.value.0);
+            let help = "GET, HEAD and OPTIONS may be hedged";
+            walk.error(method.at, "unsafe_hedge", message, help);
+        }
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
     }
     retry::check(split, no_canary, walk);
     retry::assets(split, no_canary, walk);
+    retry::hedge(split, walk);
     analysis::check(split, walk);
     if let Some(block) = &split.rollout {
         rollout::check(block, no_canary, walk);

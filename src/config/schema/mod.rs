@@ -43,7 +43,7 @@ pub(super) use self::{
         TlsBlock,
     },
     marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
-    retry::{RetryBlock, RetryOnForm},
+    retry::{HedgeAfterForm, HedgeBlock, RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
         AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,

@@ -1,4 +1,4 @@
-//! The keys of `retry_policy`: what becomes of an attempt that has failed.
+//! The keys of `retry_policy` and `hedge`: what becomes of an attempt that has failed, or is late.
 
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use super::{
     word, words,
 };
 use crate::{
-    config::{RescueOn, RetryOn, collection::Several, leaf::Count},
+    config::{
+        HedgeAfter, RescueOn, RetryOn, collection::Several, leaf::Count, units::Misfit,
+        walk::scalar,
+    },
     model::Share,
 };
 
@@ -44,6 +47,58 @@ block! {
         /// the requests of its own that it answers well; the rest gets 503. Without it: all.
         respect_capacity: Share = Optional,
     } later []
+}
+
+block! {
+    /// When a request gets a second attempt at another endpoint of its version, although the first
+    /// one is still awaited: the answer that begins first is taken, the other attempt is broken off.
+    struct HedgeBlock {
+        /// How long the first attempt is waited for: a time, or a quantile of how long the version
+        /// takes to begin an answer, `p50` to `p99.9`, once a worker has seen 100 of them.
+        after: HedgeAfterForm = Default("p99"),
+        /// Methods that are asked twice: of GET, HEAD and OPTIONS, and never with a body.
+        methods: Several<Method> = Default("[GET, HEAD]"),
+        /// Second attempts, as a share of the split's requests.
+        budget: Share = Default("2%"),
+    } later []
+}
+
+/// How long an attempt is waited for: a time, or a quantile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct HedgeAfterForm(pub HedgeAfter);
+
+/// A quantile from the median on, in tenths of a percent.
+fn quantile(text: &str) -> Option<u16> {
+    let number = text.strip_prefix('p')?;
+    let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+    let is_plain = |part: &str, len| part.len() == len && part.bytes().all(|c| c.is_ascii_digit());
+    let is_written_so = is_plain(whole, 2) && is_plain(tenth, 1);
+    let value = 10 * whole.parse::<u16>().ok()? + tenth.parse::<u16>().ok()?;
+    (is_written_so && value >= 500).then_some(value)
+}
+
+impl Shape for HedgeAfterForm {
+    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
+        if !text(node).is_some_and(|text| text.starts_with('p')) {
+            return Duration::read(node, walk).map(|time| Self(HedgeAfter::Time(time)));
+        }
+        scalar(node, walk, "a quantile such as `p99`", |text| {
+            let misfit = || {
+                Misfit::new(
+                    "bad_value",
+                    format!("`{text}` is no quantile from the median on"),
+                    "write `p50` to `p99.9`, or a time such as `50ms`",
+                )
+            };
+            let found = quantile(text).ok_or_else(misfit)?;
+            Ok(Self(HedgeAfter::Quantile(found)))
+        })
+    }
+
+    fn describe() -> Json {
+        let quantile = json!({ "type": "string", "pattern": r"^p[5-9][0-9](\.[0-9])?$" });
+        any_of(&[quantile, Duration::describe()])
+    }
 }
 
 /// A condition: a word, or statuses.

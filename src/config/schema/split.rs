@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     AssetsBlock, ClassifyBlock, CookieForm, CookieName, Default, DomainName, Fields, HeaderName,
-    HostName, Key, KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required, RetryBlock,
-    RolloutBlock, Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
+    HedgeBlock, HostName, Key, KeyInfo, Many, MaxAge, Method, Node, Optional, Placed, Required,
+    RetryBlock, RolloutBlock, Shape, UrlPath, Walk, WarmUp, block, describe_block, word, words,
 };
 use crate::{
     config::{
@@ -39,6 +39,8 @@ block! {
         on_unhealthy: OnUnhealthy = Default("fallback_to_stable"),
         /// What becomes of an attempt that has failed.
         retry_policy: RetryBlock = Default("{}"),
+        /// When an attempt that is late gets a second one beside it. Without it: never.
+        hedge: HedgeBlock = Optional,
         /// Files that only one version has.
         fallback_on_404: AssetsBlock = Optional,
         /// Limits in time over those of the upstreams.
@@ -56,7 +58,7 @@ block! {
         rollback_if: RollbackIfBlock = Optional,
         /// How the versions are compared. A canary with weight is always judged.
         analysis: AnalysisBlock = Default("{}"),
-    } later ["baseline", "hedge", "mirror", "notify", "salt"]
+    } later ["baseline", "mirror", "notify", "salt"]
 }
 
 block! {

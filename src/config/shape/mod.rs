@@ -32,7 +32,7 @@ pub use self::{
         ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
-    retry::{RescueOn, RetryOn, RetryPolicy},
+    retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
         OnFailure, OnInconclusive, OnStart, RateMargin, Rollout, Slo, Step, Webhook,

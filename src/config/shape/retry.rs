@@ -1,4 +1,4 @@
-//! What becomes of an attempt that has failed.
+//! What becomes of an attempt that has failed, or is late.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -46,6 +46,26 @@ pub enum RescueOn {
     Stable,
     /// Nobody does.
     None,
+}
+
+/// When an attempt gets a second one beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hedge {
+    /// How long the first one is waited for.
+    pub after: HedgeAfter,
+    /// Methods of which requests are asked twice.
+    pub methods: Vec<String>,
+    /// Second attempts, as a share of the split's requests.
+    pub budget: Share,
+}
+
+/// How long an attempt is waited for before it gets a second one beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// So long.
+    Time(Duration),
+    /// As long as this part of the version's answers takes to begin, in tenths of a percent.
+    Quantile(u16),
 }
 
 /// What holds where nothing is written.

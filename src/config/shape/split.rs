@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Analysis, Assets, ClassRule, RetryPolicy, Rollout};
+use super::{Analysis, Assets, ClassRule, Hedge, RetryPolicy, Rollout};
 use crate::model::{RouteName, Share, SplitName, UpstreamName};
 
 /// A match and the versions that share its traffic.
@@ -26,6 +26,8 @@ pub struct Split {
     pub on_unhealthy: OnUnhealthy,
     /// What becomes of an attempt that has failed.
     pub retry_policy: RetryPolicy,
+    /// When an attempt gets a second one beside it; `None`: never.
+    pub hedge: Option<Hedge>,
     /// Files that only one version has.
     pub assets: Option<Assets>,
     /// Limits in time that this split sets over its upstreams'.

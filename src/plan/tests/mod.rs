@@ -186,6 +186,7 @@ fn written_split(name: &str, sticky: Option<Sticky>) -> config::Split {
         version_override: None,
         on_unhealthy: config::OnUnhealthy::FallbackToStable,
         retry_policy: config::RetryPolicy::default(),
+        hedge: None,
         assets: None,
         request_start: config::RequestStart::default(),
         timeouts: config::SplitTimeouts::default(),

@@ -48,6 +48,8 @@ pub(super) struct Download<'a, 'c, 'u> {
     pub(super) appetite: Appetite,
     /// What may be asked once more instead of telling the client, and the request's head.
     pub(super) withhold: Option<(&'a Withhold<'a>, &'a [u8])>,
+    /// The beginning of the answer, if it has come already.
+    pub(super) begun: Option<Vec<u8>>,
     /// What was taken from the endpoint while the client is slow.
     pub(super) ahead: Ahead,
     /// What the client's socket takes at once; 0: nobody has asked yet.
@@ -202,6 +204,9 @@ impl Download<'_, '_, '_> {
 
     /// The beginning of the answer.
     async fn first_piece(&mut self, size: Size) -> Result<Vec<u8>, FaultKind> {
+        if let Some(begun) = self.begun.take() {
+            return Ok(begun);
+        }
         let (long, reader) = (self.progress.long.get(), &mut self.reader);
         poll_fn(|cx| {
             if long.is_some_and(|long| long.poll_end(cx).is_ready()) {

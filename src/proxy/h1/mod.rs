@@ -11,13 +11,14 @@
 mod body;
 mod chunked;
 pub(crate) mod copy;
+pub(crate) mod deadlines;
 mod download;
 pub(crate) mod downstream;
 mod fields;
 mod framing;
 pub(crate) mod gather;
 mod head;
-mod io;
+pub(crate) mod io;
 mod notes;
 mod opening;
 pub(crate) mod outgoing;

@@ -233,6 +233,13 @@ impl Outgoing {
         self.is_idempotent && self.is_untouched()
     }
 
+    /// All of it, if it has no body and asks for nothing but an answer.
+    pub(crate) fn bare_head(&self) -> Option<&[u8]> {
+        let has_body = !self.is_complete() || self.bytes_in() > 0;
+        let is_plain = !has_body && !self.reply.is_websocket && !self.reply.is_grpc;
+        is_plain.then_some(&*self.bytes)
+    }
+
     /// Whether repeating it does no harm.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.is_idempotent

@@ -14,19 +14,21 @@ use std::{
 };
 
 use super::{
+    deadlines::Deadlines,
     download::{Ahead, Download},
     downstream::Client,
     outgoing::Outgoing,
     upload::Upload,
 };
 use crate::{
-    model::{Moment, SplitKey},
+    model::Moment,
     plan::Again,
     proxy::{
         course::Withhold,
         fault::{Fault, FaultKind},
         handle::Next,
         pace::{Appetite, Pace},
+        race::Begun,
         settle::AttemptGuard,
         streams::LongLived,
         timer::Slot,
@@ -42,32 +44,6 @@ const LEAVING: Duration = Duration::from_millis(200);
 /// A first piece of a body that is copied behind its head, to be written with it.
 pub(super) const COALESCED: usize = 8 * 1024;
 
-/// The limits in time of one exchange.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadlines {
-    /// Between two pieces of the request that the endpoint takes.
-    pub(crate) send: Duration,
-    /// From the end of the request to the end of the answer's head.
-    pub(crate) head: Duration,
-    /// The same, if the request can be repeated then.
-    pub(crate) per_try: Option<Duration>,
-    /// The split whose canary it is at, if stable takes over from one that is late.
-    pub(crate) canary_of: Option<SplitKey>,
-    /// Between two pieces of the answer's body.
-    pub(crate) body: Duration,
-    /// Between two pieces that the client sends or takes.
-    pub(crate) client: Duration,
-    /// When everything must be over.
-    pub(crate) total: Option<Moment>,
-}
-
-impl Deadlines {
-    fn waiting(&self, can_repeat: bool) -> Duration {
-        let per_try = self.per_try.filter(|_| can_repeat);
-        per_try.map_or(self.head, |limit| limit.min(self.head))
-    }
-}
-
 /// What one exchange works with.
 #[derive(Debug)]
 pub(crate) struct Conversation<'a> {
@@ -80,6 +56,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) read_ahead_max: usize,
     /// What may be asked once more instead of telling the client.
     pub(crate) withhold: Option<&'a Withhold<'a>>,
+    /// What has happened already.
+    pub(crate) begun: Begun,
 }
 
 /// An answer that has been relayed.
@@ -258,6 +236,7 @@ pub(crate) async fn converse(
         deadlines,
         read_ahead_max,
         withhold,
+        begun,
     } = conversation;
     let Client {
         stream,
@@ -271,9 +250,10 @@ pub(crate) async fn converse(
     let (client_reader, client_writer) = stream.split();
     let (upstream_reader, upstream_writer) = upstream.split();
     let max_body = settings.limits.max_body.unwrap_or(u64::MAX);
-    let (request, reply) = outgoing.parts(max_body);
+    let (mut request, reply) = outgoing.parts(max_body);
     let progress = Progress::new(worker, slot, (deadlines, request.is_untouched));
     let withhold = withhold.map(|withhold| (withhold, request.head));
+    let begun = begun.leave_out(&mut request);
     if reply.is_grpc {
         let _now = progress.long.set(guard.long_lived());
     }
@@ -297,6 +277,7 @@ pub(crate) async fn converse(
         pace,
         appetite: Appetite::new(room.get()),
         withhold,
+        begun,
         ahead: Ahead::new(read_ahead_max),
         room,
         bytes_out: 0,
@@ -311,15 +292,10 @@ pub(crate) async fn converse(
     slot.disarm();
     let result = result.map_err(|kind| progress.fault(kind));
     let is_uploaded = progress.is_sent.get() && outgoing.is_complete();
-    match result {
-        Ok(answered) => Ok(answered.after_upload(is_uploaded)),
-        Err(fault) => {
-            if fault.kind == FaultKind::ClientStalled {
-                stream.cut_off();
-            }
-            Err(fault)
-        }
+    if matches!(&result, Err(fault) if fault.kind == FaultKind::ClientStalled) {
+        stream.cut_off();
     }
+    result.map(|answered| answered.after_upload(is_uploaded))
 }
 
 /// Runs both directions until the answer is relayed or something fails.
@@ -376,7 +352,7 @@ where
 }
 
 /// What it means that the endpoint's connection has failed before its answer has begun.
-pub(super) fn broken(error: &std::io::Error) -> FaultKind {
+pub(crate) fn broken(error: &std::io::Error) -> FaultKind {
     if error.kind() == ErrorKind::ConnectionRefused {
         FaultKind::StreamRefused
     } else if error.kind() == ErrorKind::Unsupported {
