@@ -65,7 +65,7 @@ fn route_among_many(question: Question) -> Question {
     question
 }
 
-#[library_benchmark(config = measured(11_090))]
+#[library_benchmark(config = measured(10_790))]
 #[bench::by_weight(args = (1), setup = Question::among)]
 fn split(mut question: Question) -> Question {
     for _ in 0..TIMES {
@@ -104,7 +104,7 @@ fn ten() -> Plan {
     Written::new(&traffic::text(1, 10, "")).plan(None)
 }
 
-#[library_benchmark(config = measured(11_296))]
+#[library_benchmark(config = measured(16_504))]
 #[bench::of_ten(setup = ten)]
 fn endpoint(plan: Plan) -> Plan {
     for at in 0..TIMES {
@@ -126,7 +126,7 @@ fn endpoint(plan: Plan) -> Plan {
     plan
 }
 
-#[library_benchmark(config = measured(327_573))]
+#[library_benchmark(config = measured(331_673))]
 #[bench::of_twelve_fields(setup = RequestHead::new)]
 fn request_head_parsed(mut head: RequestHead) -> RequestHead {
     for _ in 0..TIMES {
@@ -141,7 +141,7 @@ fn request() -> (RequestHead, Vec<u8>) {
     (head, Vec::with_capacity(4_096))
 }
 
-#[library_benchmark(config = measured(53_695))]
+#[library_benchmark(config = measured(55_595))]
 #[bench::of_twelve_fields(setup = request)]
 fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHead, Vec<u8>) {
     for _ in 0..TIMES {
@@ -151,7 +151,7 @@ fn request_head_rewritten((head, mut out): (RequestHead, Vec<u8>)) -> (RequestHe
     (head, out)
 }
 
-#[library_benchmark(config = measured(262_220))]
+#[library_benchmark(config = measured(269_720))]
 #[bench::of_ten_fields(setup = ResponseHead::new)]
 fn answer_head_parsed(mut head: ResponseHead) -> ResponseHead {
     for _ in 0..TIMES {
@@ -191,7 +191,7 @@ fn some() -> Counted {
     counted
 }
 
-#[library_benchmark(config = measured(5_572))]
+#[library_benchmark(config = measured(5_798))]
 #[bench::of_a_hundred_requests(setup = some)]
 fn sample_taken(mut counted: Counted) -> (Counted, serin::measure::Sample) {
     let sample = counted.hand_over();
@@ -235,7 +235,7 @@ fn judgement((evidence, ticks): (Evidence, Ticks)) -> (Evidence, Ticks) {
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(3_383_064))]
+#[library_benchmark(config = measured(6_477_017))]
 #[bench::of_the_reference()]
 fn config_compiled() -> (Written, Plan) {
     let mut written = Written::new(black_box(REFERENCE));
@@ -249,7 +249,7 @@ fn large() -> (Written, Plan) {
     (written, plan)
 }
 
-#[library_benchmark(config = measured(850_588))]
+#[library_benchmark(config = measured(2_849_311))]
 #[bench::of_five_thousand_endpoints(setup = large)]
 fn plan_changed((mut written, before): (Written, Plan)) -> (Written, Plan, Plan) {
     let after = written.plan(Some(black_box(&before)));
