@@ -188,14 +188,14 @@ label!(
         Fallback = "fallback",
         /// Stable answered for a failed canary attempt.
         Rescue = "rescue",
-        /// The attempt before it was late, and both were waited for; or the other one was taken.
-        Hedge = "hedge",
         /// The mirror queue was full.
         MirrorQueue = "mirror_queue",
         /// The proxy is going down.
         Drain = "drain",
         /// Anything else.
         Other = "other",
+        /// It was made beside one that was late, or such a one was taken instead of it.
+        Hedge = "hedge",
     }
 );
 
