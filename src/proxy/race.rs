@@ -2,9 +2,9 @@
 //! the answer that begins first is taken (`hedge`).
 //!
 //! Only a request without a body races: then nothing is left to do but to wait for a first byte.
-//! What has come by then goes on its usual way (`h1/upstream.rs`), as if there had been one attempt;
-//! the other one is broken off. When one of the two fails, the other goes on alone; nothing is
-//! asked after them.
+//! What has come by then goes on its usual way (`h1/upstream.rs`), as if there had been one
+//! attempt; the other one is broken off. When one of the two fails, the other goes on alone;
+//! nothing is asked after them.
 
 mod wait;
 

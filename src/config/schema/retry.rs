@@ -51,7 +51,8 @@ block! {
 
 block! {
     /// When a request gets a second attempt at another endpoint of its version, although the first
-    /// one is still awaited: the answer that begins first is taken, the other attempt is broken off.
+    /// one is still awaited: the answer that begins first is taken, the other attempt is broken
+    /// off.
     struct HedgeBlock {
         /// How long the first attempt is waited for: a time, or a quantile of how long the version
         /// takes to begin an answer, `p50` to `p99.9`, once a worker has seen 100 of them.
