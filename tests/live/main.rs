@@ -24,7 +24,7 @@ use std::{
 use serin::{
     app::{self, Options, Running},
     config::Drain,
-    control::{Asker, Command, SplitStatus, Status},
+    control::{Asker, Command, Entry, SplitStatus, Status},
     model::{EndpointState, Share},
 };
 use support::{
@@ -224,6 +224,18 @@ async fn a_canary_that_fails_is_rolled_back_and_says_why() {
     );
 }
 
+/// What the history says of a fail that was excused.
+fn excuse(split: &SplitStatus) -> Option<&Entry> {
+    split.history.iter().find(|entry| entry.what == "excused")
+}
+
+/// The one bad endpoint of eight is named.
+#[track_caller]
+fn names(entry: &Entry, bad: &Origin) {
+    let words = format!("1 of 8 endpoints ({}) had ", bad.address);
+    assert!(entry.why.starts_with(&words), "{}", entry.why);
+}
+
 #[tokio::test]
 async fn one_bad_endpoint_of_a_canary_is_put_out_and_the_version_stays() {
     let old = Origin::saying("fine").await;
@@ -247,7 +259,6 @@ async fn one_bad_endpoint_of_a_canary_is_put_out_and_the_version_stays() {
     let load = Load::on(live.address, 8);
     load.more(500).await;
     broken.store(true, Ordering::SeqCst);
-    let excused = |split: &SplitStatus| split.history.iter().any(|it| it.what == "excused");
     let ejected = EndpointState::ALL
         .iter()
         .position(|state| *state == EndpointState::Ejected);
@@ -261,14 +272,8 @@ async fn one_bad_endpoint_of_a_canary_is_put_out_and_the_version_stays() {
     let split = live.split();
     assert_eq!(split.phase, "progressing", "{}", split.phase_reason);
     assert_eq!(split.share, Share::from_basis_points(5_000).unwrap());
-    if excused(&split) {
-        let entry = split
-            .history
-            .iter()
-            .find(|it| it.what == "excused")
-            .unwrap();
-        let words = format!("1 of 8 endpoints ({}) had ", bad.address);
-        assert!(entry.why.starts_with(&words), "{}", entry.why);
+    if let Some(entry) = excuse(&split) {
+        names(entry, &bad);
     }
     for (_, broken) in &good {
         broken.store(true, Ordering::SeqCst);
@@ -311,15 +316,9 @@ async fn an_endpoint_that_the_judge_finds_alone_in_its_failures_is_put_out() {
     fs::write(live.file(), text).unwrap();
     live.until_share(50).await;
     let load = Load::on(live.address, 8);
-    let excused = |split: &SplitStatus| split.history.iter().any(|it| it.what == "excused");
-    let split = live.until(excused).await;
-    let entry = split
-        .history
-        .iter()
-        .find(|it| it.what == "excused")
-        .unwrap();
-    let words = format!("1 of 8 endpoints ({}) had ", bad.address);
-    assert!(entry.why.starts_with(&words), "{}", entry.why);
+    let split = live.until(|split| excuse(split).is_some()).await;
+    let entry = excuse(&split).unwrap();
+    names(entry, &bad);
     assert_eq!(entry.by, "judge");
     let asked = bad.connections();
     load.more(2_000).await;
