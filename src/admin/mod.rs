@@ -14,6 +14,7 @@ mod health;
 mod hooks;
 mod listen;
 mod metrics;
+mod page;
 mod process;
 mod rollouts;
 mod stream;
@@ -33,7 +34,6 @@ use axum::{
     error_handling::HandleErrorLayer,
     extract::DefaultBodyLimit,
     middleware,
-    response::Html,
     routing::{get, post},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -275,7 +275,8 @@ fn router(state: State) -> Router {
         .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
         .layer(TimeoutLayer::new(ANSWER_WITHIN));
     Router::new()
-        .route("/", get(page))
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/startupz", get(health::startupz))
@@ -303,15 +304,4 @@ fn router(state: State) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(layers)
         .with_state(state)
-}
-
-/// The status page: one file, nothing loaded from elsewhere.
-async fn page() -> ([(&'static str, &'static str); 2], Html<&'static str>) {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("dashboard.html")))
 }
