@@ -129,6 +129,6 @@ pub(in crate::cli) struct Replay {
     pub(in crate::cli) split: Option<String>,
     /// How to print what comes of a record; of a trace it is always JSON
     #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
-    #[arg(value_name = "text|json", hide_default_value = true)]
+    #[arg(value_name = "text|wide|json", hide_default_value = true)]
     pub(in crate::cli) output: Output,
 }

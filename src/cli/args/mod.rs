@@ -112,7 +112,7 @@ pub(super) struct Ask {
     pub(super) admin: Option<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
-    #[arg(value_name = "text|json", hide_default_value = true)]
+    #[arg(value_name = "text|wide|json", hide_default_value = true)]
     pub(super) output: Output,
 }
 
@@ -121,6 +121,20 @@ pub(super) struct Ask {
 pub(super) enum Output {
     /// For people.
     Text,
+    /// For people who want all columns; the same as text where there are no more.
+    Wide,
     /// For programs.
     Json,
+}
+
+impl Output {
+    /// Whether a program reads it.
+    pub(super) const fn is_json(self) -> bool {
+        matches!(self, Self::Json)
+    }
+
+    /// Whether all columns are wanted.
+    pub(super) const fn is_wide(self) -> bool {
+        matches!(self, Self::Wide)
+    }
 }
