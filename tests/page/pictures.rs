@@ -43,8 +43,17 @@ async fn pictures() {
     if std::env::var_os("SERIN_PICTURES_ALL").is_some() {
         browser.scheme("light").await;
         shot(&browser, &into, "page-rollback-light").await;
-        browser.size(360, 5_000).await;
-        shot(&browser, &into, "page-narrow").await;
+        browser.size(1_440, 1_000).await;
+        browser.run("window.scrollTo(0, 9000)").await;
+        shot(&browser, &into, "page-below").await;
+        browser.size(360, 1_500).await;
+        for part in 0..4 {
+            browser
+                .run(&format!("window.scrollTo(0, {part} * 1500)"))
+                .await;
+            shot(&browser, &into, &format!("page-narrow-{part}")).await;
+        }
+        browser.run("window.scrollTo(0, 0)").await;
         browser.size(1_000, 700).await;
         browser.keys("a").await;
         shot(&browser, &into, "page-dialog").await;

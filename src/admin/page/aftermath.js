@@ -12,6 +12,7 @@ export function showAftermath(frame, split, memory) {
   section.hidden = !isBack;
   if (!isBack) return;
   const now = JSON.stringify([split.name, split.epoch, split.rollback, split.history.at(-1)?.at,
+    split.versions.map(it => [it.failures, it.answers_failed, it.rescued]),
     memory.evidence?.records, memory.evidence?.rollout.ended]);
   if (now === shown) return;
   shown = now;

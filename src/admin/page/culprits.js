@@ -24,7 +24,7 @@ function content(split, analysis) {
     + words.count(suspect.counts.trials) + "; all others of the canary together "
     + words.count(suspect.others.hits) + " of " + words.count(suspect.others.trials) + "."));
   const parts = analysis.parts.slice(0, PARTS_MAX);
-  if (parts.length) told.push(table([["test", ""], ["route", ""], ["evidence", "number"],
+  if (parts.length) told.push(table([["test", ""], ["route", ""], ["", ""], ["evidence", "number"],
     ["hits", "number"]], parts.map(part => line(part, analysis)),
   { "aria-label": "Parts of the evidence" }));
   else told.push(make("p", { class: "quiet" }, "No test has found anything."));
@@ -42,8 +42,8 @@ function line(part, analysis) {
   return row([
     words.cause(part.cause),
     part.route ?? "all",
-    number(make("span", { class: "gauge", "aria-hidden": "true" }, bar), " ",
-      words.evidence(part.evidence)),
+    make("td", {}, make("span", { class: "gauge", "aria-hidden": "true" }, bar)),
+    number(words.evidence(part.evidence)),
     number(words.count(part.hits)),
   ], { class: isProof ? "proof" : "faint" });
 }

@@ -69,7 +69,7 @@ function caption(chart, points, known) {
   chart.figure.className = tone;
   const of = (key, text) => known ? field(known.path + "." + key, text) : text;
   const told = (key, x) => of(key, words.points(x));
-  const counts = known ? ["; ", of("canary.hits", words.count(known.metric.canary.hits)), " of ",
+  const counts = known ? [of("canary.hits", words.count(known.metric.canary.hits)), " of ",
     of("canary.trials", words.count(known.metric.canary.trials)), " against ",
     of("stable.hits", words.count(known.metric.stable.hits)), " of ",
     of("stable.trials", words.count(known.metric.stable.trials))] : [];
@@ -78,9 +78,10 @@ function caption(chart, points, known) {
       known?.metric.is_dry_run ? make("span", { class: "tag" }, "dry run") : "",
       make("strong", { class: "value " + tone }, sign(glyph, tone), " ",
         told("estimate", newest.estimate))),
-    make("div", { class: "detail" }, make("span", { class: "said " + tone }, said), ", surely ",
-      told("interval.0", newest.low), " to ", told("interval.1", newest.high)),
-    make("div", { class: "detail" }, "allowed ", told("margin", newest.margin), ...counts));
+    make("div", { class: "detail" }, make("span", { class: "said " + tone }, said), ": ",
+      told("interval.0", newest.low), " to ", told("interval.1", newest.high), ", allowed ",
+      told("margin", newest.margin)),
+    make("div", { class: "detail" }, ...counts));
 }
 
 /** The range that tells most: the band once it has settled; it begins as wide as the world. */

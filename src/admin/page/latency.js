@@ -56,8 +56,8 @@ function drawCurves(versions) {
     label: "Latency by percentile from p50 to p99.99, stable and canary",
   });
   plot.marksY(powerMarks(low, high), words.latency);
-  for (const [quantile, said] of QUANTILES)
-    plot.marksX([depth(quantile)], () => said);
+  const saidAt = new Map(QUANTILES.map(([quantile, said]) => [depth(quantile), said]));
+  plot.marksX([...saidAt.keys()], mark => saidAt.get(mark));
   for (const { version, points } of shown) plot.line("curve " + version.role, points);
   const names = shown.map(({ version, points }) =>
     [plot.atY(points.at(-1)[1]) + 4, version.version, version.role, plot.atX(points.at(-1)[0])]);

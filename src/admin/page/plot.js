@@ -109,10 +109,13 @@ export class Plot {
   }
 
   marksX(marks, said) {
+    let free = 0;
     for (const mark of marks) {
       const x = this.atX(mark);
       this.rule("grid", x, x, this.inner.top, this.inner.bottom);
       const isFirst = x - this.inner.left < 14;
+      if (x < free) continue;
+      free = x + 40;
       this.text(isFirst ? this.inner.left : x, this.inner.bottom + 15, said(mark),
         { "text-anchor": isFirst ? "start" : this.width - x < 24 ? "end" : "middle" });
     }
