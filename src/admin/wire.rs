@@ -3,22 +3,26 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod acts;
 mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
 mod process;
+mod rollback;
 mod rollouts;
 mod shown;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
+    acts::{Act, Done, Weights},
     budget::HarmBudget,
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     process::Process,
+    rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
 };
@@ -76,6 +80,9 @@ pub struct Split {
     pub shadow: Option<Shadow>,
     /// How long verdicts will take; `null`: nothing is on trial, or there is no traffic.
     pub forecast: Option<Forecast>,
+    /// How the canary was taken back, if it was.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
     /// What is planned and cannot be, in words.
     pub warnings: Vec<String>,
     /// Each version's numbers since the rollout began.
@@ -227,6 +234,9 @@ pub struct Version {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Different users that were assigned to it; `null`: users are not told apart.
+    #[serde(default)]
+    pub users: Option<u64>,
     /// Long-lived streams that are open now.
     #[serde(default)]
     pub streams: u64,
@@ -337,42 +347,6 @@ pub struct News {
     pub text: String,
     /// A person should look at it.
     pub is_warning: bool,
-}
-
-/// What an act has led to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// On which split.
-    pub split: String,
-    /// The epoch now.
-    pub epoch: u64,
-    /// The canary's share now in force.
-    pub weight: String,
-    /// One sentence.
-    pub message: String,
-}
-
-/// The body of an act.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Act {
-    /// Why, for the audit log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Only for `:promote`: to 100 % at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub full: Option<bool>,
-}
-
-/// The body of `PUT /v1/splits/{split}/weights`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Weights {
-    /// The canary's share, such as `5%`.
-    pub canary: String,
-    /// Why, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// Every answer that is not 2xx.

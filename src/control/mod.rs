@@ -36,7 +36,9 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod stretch;
 mod survey;
+mod toll;
 mod totals;
 mod trail;
 mod turn;
@@ -65,6 +67,7 @@ pub use self::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
         SplitStatus, Status, Totals, UpstreamStatus,
     },
+    toll::Rollback,
     trail::{Line, Spot, Trail},
 };
 use self::{
@@ -128,6 +131,8 @@ pub struct Control {
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,
+    /// What time it is when an event has led to something; `None`: as when it came.
+    clock: Option<fn() -> Moment>,
     sources: Option<discover::Sources>,
     checks: Option<Checks>,
     is_listening: bool,
@@ -180,6 +185,7 @@ impl Control {
         else {
             return;
         };
+        self.clock = Some(clock::now);
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
         let (word, mut checked) = mpsc::channel::<Checked>(64);

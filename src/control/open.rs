@@ -91,6 +91,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         path: setup.path,
         inlets: Some(ends.inlets),
         outlets: ends.outlets,
+        clock: None,
         sources: None,
         checks: None,
         is_listening: false,

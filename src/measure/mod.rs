@@ -8,9 +8,11 @@
 
 mod delta;
 mod endpoints;
+mod exposed;
 mod latencies;
 mod recorder;
 mod sample;
+mod users;
 mod window;
 
 #[cfg(test)]
@@ -23,4 +25,5 @@ pub use sample::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,
     RepeatLabel, RequestLabel, Sample, StreamKey, Tally,
 };
+pub use users::{Seen, Users};
 pub use window::{Sum, Window};

@@ -307,6 +307,7 @@ impl AttemptGuard {
             },
             first_byte: self.first_byte.map(|at| at.since(self.began)),
             total: self.lasted(end),
+            ended: end,
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
@@ -337,9 +338,16 @@ pub(crate) struct RequestGuard {
 
 impl RequestGuard {
     /// A request was assigned.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Moment) -> Self {
+    pub(crate) fn open(worker: &Rc<Worker>, decision: &Decision, began: Moment) -> Self {
+        let account = decision.account;
         if account.is_judged {
-            worker.recorder.borrow_mut().assign(account.key);
+            let mut recorder = worker.recorder.borrow_mut();
+            recorder.assign(account.key);
+            // Where nothing is tried, nobody is exposed to anything.
+            let is_tried = decision.split().is_some_and(|split| split.canary.is_some());
+            if let Some(user) = account.user.filter(|_| is_tried) {
+                recorder.expose(account.key, user);
+            }
         }
         Self {
             worker: Rc::clone(worker),

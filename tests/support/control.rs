@@ -7,11 +7,13 @@ use serin::{
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
         ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings, Handle,
-        Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey, ShadowStatus,
+        Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback, SeriesKey, ShadowStatus,
         SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
-    measure::{AttemptLabel, Cell, Gauges, ListenerGauges, Repeat, RepeatLabel, RequestLabel},
+    measure::{
+        AttemptLabel, Cell, Gauges, Latencies, ListenerGauges, Repeat, RepeatLabel, RequestLabel,
+    },
     model::{
         CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Rejection,
         Role, RouteName, Share, SplitName, UpstreamName, VersionName,
@@ -257,12 +259,14 @@ fn split() -> SplitStatus {
         harm_budget: Some((12.4, 200)),
         forecast: Some(forecast()),
         warnings: vec![WARNING.to_owned()],
+        rollback: Some(rollback()),
         arms: [
             ArmStatus {
                 role: Role::Stable,
                 trials: 19_000,
                 failures: 19,
                 rate: 95.2,
+                users: Some(8_120),
                 streams: 240,
                 quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
             },
@@ -271,6 +275,7 @@ fn split() -> SplitStatus {
                 trials: 1_000,
                 failures: 4,
                 rate: 5.0,
+                users: Some(412),
                 streams: 12,
                 quantiles: None,
             },
@@ -289,6 +294,20 @@ fn split() -> SplitStatus {
             by: "judge".to_owned(),
             why: "the canary is no worse than the margins allow".to_owned(),
         }],
+    }
+}
+
+fn rollback() -> Rollback {
+    let before = |millis| Moment::from_millis(NOW.millis() - millis);
+    Rollback {
+        epoch: Epoch(2),
+        cause: "verdict",
+        broke: before(2_000),
+        found: before(1_200),
+        applied: before(1_199),
+        complete: Some(before(400)),
+        failed_requests: 31,
+        users: Some(9),
     }
 }
 
@@ -487,6 +506,9 @@ fn totals() -> Totals {
         repeats: repeats(),
         rollbacks: vec![(split_name(), "verdict", 1)],
         rollouts: vec![(split_name(), "rolled_back", 1)],
+        rollback_times: [("detect", 800), ("apply", 1), ("complete", 799)]
+            .map(|(stage, millis)| (split_name(), stage, times(millis)))
+            .to_vec(),
         discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],
         ..Totals::default()
     };
@@ -525,6 +547,12 @@ fn totals() -> Totals {
     };
     totals.workers = vec![gauges.clone(), gauges];
     totals
+}
+
+fn times(millis: u64) -> Latencies {
+    let mut times = Latencies::new();
+    times.record(Duration::from_millis(millis));
+    times
 }
 
 fn cell(good: u64, bad: u64) -> Cell {
