@@ -12,6 +12,7 @@ mod process;
 mod rollback;
 mod rollouts;
 mod shown;
+mod survey;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -25,6 +26,7 @@ pub use self::{
     rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
+    survey::{Cell, States, Survey, Surveyed},
 };
 
 /// Writes JSON; nothing here can fail to be written.
@@ -242,6 +244,18 @@ pub struct Version {
     pub streams: u64,
     /// Latency over the last minute.
     pub latency_ms: Option<Latency>,
+    /// The same as a curve: quantile (0 to 1) and milliseconds, ascending.
+    #[serde(default)]
+    pub curve: Vec<[f64; 2]>,
+    /// Failed attempts since the rollout began, the most frequent first.
+    #[serde(default)]
+    pub errors: Vec<Errors>,
+    /// Requests that clients saw fail since the rollout began.
+    #[serde(default)]
+    pub answers_failed: u64,
+    /// Requests whose failed attempt stable has made good since the rollout began.
+    #[serde(default)]
+    pub rescued: u64,
 }
 
 /// Latency in milliseconds.
@@ -292,6 +306,12 @@ pub struct Upstream {
     pub discovery_age_seconds: Option<f64>,
     /// What is wrong with the source.
     pub problem: Option<String>,
+    /// How many endpoints there are in each state.
+    #[serde(default)]
+    pub states: States,
+    /// Requests under way.
+    #[serde(default)]
+    pub in_flight: u64,
 }
 
 /// `GET /v1/config`.
@@ -326,6 +346,9 @@ pub struct Frame {
     pub upstreams: Vec<Upstream>,
     /// The same as `GET /v1/config`.
     pub config: Config,
+    /// How busy each worker is, 0 to 1.
+    #[serde(default)]
+    pub workers: Vec<f64>,
 }
 
 /// One thing that has happened.

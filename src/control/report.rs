@@ -9,6 +9,7 @@ use std::{
 use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
     course::{Course, Part},
+    dossier::errors,
     gate::{self, Gate},
     outlook::Outlook,
 };
@@ -94,6 +95,7 @@ impl Control {
             splits,
             upstreams,
             certificates: self.certificate_ends(),
+            workers: self.book.busy(),
         };
         self.outlets.status.send_replace(Arc::new(status));
     }
@@ -183,6 +185,7 @@ fn harm_budget(course: &Course) -> Option<(f64, u64)> {
 }
 
 fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
+    let minute = part.window.sum();
     ArmStatus {
         role,
         trials: part.trials,
@@ -190,6 +193,10 @@ fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
         rate: part.window.rate(now),
         users: None,
         streams: 0,
-        quantiles: part.window.quantiles(),
+        quantiles: minute.quantiles(),
+        latency: Arc::new(minute.latency),
+        errors: errors(&part.attempts),
+        answers_failed: part.answers_failed,
+        rescued: part.rescued,
     }
 }

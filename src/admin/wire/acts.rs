@@ -1,4 +1,4 @@
-//! What an operator asks for, and what it has led to.
+//! What a person asks of a split, and what it has led to.
 
 use serde::{Deserialize, Serialize};
 
