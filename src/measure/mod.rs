@@ -9,6 +9,7 @@
 mod delta;
 mod endpoints;
 mod latencies;
+mod outlets;
 mod recorder;
 mod sample;
 mod window;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
 pub use latencies::Latencies;
+pub use outlets::{Counter, Outlets};
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,

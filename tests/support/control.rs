@@ -189,6 +189,7 @@ fn config() -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,
