@@ -7,6 +7,7 @@
 //! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
+mod caller;
 mod endpoints;
 mod evidence;
 mod guard;
@@ -14,9 +15,12 @@ mod health;
 mod hooks;
 mod listen;
 mod metrics;
+mod pace;
 mod process;
 mod rollouts;
+mod routes;
 mod stream;
+mod whoami;
 pub mod wire;
 
 use std::{
@@ -31,10 +35,9 @@ use std::{
 use axum::{
     Router,
     error_handling::HandleErrorLayer,
-    extract::DefaultBodyLimit,
-    middleware,
-    response::Html,
-    routing::{get, post},
+    extract::{self, DefaultBodyLimit},
+    http::StatusCode,
+    response::{Html, IntoResponse as _, Response},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -43,10 +46,16 @@ use tower::{
     timeout::TimeoutLayer,
 };
 
-use self::listen::{Bound, Open};
+use self::{
+    guard::Denial,
+    listen::{Bound, Open},
+    pace::Pace,
+    routes::Routes,
+};
 pub use self::{
     listen::Taken,
     process::{Asked, Process, Upgrade},
+    routes::Route,
 };
 use crate::control::Handle;
 
@@ -68,6 +77,8 @@ pub struct Bind {
     pub http: Option<SocketAddr>,
     /// A unix socket; a stale one is replaced.
     pub unix: Option<PathBuf>,
+    /// Nobody has asked for a unix socket at this place: admin goes on without it.
+    pub is_unix_optional: bool,
 }
 
 /// Why admin cannot listen.
@@ -98,12 +109,11 @@ struct State {
     /// Whether the process was ever ready (`/startupz`).
     started: Arc<AtomicBool>,
     streams: Arc<Semaphore>,
+    pace: Pace,
+    /// The unix socket, where whoever may open it may act.
+    socket: Option<Arc<Path>>,
     ending: CancellationToken,
 }
-
-/// Who is on the other end of a connection.
-#[derive(Debug, Clone)]
-struct Peer(Option<SocketAddr>);
 
 /// Binds and serves in the background; the addresses are bound when this returns.
 pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
@@ -132,7 +142,15 @@ impl Sockets {
             None => None,
             Some(path) => {
                 let opened = listen::open_unix(path, (taken.unix, taken.is_unix_kept)).await;
-                Some(opened.map_err(|error| cannot(&path.display(), error))?)
+                match opened {
+                    Ok(opened) => Some(opened),
+                    Err(error) if bind.is_unix_optional => {
+                        let path = path.display();
+                        tracing::warn!(%error, %path, "no unix socket: nobody can act");
+                        None
+                    }
+                    Err(error) => return Err(cannot(&path.display(), error)),
+                }
             }
         };
         Ok(Self { http, unix })
@@ -142,11 +160,16 @@ impl Sockets {
     pub fn serve(self, handle: Handle, process: Process) -> Serving {
         let ending = CancellationToken::new();
         let hooks = hooks::follow(handle.clone(), ending.clone());
+        let (pace, pacing) = Pace::new();
+        let socket = self.unix.as_ref().and_then(Bound::path).map(Arc::from);
+        let shared = handle.clone();
         let router = router(State {
             handle,
             process,
             started: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            pace,
+            socket,
             ending: ending.clone(),
         });
         let mut serving = Serving {
@@ -157,6 +180,9 @@ impl Sockets {
             ending,
         };
         serving.servers.spawn(hooks);
+        serving
+            .servers
+            .spawn(ending_with(pacing, serving.ending.clone()));
         for bound in [self.http, self.unix].into_iter().flatten() {
             match &bound.open {
                 Open::Tcp(address) => serving.http = Some(*address),
@@ -167,21 +193,25 @@ impl Sockets {
                     });
                 }
             }
-            serving.start(bound, &router);
+            serving.start(bound, &router, &shared);
         }
         serving
     }
 }
 
 impl Serving {
-    fn start(&mut self, bound: Bound, router: &Router) {
+    fn start(&mut self, bound: Bound, router: &Router, handle: &Handle) {
         let ending = self.ending.clone();
         let is_kept = matches!(&bound.open, Open::Unix { is_kept: true, .. });
         let lent = bound.listener.lend().ok();
         self.lent
             .extend(lent.map(|socket| Lent { socket, is_kept }));
-        self.servers
-            .spawn(listen::serve(bound.listener, router.clone(), ending));
+        self.servers.spawn(listen::serve(
+            bound.listener,
+            router.clone(),
+            handle.clone(),
+            ending,
+        ));
     }
 
     /// A second hold on each socket, for the process that takes this one's place.
@@ -264,44 +294,76 @@ fn router(state: State) -> Router {
         .layer(LoadShedLayer::new())
         .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
         .layer(TimeoutLayer::new(ANSWER_WITHIN));
-    Router::new()
-        .route("/", get(page))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/startupz", get(health::startupz))
-        .route("/metrics", get(metrics::scrape))
-        .route("/v1/splits", get(api::splits))
-        .route("/v1/splits/{split}", get(api::split).post(api::act))
-        .route("/v1/splits/{split}/analysis", get(api::analysis))
-        .route(
-            "/v1/splits/{split}/weights",
-            axum::routing::put(api::set_weights),
-        )
-        .route("/v1/rollouts", get(rollouts::rollouts))
-        .route("/v1/rollouts/{id}/{what}", get(rollouts::show))
-        .route("/v1/upstreams", get(api::upstreams))
-        .route("/v1/endpoints", get(endpoints::list))
-        .route("/v1/endpoints/{act}", post(endpoints::act))
-        .route("/v1/config", get(api::config))
-        .route("/v1/config:reload", post(api::reload))
-        .route("/v1/events", get(stream::events))
-        .route("/v1/process", get(process::show))
-        .route("/v1/process:upgrade", post(process::upgrade))
+    table(state.clone())
+        .into_router()
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
-        .layer(middleware::from_fn(guard::no_foreign_pages))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(layers)
         .with_state(state)
 }
 
-/// The status page: one file, nothing loaded from elsewhere.
-async fn page() -> ([(&'static str, &'static str); 2], Html<&'static str>) {
+/// Every path, and the role that it takes.
+fn table(state: State) -> Routes {
+    use crate::model::Access::{Admin, Operate};
+    Routes::new(state)
+        .open("/healthz", health::healthz)
+        .open("/readyz", health::readyz)
+        .open("/startupz", health::startupz)
+        .open("/v1/whoami", whoami::show)
+        .open("/", page)
+        .read("/metrics", metrics::scrape)
+        .read("/v1/splits", api::splits)
+        .read("/v1/splits/{split}", api::split)
+        .act(Operate, "/v1/splits/{split}", api::act)
+        .read("/v1/splits/{split}/analysis", api::analysis)
+        .set(Operate, "/v1/splits/{split}/weights", api::set_weights)
+        .read("/v1/rollouts", rollouts::rollouts)
+        .read("/v1/rollouts/{id}/{what}", rollouts::show)
+        .read("/v1/upstreams", api::upstreams)
+        .read("/v1/endpoints", endpoints::list)
+        .act(Operate, "/v1/endpoints/{act}", endpoints::act)
+        .read("/v1/config", api::config)
+        .act(Admin, "/v1/config:reload", api::reload)
+        .read("/v1/events", stream::events)
+        .read("/v1/process", process::show)
+        .act(Admin, "/v1/process:upgrade", process::upgrade)
+}
+
+/// The status page: one file, nothing loaded from elsewhere. It tells nothing by itself.
+async fn page(extract::State(state): extract::State<State>) -> Response {
+    if !state.handle.admission().has_page {
+        let help = "write `dashboard: true` under `admin:`; `serin status -w` shows the same";
+        let message = "the page is turned off";
+        return Denial::new(StatusCode::NOT_FOUND, "not_found", message, help).into_response();
+    }
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                   connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
     let headers = [
         ("content-security-policy", policy),
         ("x-content-type-options", "nosniff"),
     ];
-    (headers, Html(include_str!("dashboard.html")))
+    (headers, Html(include_str!("dashboard.html"))).into_response()
+}
+
+/// Every path that is served, and the role that it takes.
+pub fn routes(handle: Handle) -> Vec<Route> {
+    let state = State {
+        handle,
+        process: Process::default(),
+        started: Arc::default(),
+        streams: Arc::new(Semaphore::new(0)),
+        pace: Pace::new().0,
+        socket: None,
+        ending: CancellationToken::new(),
+    };
+    table(state).into_all()
+}
+
+/// Goes on until the process goes down.
+async fn ending_with(work: impl Future<Output = ()>, ending: CancellationToken) {
+    tokio::select! {
+        () = work => {}
+        () = ending.cancelled() => {}
+    }
 }

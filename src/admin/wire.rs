@@ -10,6 +10,7 @@ mod hook;
 mod process;
 mod rollouts;
 mod shown;
+mod whoami;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -21,6 +22,7 @@ pub use self::{
     process::Process,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
+    whoami::Whoami,
 };
 
 /// Writes JSON; nothing here can fail to be written.

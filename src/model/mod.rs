@@ -5,6 +5,7 @@
 //! *Invariants:* every value is valid by construction (parse, don't validate).
 //! *Read next:* `names.rs`, `share.rs`, then `crate::config`.
 
+mod access;
 mod endpoint;
 mod generation;
 mod ids;
@@ -15,6 +16,7 @@ mod share;
 mod side;
 mod time;
 
+pub use access::Access;
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};

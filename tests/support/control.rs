@@ -6,15 +6,15 @@ use serin::{
     admin::{self, Bind, Serving},
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings, Handle,
-        Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey, ShadowStatus,
+        Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings,
+        Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey, ShadowStatus,
         SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
     measure::{AttemptLabel, Cell, Gauges, ListenerGauges, Repeat, RepeatLabel, RequestLabel},
     model::{
-        CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Rejection,
-        Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        Access, CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason,
+        Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -53,6 +53,7 @@ pub(crate) async fn admin(directory: &tempfile::TempDir) -> (Serving, Fake) {
     let bind = Bind {
         http: Some("127.0.0.1:0".parse().unwrap()),
         unix: Some(unix),
+        ..Bind::default()
     };
     (admin::serve(handle, &bind).await.unwrap(), fake)
 }
@@ -93,7 +94,13 @@ fn control() -> (Handle, Fake) {
             }
         }
     });
-    let handle = Handle::on(events, reloads, watched, read, news.clone());
+    let anybody = Admission {
+        anonymous: Access::Admin,
+        has_page: true,
+        ..Admission::default()
+    };
+    let (_, admission) = watch::channel(Arc::new(anybody));
+    let handle = Handle::on(events, reloads, watched, read, news.clone()).admitting(admission);
     (
         handle,
         Fake {
