@@ -20,6 +20,7 @@ mod process;
 mod rollouts;
 mod routes;
 mod stream;
+mod table;
 mod whoami;
 pub mod wire;
 
@@ -32,39 +33,23 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    error_handling::HandleErrorLayer,
-    extract::{self, DefaultBodyLimit},
-    http::StatusCode,
-    response::{Html, IntoResponse as _, Response},
-};
+use axum::Router;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower::{
-    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
-    timeout::TimeoutLayer,
-};
 
-use self::{
-    guard::Denial,
-    listen::{Bound, Open},
-    pace::Pace,
-    routes::Routes,
-};
 pub use self::{
     listen::Taken,
     process::{Asked, Process, Upgrade},
     routes::Route,
+    table::routes,
+};
+use self::{
+    listen::{Bound, Open},
+    pace::Pace,
+    table::router,
 };
 use crate::control::Handle;
 
-/// The longest body of a request.
-const BODY_MAX: usize = 64 << 10;
-/// The longest time until the head of an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Requests at a time; more are turned away with 503.
-const REQUESTS_MAX: usize = 64;
 /// Event streams at a time; more are turned away with 503.
 const STREAMS_MAX: usize = 64;
 /// How long connections may take to end when the process goes down.
@@ -112,6 +97,7 @@ struct State {
     pace: Pace,
     /// The unix socket, where whoever may open it may act.
     socket: Option<Arc<Path>>,
+    feed: Arc<stream::Feed>,
     ending: CancellationToken,
 }
 
@@ -163,6 +149,8 @@ impl Sockets {
         let (pace, pacing) = Pace::new();
         let socket = self.unix.as_ref().and_then(Bound::path).map(Arc::from);
         let shared = handle.clone();
+        let feed = Arc::new(stream::Feed::default());
+        let made = feed_readers(Arc::clone(&feed), handle.clone(), ending.clone());
         let router = router(State {
             handle,
             process,
@@ -170,6 +158,7 @@ impl Sockets {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             pace,
             socket,
+            feed,
             ending: ending.clone(),
         });
         let mut serving = Serving {
@@ -180,9 +169,11 @@ impl Sockets {
             ending,
         };
         serving.servers.spawn(hooks);
-        serving
-            .servers
-            .spawn(ending_with(pacing, serving.ending.clone()));
+        let ending = serving.ending.clone();
+        serving.servers.spawn(async move {
+            let _ended = ending.run_until_cancelled(pacing).await;
+        });
+        serving.servers.spawn(made);
         for bound in [self.http, self.unix].into_iter().flatten() {
             match &bound.open {
                 Open::Tcp(address) => serving.http = Some(*address),
@@ -275,6 +266,11 @@ impl Drop for SocketFile {
     }
 }
 
+/// Makes what readers of live events get, until the process goes down.
+async fn feed_readers(feed: Arc<stream::Feed>, handle: Handle, ending: CancellationToken) {
+    let _ended = ending.run_until_cancelled(feed.make(&handle)).await;
+}
+
 fn cannot(place: &impl ToString, source: io::Error) -> ServeError {
     let help = if source.kind() == io::ErrorKind::AddrInUse {
         "is another serin running? choose another address under `admin:`"
@@ -285,85 +281,5 @@ fn cannot(place: &impl ToString, source: io::Error) -> ServeError {
         place: place.to_string(),
         help,
         source,
-    }
-}
-
-fn router(state: State) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(guard::overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
-        .layer(TimeoutLayer::new(ANSWER_WITHIN));
-    table(state.clone())
-        .into_router()
-        .fallback(guard::not_found)
-        .method_not_allowed_fallback(guard::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(layers)
-        .with_state(state)
-}
-
-/// Every path, and the role that it takes.
-fn table(state: State) -> Routes {
-    use crate::model::Access::{Admin, Operate};
-    Routes::new(state)
-        .open("/healthz", health::healthz)
-        .open("/readyz", health::readyz)
-        .open("/startupz", health::startupz)
-        .open("/v1/whoami", whoami::show)
-        .open("/", page)
-        .read("/metrics", metrics::scrape)
-        .read("/v1/splits", api::splits)
-        .read("/v1/splits/{split}", api::split)
-        .act(Operate, "/v1/splits/{split}", api::act)
-        .read("/v1/splits/{split}/analysis", api::analysis)
-        .set(Operate, "/v1/splits/{split}/weights", api::set_weights)
-        .read("/v1/rollouts", rollouts::rollouts)
-        .read("/v1/rollouts/{id}/{what}", rollouts::show)
-        .read("/v1/upstreams", api::upstreams)
-        .read("/v1/endpoints", endpoints::list)
-        .act(Operate, "/v1/endpoints/{act}", endpoints::act)
-        .read("/v1/config", api::config)
-        .act(Admin, "/v1/config:reload", api::reload)
-        .read("/v1/events", stream::events)
-        .read("/v1/process", process::show)
-        .act(Admin, "/v1/process:upgrade", process::upgrade)
-}
-
-/// The status page: one file, nothing loaded from elsewhere. It tells nothing by itself.
-async fn page(extract::State(state): extract::State<State>) -> Response {
-    if !state.handle.admission().has_page {
-        let help = "write `dashboard: true` under `admin:`; `serin status -w` shows the same";
-        let message = "the page is turned off";
-        return Denial::new(StatusCode::NOT_FOUND, "not_found", message, help).into_response();
-    }
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("dashboard.html"))).into_response()
-}
-
-/// Every path that is served, and the role that it takes.
-pub fn routes(handle: Handle) -> Vec<Route> {
-    let state = State {
-        handle,
-        process: Process::default(),
-        started: Arc::default(),
-        streams: Arc::new(Semaphore::new(0)),
-        pace: Pace::new().0,
-        socket: None,
-        ending: CancellationToken::new(),
-    };
-    table(state).into_all()
-}
-
-/// Goes on until the process goes down.
-async fn ending_with(work: impl Future<Output = ()>, ending: CancellationToken) {
-    tokio::select! {
-        () = work => {}
-        () = ending.cancelled() => {}
     }
 }

@@ -57,7 +57,7 @@ pub use self::{
     admission::{Admission, Tokens, is_name},
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
-    dossier::{Dossier, Findings, Measured, Summary},
+    dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},
