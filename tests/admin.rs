@@ -222,7 +222,7 @@ async fn acts_reach_control_with_reason_and_actor() {
                 "shop".to_owned(),
                 command,
                 reason,
-                "kim (127.0.0.1)".to_owned()
+                "127.0.0.1, says kim".to_owned()
             )
         );
     }

@@ -13,6 +13,7 @@ mod rollback;
 mod rollouts;
 mod shown;
 mod survey;
+mod whoami;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -27,6 +28,7 @@ pub use self::{
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
     survey::{Cell, States, Survey, Surveyed},
+    whoami::Whoami,
 };
 
 /// Writes JSON; nothing here can fail to be written.

@@ -26,17 +26,7 @@ pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
     shape::{
-        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Assets, Auto,
-        Aws, Balance, Buffer, Certificate, Cidr, CircuitBreaker, ClassRule, ClientAuth, Clients,
-        CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch,
-        HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule, Limits, Listener, ListenerTimeouts,
-        ListenerTls, LogField, LogFormat, LogPath, LogPiece, LongLived, Marathon, MasterLogin,
-        Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection,
-        Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, Question, RateMargin,
-        RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod, SameSite, Slo, Source,
-        Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, Tracing,
-        UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, WarmUp,
-        Webhook, When,
+        AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, AdminSocket, Analysis, Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker, ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs, Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule, Limits, Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece, LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When,
     },
 };
 use self::{

@@ -6,6 +6,7 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod admission;
 mod ahead;
 mod analysis;
 mod announce;
@@ -55,6 +56,7 @@ use tokio::{
 };
 
 pub use self::{
+    admission::{Admission, Tokens, is_name},
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
     dossier::{Dossier, Findings, Measured, Summary, curve},
@@ -123,6 +125,8 @@ pub struct Control {
     book: Book,
     ejections: Ejections,
     journal: Journal,
+    /// Of the file in force.
+    tokens: Tokens,
     /// After the courses, whose records it ends.
     recordings: Recordings,
     announcer: Announcer,
@@ -161,6 +165,7 @@ struct Inlets {
 struct Outlets {
     status: watch::Sender<Arc<Status>>,
     config: watch::Sender<Arc<Config>>,
+    admission: watch::Sender<Arc<Admission>>,
 }
 
 impl Control {

@@ -6,8 +6,8 @@ use serin::{
     admin::{self, Bind, Serving},
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry, Event,
-        Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
+        Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry,
+        Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
         SeriesKey, ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
@@ -15,8 +15,8 @@ use serin::{
         AttemptLabel, Cell, Gauges, Latencies, ListenerGauges, Repeat, RepeatLabel, RequestLabel,
     },
     model::{
-        CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason,
-        Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        Access, CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome,
+        Reason, Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -55,6 +55,7 @@ pub(crate) async fn admin(directory: &tempfile::TempDir) -> (Serving, Fake) {
     let bind = Bind {
         http: Some("127.0.0.1:0".parse().unwrap()),
         unix: Some(unix),
+        ..Bind::default()
     };
     (admin::serve(handle, &bind).await.unwrap(), fake)
 }
@@ -96,7 +97,13 @@ fn control() -> (Handle, Fake) {
             }
         }
     });
-    let handle = Handle::on(events, reloads, watched, read, news.clone());
+    let anybody = Admission {
+        anonymous: Access::Admin,
+        has_page: true,
+        ..Admission::default()
+    };
+    let (_, admission) = watch::channel(Arc::new(anybody));
+    let handle = Handle::on(events, reloads, watched, read, news.clone()).admitting(admission);
     (
         handle,
         Fake {

@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -22,6 +23,7 @@ mod warm_up;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    admin::{Admin, AdminSocket, CallerCertificate},
     assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
@@ -29,8 +31,8 @@ pub use self::{
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{
-        Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
-        ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
+        Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts, ListenerTls,
+        ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
