@@ -12,6 +12,7 @@ mod evidence;
 mod guard;
 mod health;
 mod hooks;
+mod in_force;
 mod listen;
 mod metrics;
 mod process;
@@ -283,6 +284,7 @@ fn router(state: State) -> Router {
         .route("/v1/endpoints", get(endpoints::list))
         .route("/v1/endpoints/{act}", post(endpoints::act))
         .route("/v1/config", get(api::config))
+        .route("/v1/config/in-force", get(in_force::show))
         .route("/v1/config:reload", post(api::reload))
         .route("/v1/events", get(stream::events))
         .route("/v1/process", get(process::show))

@@ -7,6 +7,7 @@ mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
+mod in_force;
 mod process;
 mod rollouts;
 mod shown;
@@ -18,6 +19,7 @@ pub use self::{
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    in_force::InForce,
     process::Process,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},

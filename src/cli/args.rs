@@ -40,8 +40,10 @@ pub(super) enum Here {
     Run(Run),
     /// Check config files: all problems at once, with line, column and what to write instead
     Validate(Validate),
-    /// Tell how long the steps of a file will take, and which of them cannot decide in their time
-    Plan(Plan),
+    /// Tell what a file would lead to: who moves, what it takes and costs, what cannot decide
+    Plan(super::plan::Arguments),
+    /// Tell what differs between two files, or between a file and what the running proxy obeys
+    Diff(super::plan::DiffArguments),
     /// Make a config file of another proxy's
     Convert(super::convert::Arguments),
     /// Print the JSON Schema of the config file, for completion in editors
@@ -65,42 +67,6 @@ pub(super) struct Validate {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// `serin plan`
-#[derive(Debug, Args)]
-pub(super) struct Plan {
-    /// The file; `-` is standard input
-    pub(super) file: PathBuf,
-    /// Only this split
-    #[arg(long, value_name = "NAME")]
-    pub(super) split: Option<String>,
-    /// Requests a second, of both versions [default: what the running proxy sees]
-    #[arg(long, value_name = "RPS", value_parser = rate)]
-    pub(super) rate: Option<f64>,
-    /// Stable's failures [default: what the running proxy sees; with --rate 0.5%]
-    #[arg(long, value_name = "RATIO", value_parser = ratio)]
-    pub(super) error_rate: Option<f64>,
-    #[command(flatten)]
-    pub(super) ask: Ask,
-}
-
-/// A positive number.
-fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok();
-    let number = number.filter(|number| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "expected a number above 0, such as 40".to_owned())
-}
-
-/// `0.5%`.
-fn ratio(text: &str) -> Result<f64, String> {
-    let number = text
-        .strip_suffix('%')
-        .and_then(|number| number.parse::<f64>().ok());
-    let number = number.filter(|number| (0.0..=100.0).contains(number));
-    number
-        .map(|number| number / 100.0)
-        .ok_or_else(|| "expected 0% to 100%, such as 0.5%".to_owned())
 }
 
 /// Verbs that a running proxy is asked.

@@ -13,6 +13,7 @@ mod declare;
 mod endpoints;
 mod guess;
 mod leaf;
+mod outline;
 mod parse;
 mod preset;
 mod problem;
@@ -24,6 +25,7 @@ mod walk;
 
 pub use self::{
     endpoints::load_endpoints,
+    outline::{Difference, differences},
     problem::{Problem, Problems},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, Analysis, Assets, Auto,
@@ -35,7 +37,7 @@ pub use self::{
         ProxyMode, ProxyProtocol, ProxyVersion, Question, RateMargin, RequestStart, RescueOn,
         RetryOn, RetryPolicy, Rollout, SafeMethod, SameSite, Slo, Source, Split, SplitTimeouts,
         StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni, Upstream, UpstreamProtocol,
-        UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When,
+        UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When, Written,
     },
 };
 use self::{
@@ -53,7 +55,7 @@ pub fn load(text: &str, name: &str) -> Result<(Config, Problems), Problems> {
         build::expand(&mut file.value);
         preset::fill(&mut file.value);
         check::check(&file, &mut walk);
-        config = build::config(&file.value, build::hash(text));
+        config = build::config(&file.value, text);
     }
     let is_silent = config.is_none() && !walk.problems.iter().any(|problem| !problem.is_warning);
     if is_silent {

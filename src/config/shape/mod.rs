@@ -18,7 +18,7 @@ mod split;
 mod upstream;
 mod warm_up;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     assets::Assets,
@@ -54,6 +54,8 @@ use crate::model::Share;
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.
     pub hash: u64,
+    /// The text itself.
+    pub text: Written,
     /// Addresses to accept on; at least one.
     pub listeners: Vec<Listener>,
     /// Where operators and scrapers ask.
@@ -84,6 +86,17 @@ pub struct Drain {
     /// How long-lived streams end on a rollback, an abort and at the end; `None`: they are left
     /// alone.
     pub long_lived: Option<LongLived>,
+}
+
+/// The text of a file, kept so that it can be compared with another one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Arc<str>);
+
+/// It may be long.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// How long-lived streams end.
