@@ -1,8 +1,8 @@
 //! Recorded keys of users: one user a line.
 //!
 //! A line is the value of the split's first key, as it stands in the cookie or in the field; or,
-//! for users that are known by more, one `SOURCE=VALUE` for each, with the sources as the file writes
-//! them: `cookie:uid=4711 header:x-device=a1 client_ip=192.0.2.7`.
+//! for users that are known by more, one `SOURCE=VALUE` for each, with the sources as the file
+//! writes them: `cookie:uid=4711 header:x-device=a1 client_ip=192.0.2.7`.
 
 use std::net::{IpAddr, Ipv4Addr};
 

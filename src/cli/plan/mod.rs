@@ -178,7 +178,7 @@ pub(super) async fn plan(screen: &mut Screen, wanted: &Arguments) -> Result<u8, 
     let is_refused = !report.met.is_empty() || (wanted.fail_if.is_empty() && is_slow);
     let told = match wanted.ask.output {
         Output::Json => format!("{:#}\n", told::as_json(&report, wanted.list, is_refused)),
-        Output::Text => told::as_text(&report, wanted.list, screen.has_colour()),
+        Output::Text | Output::Wide => told::as_text(&report, wanted.list, screen.has_colour()),
     };
     screen.write(&told)?;
     Ok(if is_refused { REFUSED } else { 0 })
@@ -206,7 +206,7 @@ pub(super) async fn diff(screen: &mut Screen, wanted: &DiffArguments) -> Result<
     compared(&mut report, (&basis, &text), (&before, &after));
     let told = match wanted.ask.output {
         Output::Json => format!("{:#}\n", told::as_json(&report, false, false)),
-        Output::Text => told::as_text(&report, false, screen.has_colour()),
+        Output::Text | Output::Wide => told::as_text(&report, false, screen.has_colour()),
     };
     screen.write(&told)?;
     Ok(if report.is_same { 0 } else { REFUSED })
@@ -306,7 +306,9 @@ fn faulty(screen: &mut Screen, problems: &Problems, output: Output) -> Result<u8
             let json = serde_json::json!({ "ok": false, "problems": problems.to_json() });
             format!("{json:#}\n")
         }
-        Output::Text => format!("{problems}\n{}: {}\n", problems.name, problems.summary()),
+        Output::Text | Output::Wide => {
+            format!("{problems}\n{}: {}\n", problems.name, problems.summary())
+        }
     };
     screen.write(&told)?;
     Ok(REFUSED)

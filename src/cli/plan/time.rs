@@ -18,6 +18,7 @@ use crate::{
 
 /// Points of a distribution that is known by its quantiles.
 const POINTS: u32 = 4_000;
+
 /// One split with what lies ahead.
 #[derive(Debug)]
 pub(super) struct Planned {

@@ -15,14 +15,14 @@ use super::{
     time,
     users::{Moves, Recorded, Shares},
 };
-use crate::config::Difference;
+use crate::{config::Difference, model::SplitName};
 
 /// Lines of a kind that are shown; the others are counted.
 const LINES: usize = 200;
 
 /// For programs.
 pub(super) fn as_json(report: &Report, with_keys: bool, is_refused: bool) -> Value {
-    let name = |split: &Option<crate::model::SplitName>| split.as_ref().map(ToString::to_string);
+    let name = |split: &Option<SplitName>| split.as_ref().map(ToString::to_string);
     let change =
         |change: &Difference| json!({ "key": change.key, "old": change.old, "new": change.new });
     let moved = |moved: &super::routes::Moved| {
@@ -32,7 +32,7 @@ pub(super) fn as_json(report: &Report, with_keys: bool, is_refused: bool) -> Val
             "after": name(&moved.after),
         })
     };
-    let refused = |(split, why): &(crate::model::SplitName, String)| json!({ "split": split.to_string(), "why": why });
+    let refused = |it: &(SplitName, String)| json!({ "split": it.0.to_string(), "why": it.1 });
     json!({
         "ok": !is_refused,
         "against": report.basis,
@@ -266,7 +266,7 @@ fn routes(text: &mut String, report: &Report) {
             &format!("  match {shadowed} gets nothing: others take all of it"),
         );
     }
-    let name = |split: &Option<crate::model::SplitName>| {
+    let name = |split: &Option<SplitName>| {
         let split = split.as_ref();
         split.map_or_else(|| "nobody (404)".to_owned(), ToString::to_string)
     };
