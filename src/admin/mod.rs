@@ -13,6 +13,7 @@ mod evidence;
 mod guard;
 mod health;
 mod hooks;
+mod in_force;
 mod listen;
 mod metrics;
 mod pace;

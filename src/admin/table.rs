@@ -73,6 +73,7 @@ fn table(state: State) -> Routes {
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)
         .read("/v1/config", api::config)
+        .read("/v1/config/in-force", in_force::show)
         .act(Admin, "/v1/config:reload", api::reload)
         .read("/v1/events", stream::events)
         .read("/v1/process", process::show)

@@ -8,6 +8,7 @@ mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
+mod in_force;
 mod process;
 mod rollback;
 mod rollouts;
@@ -23,6 +24,7 @@ pub use self::{
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    in_force::InForce,
     process::Process,
     rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},

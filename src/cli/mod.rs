@@ -83,6 +83,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
         Here::Explain(it) => offline::explain(&mut Screen::open(), &it).map(|()| 0),
         Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
         Here::Plan(it) => runtime()?.block_on(plan::plan(&mut Screen::open(), &it)),
+        Here::Diff(it) => runtime()?.block_on(plan::diff(&mut Screen::open(), &it)),
         Here::Convert(it) => convert::convert(&mut Screen::open(), &it).map(|()| 0),
         Here::Schema => Ok(schema::schema(&mut Screen::open())),
         Here::Demo(it) => Ok(demo::run(&it)?),

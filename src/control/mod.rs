@@ -57,13 +57,15 @@ use tokio::{
 
 pub use self::{
     admission::{Admission, Tokens, is_name},
-    ahead::{Ahead, Traffic, ahead, roughly},
+    ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
+    files::at_next_start,
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
+    journal::read_record,
     reload::{Loaded, read_config},
     status::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,

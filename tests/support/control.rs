@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serin::{
     admin::{self, Bind, Serving},
-    config::{Admin, Config, Drain, Match, Metrics, PathMatch},
+    config::{Admin, Config, Drain, Match, Metrics, PathMatch, Written},
     control::{
         Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry,
         Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
@@ -23,6 +23,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 /// 2026-01-02T03:04:05.678Z.
 pub(crate) const NOW: Moment = Moment::from_millis(1_767_323_045_678);
+
+/// The text that is in force.
+pub(crate) const IN_FORCE: &str = "listen: \"127.0.0.1:0\"\nupstreams:\n  \
+     mesos: { static: [\"127.0.0.1:1\"] }\n  ecs: { static: [\"127.0.0.1:2\"] }\nsplits:\n  \
+     shop:\n    stable: mesos\n    canary: ecs\n    sticky: { key: [\"header:x-user\"] }\n    \
+     weight: 5%\n";
 
 /// The ends of a handle that control would hold.
 pub(crate) struct Fake {
@@ -88,6 +94,9 @@ fn control() -> (Handle, Fake) {
                 Event::Surveyed(answer) => answer.send(vec![endpoint()]).unwrap(),
                 Event::Recalled(Recall::Summaries(answer)) => {
                     answer.send(vec![rollout()]).unwrap();
+                }
+                Event::Recalled(Recall::Records(answer)) => {
+                    answer.send(Vec::new()).unwrap();
                 }
                 Event::Recalled(Recall::Dossier(split, epoch, answer)) => {
                     let is_known = (split, epoch) == (split_name(), Epoch(2));
@@ -170,6 +179,7 @@ fn config() -> Config {
     };
     Config {
         hash: 0xfeed,
+        text: Written(IN_FORCE.into()),
         listeners: Vec::new(),
         admin: Admin::default(),
         workers: None,

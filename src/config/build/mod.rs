@@ -29,7 +29,7 @@ pub(super) use self::{
 };
 
 use super::{
-        Config, Drain, LongLived, Metrics
+    Config, Drain, LongLived, Metrics, Written,
     leaf::{Count, OrZero, Text},
     schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
@@ -66,13 +66,14 @@ pub(super) fn one_listener(
 }
 
 /// Makes the config.
-pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
+pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
     let listeners = &file.listeners.as_ref()?.value;
     let upstreams = &file.upstreams.as_ref()?.value.items;
     let splits = &file.splits.as_ref()?.value.items;
     let workers = file.workers.as_ref().map(|at| u16::try_from(at.value.0));
     Some(Config {
-        hash,
+        hash: hash(text),
+        text: Written(text.into()),
         listeners: listeners
             .iter()
             .map(|at| listener::listener(&at.value))

@@ -20,7 +20,7 @@ mod telling;
 mod upstream;
 mod warm_up;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     admin::{Admin, AdminSocket, CallerCertificate},
@@ -57,6 +57,8 @@ pub use self::{
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.
     pub hash: u64,
+    /// The text itself.
+    pub text: Written,
     /// Addresses to accept on; at least one.
     pub listeners: Vec<Listener>,
     /// Where operators and scrapers ask.
@@ -89,6 +91,17 @@ pub struct Drain {
     /// How long-lived streams end on a rollback, an abort and at the end; `None`: they are left
     /// alone.
     pub long_lived: Option<LongLived>,
+}
+
+/// The text of a file, kept so that it can be compared with another one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Arc<str>);
+
+/// It may be long.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// How long-lived streams end.
