@@ -20,7 +20,7 @@ use tower::{
 use super::{
     State, api, endpoints,
     guard::{self, Denial},
-    health, metrics,
+    health, in_force, metrics,
     pace::Pace,
     process::{self, Process},
     rollouts,
