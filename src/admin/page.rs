@@ -5,12 +5,12 @@
 //! and acts through the same calls as the command line.
 
 use axum::{
-    extract::Path,
+    extract::{self, Path},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::guard::Denial;
+use super::{State, guard::Denial};
 
 /// What the page may do: run its own script, use its own styles, ask its own address.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -52,14 +52,23 @@ const ASSETS: &[Asset] = &[
     asset!("latency.js", SCRIPT),
     asset!("memory.js", SCRIPT),
     asset!("plot.js", SCRIPT),
+    asset!("stream.js", SCRIPT),
     asset!("timeline.js", SCRIPT),
     asset!("traffic.js", SCRIPT),
     asset!("verdict.js", SCRIPT),
     asset!("words.js", SCRIPT),
 ];
 
-/// `GET /`.
-pub(super) async fn index(headers: HeaderMap) -> Response {
+/// `GET /`. It tells nothing by itself, so anybody may have it; what it asks for is another matter.
+pub(super) async fn index(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+) -> Response {
+    if !state.handle.admission().has_page {
+        let help = "write `dashboard: true` under `admin:`; `serin status -w` shows the same";
+        let message = "the page is turned off";
+        return Denial::new(StatusCode::NOT_FOUND, "not_found", message, help).into_response();
+    }
     serve(&INDEX, &headers)
 }
 

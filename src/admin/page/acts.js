@@ -36,7 +36,39 @@ export function isAllowed(act, split) {
 }
 
 export const name = verb => verb[0].toUpperCase() + verb.slice(1).replace("-", " ");
-export const isOpen = () => by("act").open || by("help").open;
+export const isOpen = () => document.querySelector("dialog[open]") !== null;
+
+/** What goes along with every question. */
+export const credentials = () => token ? { Authorization: "Bearer " + token } : {};
+
+/** Waits until a token was typed in. */
+export function askToken() {
+  token = null;
+  by("login").showModal();
+  return new Promise(given => by("login").addEventListener("close", () => {
+    token = by("login-token").value.trim() || null;
+    by("login-token").value = "";
+    given();
+  }, { once: true }));
+}
+
+/** Whether this caller may act; a dialog that can say so at once asks for a token. */
+async function role() {
+  try {
+    const answer = await fetch("v1/whoami", { headers: credentials() });
+    return answer.ok ? await answer.json() : { role: "none", who: "nobody" };
+  } catch {
+    return null;
+  }
+}
+
+async function showRole() {
+  const known = await role();
+  const mayAct = !known || known.role === "operate" || known.role === "admin";
+  by("act-token-row").hidden = mayAct;
+  put(by("act-who"), !known ? "" : mayAct ? "As " + known.who + "."
+    : known.who + " may not act (role: " + known.role + "); a token with the role operate may.");
+}
 
 /** Opens the dialog of an act. */
 export function ask(act) {
@@ -49,11 +81,13 @@ export function ask(act) {
   by("act-do").disabled = false;
   by("act-full-row").hidden = act.verb !== "promote";
   by("act-full").checked = false;
-  by("act-token-row").hidden = token === null;
+  by("act-token-row").hidden = true;
+  put(by("act-who"), "");
   by("act-refusal").hidden = true;
   by("act-reason").value = "";
   by("act").showModal();
   by("act-reason").focus();
+  showRole();
 }
 
 /** Does what a key means; whether it means something. */
@@ -78,8 +112,8 @@ async function send(event) {
   const { act, split, epoch } = open;
   const typed = by("act-token").value.trim();
   if (typed) token = typed;
-  const headers = { "Content-Type": "application/json", "If-Match": `"${epoch}"` };
-  if (token) headers.Authorization = "Bearer " + token;
+  const headers = { "Content-Type": "application/json", "If-Match": `"${epoch}"`,
+    ...credentials() };
   const body = {};
   const reason = by("act-reason").value.trim();
   if (reason) body.reason = reason;
