@@ -144,12 +144,34 @@ async fn other_reads_answer() {
     );
     assert_eq!(call(at, "POST /v1/config:reload", "", "").await.status, 202);
     fake.reloads.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_page_may_load_nothing_from_elsewhere_and_is_asked_for_once() {
+    let (_directory, _serving, _fake, at) = setup().await;
     let page = call(at, "GET /", "", "").await;
-    assert!(page.body.contains("EventSource"), "{}", page.body);
     assert!(
-        !page.body.contains("http://") && !page.body.contains("https://"),
-        "no foreign parts"
+        page.head.contains("content-type: text/html"),
+        "{}",
+        page.head
     );
+    assert!(page.body.contains("page/main.js"), "{}", page.body);
+    let script = call(at, "GET /page/main.js", "", "").await;
+    assert!(script.body.contains("EventSource"), "{}", script.body);
+    for answer in [&page, &script] {
+        let policy = "content-security-policy: default-src 'none'; script-src 'self';";
+        assert!(answer.head.contains(policy), "{}", answer.head);
+        assert!(!answer.head.contains("unsafe-inline"), "{}", answer.head);
+        assert!(answer.head.contains("x-content-type-options: nosniff"));
+    }
+    let tag = script
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "));
+    let known = format!("if-none-match: {}\r\n", tag.unwrap());
+    let again = call(at, "GET /page/main.js", &known, "").await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(call(at, "GET /page/other.js", "", "").await.status, 404);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod in_force;
 mod listen;
 mod metrics;
 mod pace;
+mod page;
 mod process;
 mod rollouts;
 mod routes;

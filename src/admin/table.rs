@@ -1,15 +1,9 @@
 //! Every path, the role that it takes, and what all of them have in common: limits, and the shape of
-//! refusals. The page is served here, too.
+//! refusals.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    error_handling::HandleErrorLayer,
-    extract::{self, DefaultBodyLimit},
-    http::StatusCode,
-    response::{Html, IntoResponse as _, Response},
-};
+use axum::{Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{
@@ -18,10 +12,9 @@ use tower::{
 };
 
 use super::{
-    State, api, endpoints,
-    guard::{self, Denial},
-    health, in_force, metrics,
+    State, api, endpoints, guard, health, in_force, metrics,
     pace::Pace,
+    page,
     process::{self, Process},
     rollouts,
     routes::{Route, Routes},
@@ -60,7 +53,8 @@ fn table(state: State) -> Routes {
         .open("/readyz", health::readyz)
         .open("/startupz", health::startupz)
         .open("/v1/whoami", whoami::show)
-        .open("/", page)
+        .open("/", page::index)
+        .open("/page/{file}", page::file)
         .read("/metrics", metrics::scrape)
         .read("/v1/splits", api::splits)
         .read("/v1/splits/{split}", api::split)
@@ -78,22 +72,6 @@ fn table(state: State) -> Routes {
         .read("/v1/events", stream::events)
         .read("/v1/process", process::show)
         .act(Admin, "/v1/process:upgrade", process::upgrade)
-}
-
-/// The status page: one file, nothing loaded from elsewhere. It tells nothing by itself.
-async fn page(extract::State(state): extract::State<State>) -> Response {
-    if !state.handle.admission().has_page {
-        let help = "write `dashboard: true` under `admin:`; `serin status -w` shows the same";
-        let message = "the page is turned off";
-        return Denial::new(StatusCode::NOT_FOUND, "not_found", message, help).into_response();
-    }
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("dashboard.html"))).into_response()
 }
 
 /// Every path that is served, and the role that it takes.
