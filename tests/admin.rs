@@ -374,6 +374,41 @@ async fn the_stream_begins_with_the_status_tells_news_and_ends_with_the_process(
     stream.read_to_end(&mut rest).await.unwrap();
 }
 
+#[tokio::test]
+async fn readers_share_what_is_made_once_and_endpoints_come_beside_it() {
+    let (_directory, _serving, fake, at) = setup().await;
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        readers.push((stream, String::new()));
+    }
+    for (stream, seen) in &mut readers {
+        read_until(stream, seen, "event: status").await;
+        read_until(stream, seen, "\"state\":\"ejected\"").await;
+    }
+    fake.set(|status| {
+        status.generation = status.generation.next();
+        status.splits[0].phase = "rolled_back";
+        status.splits[0].share = Share::ZERO;
+    });
+    let mut frames = Vec::new();
+    for (stream, seen) in &mut readers {
+        read_until(stream, seen, "\"generation\":8").await;
+        read_until(stream, seen, "\"workers\":[0.25,0.5]}\n\n").await;
+        let frame = seen.lines().find(|line| line.contains("\"generation\":8"));
+        frames.push(frame.unwrap().to_owned());
+    }
+    assert!(
+        frames[0].contains("\"phase\":\"rolled_back\""),
+        "{}",
+        frames[0]
+    );
+    assert_eq!(frames[0], frames[1]);
+    assert_eq!(frames[0], frames[2]);
+}
+
 async fn read_until(stream: &mut TcpStream, seen: &mut String, wanted: &str) {
     let reading = async {
         let mut buffer = [0; 4_096];

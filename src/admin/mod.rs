@@ -98,6 +98,7 @@ struct State {
     /// Whether the process was ever ready (`/startupz`).
     started: Arc<AtomicBool>,
     streams: Arc<Semaphore>,
+    feed: Arc<stream::Feed>,
     ending: CancellationToken,
 }
 
@@ -142,11 +143,14 @@ impl Sockets {
     pub fn serve(self, handle: Handle, process: Process) -> Serving {
         let ending = CancellationToken::new();
         let hooks = hooks::follow(handle.clone(), ending.clone());
+        let feed = Arc::new(stream::Feed::default());
+        let made = feed_readers(Arc::clone(&feed), handle.clone(), ending.clone());
         let router = router(State {
             handle,
             process,
             started: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            feed,
             ending: ending.clone(),
         });
         let mut serving = Serving {
@@ -157,6 +161,7 @@ impl Sockets {
             ending,
         };
         serving.servers.spawn(hooks);
+        serving.servers.spawn(made);
         for bound in [self.http, self.unix].into_iter().flatten() {
             match &bound.open {
                 Open::Tcp(address) => serving.http = Some(*address),
@@ -243,6 +248,11 @@ impl Drop for SocketFile {
             let _gone = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Makes what readers of live events get, until the process goes down.
+async fn feed_readers(feed: Arc<stream::Feed>, handle: Handle, ending: CancellationToken) {
+    let _ended = ending.run_until_cancelled(feed.make(&handle)).await;
 }
 
 fn cannot(place: &impl ToString, source: io::Error) -> ServeError {

@@ -3,6 +3,7 @@
 //!
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
+mod acts;
 mod budget;
 mod endpoints;
 mod forecast;
@@ -10,10 +11,12 @@ mod hook;
 mod process;
 mod rollouts;
 mod shown;
+mod survey;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
+    acts::{Act, Done, Weights},
     budget::HarmBudget,
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
@@ -21,6 +24,7 @@ pub use self::{
     process::Process,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
+    survey::{Cell, States, Survey, Surveyed},
 };
 
 /// Writes JSON; nothing here can fail to be written.
@@ -232,6 +236,18 @@ pub struct Version {
     pub streams: u64,
     /// Latency over the last minute.
     pub latency_ms: Option<Latency>,
+    /// The same as a curve: quantile (0 to 1) and milliseconds, ascending.
+    #[serde(default)]
+    pub curve: Vec<[f64; 2]>,
+    /// Failed attempts since the rollout began, the most frequent first.
+    #[serde(default)]
+    pub errors: Vec<Errors>,
+    /// Requests that clients saw fail since the rollout began.
+    #[serde(default)]
+    pub answers_failed: u64,
+    /// Requests whose failed attempt stable has made good since the rollout began.
+    #[serde(default)]
+    pub rescued: u64,
 }
 
 /// Latency in milliseconds.
@@ -282,6 +298,12 @@ pub struct Upstream {
     pub discovery_age_seconds: Option<f64>,
     /// What is wrong with the source.
     pub problem: Option<String>,
+    /// How many endpoints there are in each state.
+    #[serde(default)]
+    pub states: States,
+    /// Requests under way.
+    #[serde(default)]
+    pub in_flight: u64,
 }
 
 /// `GET /v1/config`.
@@ -316,6 +338,9 @@ pub struct Frame {
     pub upstreams: Vec<Upstream>,
     /// The same as `GET /v1/config`.
     pub config: Config,
+    /// How busy each worker is, 0 to 1.
+    #[serde(default)]
+    pub workers: Vec<f64>,
 }
 
 /// One thing that has happened.
@@ -337,42 +362,6 @@ pub struct News {
     pub text: String,
     /// A person should look at it.
     pub is_warning: bool,
-}
-
-/// What an act has led to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// On which split.
-    pub split: String,
-    /// The epoch now.
-    pub epoch: u64,
-    /// The canary's share now in force.
-    pub weight: String,
-    /// One sentence.
-    pub message: String,
-}
-
-/// The body of an act.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Act {
-    /// Why, for the audit log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Only for `:promote`: to 100 % at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub full: Option<bool>,
-}
-
-/// The body of `PUT /v1/splits/{split}/weights`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Weights {
-    /// The canary's share, such as `5%`.
-    pub canary: String,
-    /// Why, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// Every answer that is not 2xx.

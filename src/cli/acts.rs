@@ -50,7 +50,7 @@ pub(super) async fn set_weight(
 fn show(screen: &mut Screen, done: &Done, output: Output) -> Result<(), Trouble> {
     let text = match output {
         Output::Json => wire::to_json(done) + "\n",
-        Output::Text => {
+        Output::Text | Output::Wide => {
             let Done {
                 split,
                 epoch,

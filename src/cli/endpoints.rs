@@ -27,7 +27,7 @@ pub(super) async fn endpoints(screen: &mut Screen, wanted: args::Endpoints) -> R
     }
     let text = match wanted.ask.output {
         Output::Json => wire::to_pretty_json(&known) + "\n",
-        Output::Text => shown(&known, screen.has_colour()),
+        Output::Text | Output::Wide => shown(&known, screen.has_colour()),
     };
     Ok(screen.write(&text)?)
 }
@@ -110,7 +110,7 @@ pub(super) async fn act(
     let done: EndpointDone = client.act(Method::POST, &path, body, None).await?;
     let text = match wanted.ask.output {
         Output::Json => wire::to_json(&done) + "\n",
-        Output::Text => done.message + "\n",
+        Output::Text | Output::Wide => done.message + "\n",
     };
     Ok(screen.write(&text)?)
 }

@@ -4,7 +4,7 @@
 //! *Does not know:* what a config means, how a request is forwarded.
 //! *Invariants:* every error says what is wrong and what to do next; 0 is done, 1 is refused or
 //! found wrong, 2 could not be asked.
-//! *Read next:* `args.rs`, then `crate::app`.
+//! *Read next:* `args/`, then `crate::app`.
 
 mod acts;
 mod args;

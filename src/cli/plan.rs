@@ -52,7 +52,7 @@ pub(super) async fn plan(screen: &mut Screen, wanted: &Plan) -> Result<u8, Troub
     }
     let text = match wanted.ask.output {
         Output::Json => format!("{:#}\n", as_json(&planned)),
-        Output::Text => as_text(&planned, screen.has_colour()),
+        Output::Text | Output::Wide => as_text(&planned, screen.has_colour()),
     };
     screen.write(&text)?;
     let is_slow = planned.iter().any(Planned::is_slow);

@@ -43,7 +43,7 @@ pub(super) fn replay(
     let judged = judge(wanted)?;
     let text = match wanted.output {
         Output::Json => judged.lines(),
-        Output::Text => judged.text(has_colour),
+        Output::Text | Output::Wide => judged.text(has_colour),
     };
     Ok(out.write_all(text.as_bytes())?)
 }

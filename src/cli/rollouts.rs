@@ -25,7 +25,7 @@ pub(super) async fn rollouts(screen: &mut Screen, wanted: args::Rollouts) -> Res
         None => "/v1/rollouts".to_owned(),
     };
     let known: Rollouts = client.get(&path).await?;
-    if wanted.ask.output == Output::Json {
+    if wanted.ask.output.is_json() {
         return Ok(screen.write(&(wire::to_pretty_json(&known) + "\n"))?);
     }
     if known.rollouts.is_empty() {
@@ -91,7 +91,7 @@ pub(super) async fn show(
 ) -> Result<(), Trouble> {
     let path = format!("/v1/rollouts/{id}/evidence");
     let evidence: Evidence = client.get(&path).await?;
-    if output == Output::Json {
+    if output.is_json() {
         return Ok(screen.write(&(wire::to_pretty_json(&evidence) + "\n"))?);
     }
     let mut text = String::new();

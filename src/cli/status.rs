@@ -29,7 +29,7 @@ pub(super) async fn status(screen: &mut Screen, status: args::Status) -> Result<
         return watch(screen, &client, only, status.ask.output).await;
     }
     let splits = splits(&client, only).await?;
-    if status.ask.output == Output::Json {
+    if status.ask.output.is_json() {
         return Ok(screen.write(&(wire::to_pretty_json(&splits) + "\n"))?);
     }
     let mut text = String::new();
@@ -76,7 +76,7 @@ async fn watch(
             tokio::time::sleep(AGAIN).await;
             match client.events().await {
                 Ok(events) => break events,
-                Err(gone) if output == Output::Text => screen.redraw(&gone.to_string())?,
+                Err(gone) if !output.is_json() => screen.redraw(&gone.to_string())?,
                 Err(_) => {}
             }
         };
@@ -100,7 +100,7 @@ fn draw(
     if let Some(name) = only {
         frame.splits.retain(|split| split.name == name);
     }
-    if output == Output::Json {
+    if output.is_json() {
         return Ok(screen.write(&(wire::to_json(&frame) + "\n"))?);
     }
     Ok(screen.redraw(&show_frame(&frame, client.shown(), screen.has_colour()))?)

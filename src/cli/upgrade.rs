@@ -32,7 +32,7 @@ pub(super) async fn upgrade(screen: &mut Screen, ask: &Ask) -> Result<(), Troubl
     let new = new?;
     let text = match ask.output {
         Output::Json => wire::to_json(&new) + "\n",
-        Output::Text => {
+        Output::Text | Output::Wide => {
             let (from, to) = ((old.pid, old.version), (new.pid, new.version));
             format!(
                 "upgraded: process {} ({}) has taken the place of {} ({})\n",

@@ -26,7 +26,7 @@ pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Troub
         return rollouts::show(screen, &client, &id, why.ask.output).await;
     }
     let splits = splits(&client, why.split.as_deref()).await?;
-    if why.ask.output == Output::Json {
+    if why.ask.output.is_json() {
         return Ok(screen.write(&(wire::to_pretty_json(&splits) + "\n"))?);
     }
     let mut text = String::new();
@@ -287,7 +287,7 @@ fn told(split: &Split, decision: &Decision) -> News {
 }
 
 fn line(screen: &mut Screen, news: &News, output: Output) -> Result<(), Trouble> {
-    if output == Output::Json {
+    if output.is_json() {
         return Ok(screen.write(&(wire::to_json(news) + "\n"))?);
     }
     let tone = if news.is_warning {

@@ -18,9 +18,9 @@ use super::{
 use crate::{
     config::Split,
     judge::{Baseline, Judgement, Verdict},
-    measure::{AttemptLabel, Cell, CellKey, Sum, Tally, Window},
+    measure::{AttemptLabel, Cell, CellKey, Repeat, RequestLabel, Sum, Tally, Window},
     model::{
-        EndpointKey, Epoch, Moment, Role, RouteName, Share, SplitKey, Stage, UpstreamName,
+        EndpointKey, Epoch, Moment, Outcome, Role, RouteName, Share, SplitKey, Stage, UpstreamName,
         VersionName, number::real,
     },
     plan::{self, Plan, Shift, Target},
@@ -65,6 +65,10 @@ pub(super) struct Part {
     pub(super) assigned_in_stage: u64,
     /// Since the rollout began.
     pub(super) attempts: Tally<AttemptLabel>,
+    /// Requests that clients saw fail, since the rollout began.
+    pub(super) answers_failed: u64,
+    /// Requests whose failed attempt stable has made good, since the rollout began.
+    pub(super) rescued: u64,
     pub(super) window: Window,
 }
 
@@ -177,6 +181,7 @@ impl Course {
             self.judgement = None;
             (self.stable.trials, self.stable.failures) = (0, 0);
             self.stable.attempts = Tally::default();
+            (self.stable.answers_failed, self.stable.rescued) = (0, 0);
             self.ledger.clear();
             self.remarks = Remarks::default();
             self.canary = Part::default();
@@ -272,6 +277,9 @@ impl Course {
         part.trials += cell.trials;
         part.failures += cell.failures;
         part.attempts.merge(&cell.attempts);
+        let is_failure = |label: &RequestLabel| label.outcome == Outcome::Failure;
+        part.answers_failed += cell.requests.sum(is_failure);
+        part.rescued += cell.repeats.sum(|label| label.repeat == Repeat::Rescue);
         // What began before the canary was judged anew is not held against it.
         if known.round == self.round
             && let Some(analysis) = &mut self.analysis

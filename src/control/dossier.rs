@@ -132,7 +132,8 @@ impl Measured {
     }
 }
 
-fn errors(attempts: &Tally<AttemptLabel>) -> Vec<(CodeClass, Reason, u64)> {
+/// Failed attempts by what came and why, the most frequent first.
+pub(super) fn errors(attempts: &Tally<AttemptLabel>) -> Vec<(CodeClass, Reason, u64)> {
     let failed = attempts
         .iter()
         .filter(|(label, count)| label.outcome == Outcome::Failure && *count > 0);
@@ -144,8 +145,8 @@ fn errors(attempts: &Tally<AttemptLabel>) -> Vec<(CodeClass, Reason, u64)> {
 }
 
 /// A distribution as points that lie evenly on an axis of `log(1 - q)`: the tail is what hurts.
-/// It ends where less than one request lies beyond.
-fn curve(latency: &Latencies) -> Vec<(f64, Duration)> {
+/// It ends where less than one request lies beyond. One pass: live readers ask for it often.
+pub fn curve(latency: &Latencies) -> Vec<(f64, Duration)> {
     let grid = 0..=POINTS_A_DECADE * DECADES;
     let grid = grid.map(|place| {
         let decades = f64::from(place) / f64::from(POINTS_A_DECADE);
@@ -155,12 +156,19 @@ fn curve(latency: &Latencies) -> Vec<(f64, Duration)> {
     let mut quantiles: Vec<f64> = grid.chain(NAMED).collect();
     quantiles.sort_by(f64::total_cmp);
     let count = real(latency.count());
-    quantiles
-        .into_iter()
-        // What is exactly one request is a little less in floating point.
-        .take_while(|quantile| (1.0 - quantile) * count > 0.999)
-        .filter_map(|quantile| Some((quantile, latency.quantile(quantile)?)))
-        .collect()
+    // What is exactly one request is a little less in floating point.
+    let told = |quantile: &f64| (1.0 - quantile) * count > 0.999;
+    let mut quantiles = quantiles.into_iter().take_while(told).peekable();
+    let mut curve = Vec::new();
+    let mut below = 0;
+    for (edge, hits) in latency.buckets() {
+        below += hits;
+        let is_here = |quantile: &f64| quantile * count <= real(below);
+        while let Some(quantile) = quantiles.next_if(is_here) {
+            curve.push((quantile, edge));
+        }
+    }
+    curve
 }
 
 #[cfg(test)]
@@ -177,6 +185,10 @@ mod tests {
         let points = curve(&latency);
         assert_eq!(points.len(), 3 * 12 + 1 + NAMED.len(), "to p99.9");
         assert!(points.is_sorted());
+        // Of the fastest it tells the upper edge of its bucket.
+        for (quantile, at) in points.iter().skip(1) {
+            assert_eq!(latency.quantile(*quantile), Some(*at), "{quantile}");
+        }
         let p50 = points.iter().find(|(quantile, _)| *quantile >= 0.5);
         let millis = p50.unwrap().1.as_millis();
         assert!((495..=505).contains(&millis), "{millis}");

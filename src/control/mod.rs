@@ -55,7 +55,7 @@ use tokio::{
 pub use self::{
     ahead::{Ahead, Traffic, ahead, roughly},
     announce::News,
-    dossier::{Dossier, Findings, Measured, Summary},
+    dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
     gate::{Gate, GateAnswer},

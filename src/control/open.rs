@@ -248,5 +248,6 @@ fn empty_status(file: &ConfigStatus, now: Moment) -> Status {
         splits: Vec::new(),
         upstreams: Vec::new(),
         certificates: Vec::new(),
+        workers: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use super::{
     ArmStatus, ConfigStatus, Control, SplitStatus, Status, UpstreamStatus,
     course::{Course, Part},
+    dossier::errors,
     gate::{self, Gate},
     outlook::Outlook,
 };
@@ -93,6 +94,7 @@ impl Control {
             splits,
             upstreams,
             certificates: self.certificate_ends(),
+            workers: self.book.busy(),
         };
         self.outlets.status.send_replace(Arc::new(status));
     }
@@ -178,12 +180,17 @@ fn harm_budget(course: &Course) -> Option<(f64, u64)> {
 }
 
 fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
+    let minute = part.window.sum();
     ArmStatus {
         role,
         trials: part.trials,
         failures: part.failures,
         rate: part.window.rate(now),
         streams: 0,
-        quantiles: part.window.quantiles(),
+        quantiles: minute.quantiles(),
+        latency: Arc::new(minute.latency),
+        errors: errors(&part.attempts),
+        answers_failed: part.answers_failed,
+        rescued: part.rescued,
     }
 }

@@ -7,10 +7,10 @@ use super::gate::Gate;
 pub use crate::rollout::Entry;
 use crate::{
     judge::{Forecast, Judgement},
-    measure::{Cell, Gauges, ListenerGauges, RepeatLabel, RequestLabel, Tally},
+    measure::{Cell, Gauges, Latencies, ListenerGauges, RepeatLabel, RequestLabel, Tally},
     model::{
-        EndpointState, Epoch, Generation, ListenerName, Moment, Rejection, Role, RouteName, Share,
-        SplitName, UpstreamName, VersionKey, VersionName, Zone,
+        CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Reason, Rejection, Role,
+        RouteName, Share, SplitName, UpstreamName, VersionKey, VersionName, Zone,
     },
 };
 
@@ -33,6 +33,8 @@ pub struct Status {
     pub upstreams: Vec<UpstreamStatus>,
     /// When the first certificate of each listener ends.
     pub certificates: Vec<(ListenerName, Moment)>,
+    /// How busy each worker is, 0 to 1.
+    pub workers: Vec<f64>,
 }
 
 /// Of the file.
@@ -126,6 +128,14 @@ pub struct ArmStatus {
     pub streams: u64,
     /// p50, p90, p99, p99.9 of latency over the last minute; `None` of nothing.
     pub quantiles: Option<[Duration; 4]>,
+    /// Latency over the last minute.
+    pub latency: Arc<Latencies>,
+    /// Failed attempts since the rollout began, by what came and why; the most frequent first.
+    pub errors: Vec<(CodeClass, Reason, u64)>,
+    /// Requests that clients saw fail, since the rollout began.
+    pub answers_failed: u64,
+    /// Requests whose failed attempt stable has made good, since the rollout began.
+    pub rescued: u64,
 }
 
 /// Of one upstream.

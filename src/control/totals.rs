@@ -64,6 +64,11 @@ impl Book {
         streams.copied()
     }
 
+    /// How busy each worker is.
+    pub(super) fn busy(&self) -> Vec<f64> {
+        self.workers.values().map(|held| held.busy).collect()
+    }
+
     /// What all workers know of endpoints.
     pub(super) fn endpoints(&self) -> HashMap<EndpointKey, EndpointGauge> {
         let mut all: HashMap<EndpointKey, EndpointGauge> = HashMap::new();

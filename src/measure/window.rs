@@ -109,11 +109,12 @@ impl Window {
         }
         sum
     }
+}
 
-    /// p50, p90, p99 and p99.9 of the last minute; `None` of nothing.
+impl Sum {
+    /// p50, p90, p99 and p99.9; `None` of nothing.
     pub fn quantiles(&self) -> Option<[Duration; 4]> {
-        let Sum { latency, .. } = self.sum();
-        let at = |quantile| latency.quantile(quantile);
+        let at = |quantile| self.latency.quantile(quantile);
         Some([at(0.5)?, at(0.9)?, at(0.99)?, at(0.999)?])
     }
 }
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn the_last_minute_counts_and_what_is_older_does_not() {
         let mut window = Window::new();
-        assert_eq!(window.quantiles(), None);
+        assert_eq!(window.sum().quantiles(), None);
         let mut cell = Cell {
             assigned: 100,
             trials: 100,
@@ -139,11 +140,11 @@ mod tests {
         let now = Moment::from_millis(99_500);
         let rate = window.rate(now);
         assert!((80.0..=120.0).contains(&rate), "{rate}");
-        let [p50, ..] = window.quantiles().unwrap();
+        let [p50, ..] = window.sum().quantiles().unwrap();
         assert!((9..=11).contains(&p50.as_millis()), "{p50:?}");
         let later = Moment::from_millis(200_000);
         window.forget(later);
-        assert_eq!(window.quantiles(), None);
+        assert_eq!(window.sum().quantiles(), None);
         assert!(window.rate(later) < 0.1);
     }
 }

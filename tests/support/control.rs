@@ -6,15 +6,17 @@ use serin::{
     admin::{self, Bind, Serving},
     config::{Admin, Config, Drain, Match, Metrics, PathMatch},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, Entry, Event, Findings, Handle,
-        Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey, ShadowStatus,
-        SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
+        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry, Event,
+        Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey,
+        ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
-    measure::{AttemptLabel, Cell, Gauges, ListenerGauges, Repeat, RepeatLabel, RequestLabel},
+    measure::{
+        AttemptLabel, Cell, Gauges, Latencies, ListenerGauges, Repeat, RepeatLabel, RequestLabel,
+    },
     model::{
-        CodeClass, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason, Rejection,
-        Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason,
+        Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -82,6 +84,7 @@ fn control() -> (Handle, Fake) {
                     let result = decide(&ask, &now.borrow());
                     ask.answer.send(result).unwrap();
                 }
+                Event::Surveyed(answer) => answer.send(vec![endpoint()]).unwrap(),
                 Event::Recalled(Recall::Summaries(answer)) => {
                     answer.send(vec![rollout()]).unwrap();
                 }
@@ -234,6 +237,7 @@ pub(crate) fn snapshot() -> Status {
             ListenerName::new("web").unwrap(),
             Moment::from_millis(1_900_000_000_000),
         )],
+        workers: vec![0.25, 0.5],
     }
 }
 
@@ -265,6 +269,10 @@ fn split() -> SplitStatus {
                 rate: 95.2,
                 streams: 240,
                 quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
+                latency: Arc::new(latencies(&[(12, 100), (30, 80), (80, 18), (240, 2)])),
+                errors: vec![(CodeClass::ServerError, Reason::None, 19)],
+                answers_failed: 17,
+                rescued: 0,
             },
             ArmStatus {
                 role: Role::Canary,
@@ -273,6 +281,13 @@ fn split() -> SplitStatus {
                 rate: 5.0,
                 streams: 12,
                 quantiles: None,
+                latency: Arc::default(),
+                errors: vec![
+                    (CodeClass::None, Reason::Reset, 3),
+                    (CodeClass::ServerError, Reason::None, 1),
+                ],
+                answers_failed: 1,
+                rescued: 3,
             },
         ],
         dispersion: Some(1.25),
@@ -290,6 +305,14 @@ fn split() -> SplitStatus {
             why: "the canary is no worse than the margins allow".to_owned(),
         }],
     }
+}
+
+fn latencies(counts: &[(u64, u64)]) -> Latencies {
+    let mut latencies = Latencies::new();
+    for (millis, count) in counts {
+        latencies.record_n(Duration::from_millis(*millis), *count);
+    }
+    latencies
 }
 
 const WARNING: &str = "step 2: analysis at 5% needs about 41m at 100 requests a second, its max \
@@ -447,6 +470,24 @@ fn upstream(name: &str) -> UpstreamStatus {
         problem: None,
         states: [2, 1, 0, 0, 0],
         in_flight: 4,
+    }
+}
+
+fn endpoint() -> EndpointStatus {
+    EndpointStatus {
+        upstream: UpstreamName::new("ecs").unwrap(),
+        address: "127.0.0.1:8081".parse().unwrap(),
+        zone: None,
+        version: None,
+        weight: 1,
+        state: EndpointState::Ejected,
+        warmth: 256,
+        age: None,
+        failures: 5,
+        why: Some("5 failures in a row".to_owned()),
+        out_for: Some(Duration::from_secs(9)),
+        in_flight: 2,
+        latency: Some(Duration::from_millis(12)),
     }
 }
 

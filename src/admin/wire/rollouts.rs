@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Analysis, Decision, rfc3339};
 use crate::{
     control::{Dossier, Findings, Line, Summary},
-    model::{Moment, Role, number::millis},
+    model::{CodeClass, Moment, Reason, Role, number::millis},
 };
 
 /// `GET /v1/rollouts`.
@@ -179,15 +179,7 @@ fn versions(rollout: &Summary, found: &Findings) -> Vec<Measured> {
             },
             requests: version.requests,
             failures: version.failures,
-            errors: version
-                .errors
-                .iter()
-                .map(|(code_class, reason, count)| Errors {
-                    code_class: code_class.to_string(),
-                    reason: reason.to_string(),
-                    count: *count,
-                })
-                .collect(),
+            errors: version.errors.iter().map(Errors::from).collect(),
             latency_ms: version
                 .curve
                 .iter()
@@ -195,6 +187,16 @@ fn versions(rollout: &Summary, found: &Findings) -> Vec<Measured> {
                 .collect(),
         })
         .collect()
+}
+
+impl From<&(CodeClass, Reason, u64)> for Errors {
+    fn from((code_class, reason, count): &(CodeClass, Reason, u64)) -> Self {
+        Self {
+            code_class: code_class.to_string(),
+            reason: reason.to_string(),
+            count: *count,
+        }
+    }
 }
 
 impl Trail {

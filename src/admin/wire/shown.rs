@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Analysis, Config, Counts, Decision, Done, Forecast, Frame, HarmBudget, Latency, Metric, News,
-    Part, Shadow, Split, Splits, Step, Suspect, Upstream, Upstreams, Version, Weight,
+    Analysis, Config, Counts, Decision, Done, Errors, Forecast, Frame, HarmBudget, Latency, Metric,
+    News, Part, Shadow, Split, Splits, States, Step, Suspect, Upstream, Upstreams, Version, Weight,
 };
 use crate::{
     control::{
         self, ArmStatus, ConfigStatus, Entry, ShadowStatus, SplitStatus, Status, UpstreamStatus,
+        curve,
     },
     judge::{self, Judgement, MetricJudgement, Verdict},
     model::{Moment, Role, Share, SplitName, number::real},
@@ -89,6 +90,7 @@ impl From<&Status> for Frame {
             splits: Splits::from(status).splits,
             upstreams: Upstreams::from(status).upstreams,
             config: Config::from(&status.config),
+            workers: status.workers.clone(),
         }
     }
 }
@@ -138,13 +140,19 @@ fn versions(split: &SplitStatus) -> Vec<Version> {
             rate: arm.rate,
             streams: arm.streams,
             latency_ms: latency(arm),
+            curve: curve(&arm.latency)
+                .into_iter()
+                .map(|(quantile, at)| [quantile, millis(at)])
+                .collect(),
+            errors: arm.errors.iter().map(Errors::from).collect(),
+            answers_failed: arm.answers_failed,
+            rescued: arm.rescued,
         })
     };
     named.filter_map(version).collect()
 }
 
 fn latency(arm: &ArmStatus) -> Option<Latency> {
-    let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
     let [p50, p90, p99, p99_9] = arm.quantiles?.map(millis);
     Some(Latency {
         p50,
@@ -152,6 +160,10 @@ fn latency(arm: &ArmStatus) -> Option<Latency> {
         p99,
         p99_9,
     })
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 pub(super) const fn verdict(verdict: Verdict) -> &'static str {
@@ -271,6 +283,8 @@ impl From<&UpstreamStatus> for Upstream {
             endpoints,
             discovery_age_seconds: upstream.age.map(|age| age.as_secs_f64()),
             problem: upstream.problem.as_ref().map(ToString::to_string),
+            states: States::from(upstream.states),
+            in_flight: upstream.in_flight,
         }
     }
 }

@@ -1,0 +1,68 @@
+//! Verbs that ask a running proxy, and change nothing.
+
+use clap::Args;
+
+use super::{ADMIN, Ask};
+
+/// `serin status`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Status {
+    /// Only this split
+    pub(in crate::cli) split: Option<String>,
+    /// Keep showing, four times a second, until Ctrl-C
+    #[arg(short, long)]
+    pub(in crate::cli) watch: bool,
+    #[command(flatten)]
+    pub(in crate::cli) ask: Ask,
+}
+
+/// `serin why`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Why {
+    /// Only this split; or a rollout that is over, as `serin rollouts` names it (SPLIT-EPOCH)
+    pub(in crate::cli) split: Option<String>,
+    /// A rollout, whatever splits are called
+    #[arg(long, value_name = "ID", conflicts_with = "split")]
+    pub(in crate::cli) rollout: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) ask: Ask,
+}
+
+/// `serin rollouts`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Rollouts {
+    /// Only those of this split
+    pub(in crate::cli) split: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) ask: Ask,
+}
+
+/// `serin events`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Events {
+    /// Keep showing what happens, until Ctrl-C
+    #[arg(short, long)]
+    pub(in crate::cli) follow: bool,
+    #[command(flatten)]
+    pub(in crate::cli) ask: Ask,
+}
+
+/// `serin endpoints`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Endpoints {
+    /// Only those of this upstream
+    pub(in crate::cli) upstream: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) ask: Ask,
+}
+
+/// `serin health`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Health {
+    /// Ask whether traffic may be sent here
+    #[arg(long)]
+    pub(in crate::cli) ready: bool,
+    /// Where the admin API is.
+    #[arg(long, value_name = "ADDR", help = ADMIN)]
+    pub(in crate::cli) admin: Option<String>,
+}
