@@ -59,7 +59,7 @@ const ASSETS: &[Asset] = &[
     asset!("words.js", SCRIPT),
 ];
 
-/// `GET /`. It tells nothing by itself, so anybody may have it; what it asks for is another matter.
+/// `GET /`. It tells nothing by itself.
 pub(super) async fn index(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,

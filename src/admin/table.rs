@@ -1,5 +1,5 @@
 //! Every path, the role that it takes, and what all of them have in common: limits, and the shape of
-//! refusals. The page is served here, too.
+//! refusals.
 
 use std::{sync::Arc, time::Duration};
 
