@@ -84,7 +84,14 @@ async fn every_path_asks_for_a_role_and_who_has_less_changes_nothing() {
         .collect();
     assert_eq!(
         open,
-        ["/healthz", "/readyz", "/startupz", "/v1/whoami", "/", "/page/{file}"]
+        [
+            "/healthz",
+            "/readyz",
+            "/startupz",
+            "/v1/whoami",
+            "/",
+            "/page/{file}"
+        ]
     );
     let is_act = |route: &Route| route.method != "GET";
     assert!(
