@@ -22,6 +22,9 @@ export function showAftermath(frame, split, memory) {
     links(split, memory));
 }
 
+/** What is known of the rollback, if it is that of this rollout. */
+const rollback = split => split.rollback?.epoch === split.epoch ? split.rollback : null;
+
 /** The decision that took the canary to 0. */
 function decision(split) {
   const ends = ["rolled_back", "aborted", "undone"];
@@ -29,7 +32,7 @@ function decision(split) {
 }
 
 function course(split) {
-  const told = split.rollback;
+  const told = rollback(split);
   const back = decision(split);
   const found = told?.found_at ?? back?.at;
   const applied = told?.applied_at ?? back?.at;
@@ -54,7 +57,7 @@ function later(from, to) {
 }
 
 function costs(split, path) {
-  const told = split.rollback;
+  const told = rollback(split);
   const canary = split.versions.find(it => it.role === "canary");
   const failed = told ? field(path + "failed_requests", words.count(told.failed_requests))
     : words.count(canary?.failures ?? 0);
@@ -67,7 +70,9 @@ function costs(split, path) {
       words.count(canary?.answers_failed ?? 0)), make("small", {},
       words.count(canary?.rescued ?? 0) + " were rescued by stable")),
     fact("Users who paid", make("strong", { class: "big" }, users)),
-    fact("Cause", words.cause(told?.cause ?? split.analysis?.cause ?? back?.what ?? "")));
+    fact("Cause", told?.cause === "operator" || !split.analysis?.cause
+      ? words.plain(back?.what ?? "") + " by " + (back?.by ?? "unknown")
+      : words.cause(split.analysis.cause)));
 }
 
 function links(split, memory) {
