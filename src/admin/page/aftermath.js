@@ -39,11 +39,11 @@ function course(split) {
   const stages = [
     ["broke", told?.broke_at, "the first failed request of the proof"],
     [back?.what === "aborted" ? "asked for" : "found", found, told?.broke_at
-      ? words.duration(words.seconds(told.broke_at, found)) + " later" : ""],
+      ? later(told.broke_at, found) : ""],
     ["applied", applied, found && applied
-      ? "weight 0 " + later(found, applied) : ""],
+      ? "weight 0, " + later(found, applied) : ""],
     ["complete", told?.complete_at, told?.complete_at
-      ? "the last exposed request ended " + later(applied, told.complete_at) : ""],
+      ? "the last request ended, " + later(applied, told.complete_at) : ""],
   ];
   return make("ol", { class: "stages" }, ...stages.map(([name, at, more]) =>
     make("li", { class: at ? "" : "unknown" }, make("strong", {}, name),
@@ -53,7 +53,8 @@ function course(split) {
 
 function later(from, to) {
   const seconds = Math.max(0, words.seconds(from, to));
-  return seconds < 0.001 ? "in the same millisecond" : words.duration(seconds) + " later";
+  if (seconds < 0.001) return "in the same millisecond";
+  return (seconds < 1 ? Math.round(1000 * seconds) + " ms" : words.duration(seconds)) + " later";
 }
 
 function costs(split, path) {
