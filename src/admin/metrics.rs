@@ -3,6 +3,7 @@
 //! Names and labels are part of the product's promise. Label values come from the file or from
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
+mod outlets;
 mod process;
 mod repeats;
 mod rollout;
@@ -61,6 +62,7 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
         .unwrap_or_default();
     let mut text = Text::new(&prefix);
     render(&mut text, &status, &totals, &budget);
+    outlets::write(&mut text, &state.process.outlets);
     process.write(&mut text);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
 }

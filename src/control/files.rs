@@ -263,6 +263,7 @@ fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("state_dir", old.state_dir != new.state_dir),
         ("access_log", old.access_log != new.access_log),
+        ("tracing", old.tracing != new.tracing),
     ];
     let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
     changed.map(|(key, _)| key).collect()

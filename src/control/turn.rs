@@ -1,6 +1,9 @@
 //! One turn of the loop: what an event has led to is put in force, then kept, then told (I10).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::oneshot;
 
@@ -106,8 +109,12 @@ impl Control {
         for note in turn.notes {
             self.journal.noted(note);
         }
+        let mut findings = BTreeMap::new();
         for mut decision in turn.decisions {
             self.found(&mut decision);
+            if let Some(found) = &decision.findings {
+                findings.insert(decision.split.clone(), Arc::clone(found));
+            }
             self.journal.decided(decision);
         }
         if let Some(answer) = turn.answer {
@@ -116,7 +123,9 @@ impl Control {
         }
         let is_news = !turn.news.is_empty();
         for news in turn.news {
-            self.announcer.tell(news);
+            let split = news.split.as_ref();
+            let found = split.and_then(|split| findings.get(split)).map(Arc::clone);
+            self.announcer.tell(news, found.as_deref());
         }
         if is_news || turn.is_plan_stale || turn.is_status_stale || !turn.changed.is_empty() {
             self.report(now);

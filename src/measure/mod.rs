@@ -10,6 +10,7 @@ mod delta;
 mod endpoints;
 mod exposed;
 mod latencies;
+mod outlets;
 mod recorder;
 mod sample;
 mod users;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
 pub use latencies::Latencies;
+pub use outlets::{Counter, Outlets};
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,

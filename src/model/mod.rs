@@ -14,6 +14,7 @@ pub mod number;
 mod share;
 mod side;
 mod time;
+mod trace;
 
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
@@ -25,3 +26,4 @@ pub use names::{
 pub use share::{Point, Share, ShareError};
 pub use side::Side;
 pub use time::Moment;
+pub use trace::{SpanId, TraceId};

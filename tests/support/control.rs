@@ -192,6 +192,7 @@ fn config() -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,

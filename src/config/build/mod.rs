@@ -14,6 +14,7 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -26,7 +27,7 @@ pub(super) use self::{
 };
 
 use super::{
-    AccessLog, Admin, Config, Drain, LongLived, Metrics,
+    Admin, Config, Drain, LongLived, Metrics,
     leaf::{Count, OrZero, Text},
     schema::{AdminForm, FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
@@ -86,7 +87,8 @@ pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
             .map(|(name, block)| split::split(&name.value, &block.value))
             .collect::<Option<_>>()?,
         drain: drain(file)?,
-        access_log: access_log(file)?,
+        access_log: telling::access_log(file)?,
+        tracing: telling::tracing(file)?,
         metrics: metrics(file)?,
     })
 }
@@ -125,23 +127,6 @@ fn drain(file: &FileBlock) -> Option<Drain> {
             }
         },
     })
-}
-
-/// The outer `None`: it could not be read; the inner one: there is none.
-#[expect(
-    clippy::option_option,
-    reason = "the two say different things, one line apart"
-)]
-fn access_log(file: &FileBlock) -> Option<Option<AccessLog>> {
-    let Some(Placed { value: block, .. }) = &file.access_log else {
-        return Some(None);
-    };
-    let sample = &block.sample.as_ref()?.value;
-    Some(Some(AccessLog {
-        path: plain(block.path.as_ref())?,
-        success: plain(sample.success.as_ref())?,
-        failure: plain(sample.failure.as_ref())?,
-    }))
 }
 
 fn metrics(file: &FileBlock) -> Option<Metrics> {

@@ -18,6 +18,7 @@ mod overlap;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -46,6 +47,7 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
     admin(file, walk);
     drain(file, walk);
     metrics(file, walk);
+    telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
         at,

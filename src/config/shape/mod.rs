@@ -15,6 +15,7 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -41,13 +42,13 @@ pub use self::{
         Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
         SameSite, Split, SplitTimeouts, Sticky,
     },
+    telling::{AccessLog, LogField, LogFormat, LogPath, LogPiece, Tracing},
     upstream::{
         Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
     warm_up::{SafeMethod, WarmUp},
 };
-use crate::model::Share;
 
 /// The whole file, understood. Built by [`load`](crate::config::load) only.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,8 @@ pub struct Config {
     pub drain: Drain,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
+    /// Spans, if any.
+    pub tracing: Option<Tracing>,
     /// Names and bounds of metrics.
     pub metrics: Metrics,
 }
@@ -93,28 +96,6 @@ pub struct LongLived {
     pub deadline: Duration,
     /// Over this time their ends are spread.
     pub spread: Duration,
-}
-
-/// The access log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccessLog {
-    /// Where it goes.
-    pub path: LogPath,
-    /// Of successes, this share is written (low discrepancy).
-    pub success: Share,
-    /// Of everything else, this share is written.
-    pub failure: Share,
-}
-
-/// Where a log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogPath {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Appended to a file.
-    File(PathBuf),
 }
 
 /// Names and bounds of metrics.
