@@ -144,12 +144,34 @@ async fn other_reads_answer() {
     );
     assert_eq!(call(at, "POST /v1/config:reload", "", "").await.status, 202);
     fake.reloads.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_page_may_load_nothing_from_elsewhere_and_is_asked_for_once() {
+    let (_directory, _serving, _fake, at) = setup().await;
     let page = call(at, "GET /", "", "").await;
-    assert!(page.body.contains("EventSource"), "{}", page.body);
     assert!(
-        !page.body.contains("http://") && !page.body.contains("https://"),
-        "no foreign parts"
+        page.head.contains("content-type: text/html"),
+        "{}",
+        page.head
     );
+    assert!(page.body.contains("page/main.js"), "{}", page.body);
+    let script = call(at, "GET /page/main.js", "", "").await;
+    assert!(script.body.contains("EventSource"), "{}", script.body);
+    for answer in [&page, &script] {
+        let policy = "content-security-policy: default-src 'none'; script-src 'self';";
+        assert!(answer.head.contains(policy), "{}", answer.head);
+        assert!(!answer.head.contains("unsafe-inline"), "{}", answer.head);
+        assert!(answer.head.contains("x-content-type-options: nosniff"));
+    }
+    let tag = script
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "));
+    let known = format!("if-none-match: {}\r\n", tag.unwrap());
+    let again = call(at, "GET /page/main.js", &known, "").await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(call(at, "GET /page/other.js", "", "").await.status, 404);
 }
 
 #[tokio::test]
@@ -222,7 +244,7 @@ async fn acts_reach_control_with_reason_and_actor() {
                 "shop".to_owned(),
                 command,
                 reason,
-                "kim (127.0.0.1)".to_owned()
+                "127.0.0.1, says kim".to_owned()
             )
         );
     }
@@ -387,6 +409,8 @@ async fn readers_share_what_is_made_once_and_endpoints_come_beside_it() {
     for (stream, seen) in &mut readers {
         read_until(stream, seen, "event: status").await;
         read_until(stream, seen, "\"state\":\"ejected\"").await;
+        // The frame before is not to be taken for the one that comes.
+        seen.clear();
     }
     fake.set(|status| {
         status.generation = status.generation.next();

@@ -40,8 +40,11 @@ async fn setup() -> Setup {
 impl Setup {
     /// Runs the program with the address of this admin API.
     async fn run(&self, words: &[&str]) -> Output {
-        let admin = self.serving.http().unwrap().to_string();
-        run(words, &admin).await
+        run(words, &self.admin()).await
+    }
+
+    fn admin(&self) -> String {
+        self.serving.http().unwrap().to_string()
     }
 }
 
@@ -92,6 +95,7 @@ async fn help_of_every_verb() {
         "explain",
         "replay",
         "plan",
+        "diff",
     ];
     let mut text = shown(&run(&["--help"], "").await);
     for verb in verbs {
@@ -338,7 +342,8 @@ async fn a_plan_says_how_long_steps_take_and_which_cannot_decide() {
     ] {
         let output = setup.run(&[&["plan", &file][..], words].concat()).await;
         let words = words.join(" ");
-        write!(told, "$ serin plan FILE {words}\n{}\n", shown(&output)).unwrap();
+        let shown = shown(&output).replace(&setup.admin(), "ADMIN");
+        write!(told, "$ serin plan FILE {words}\n{shown}\n").unwrap();
     }
     let gone = run(&["plan", &file], "127.0.0.1:1").await;
     write!(told, "$ serin plan FILE\n{}\n", shown(&gone)).unwrap();

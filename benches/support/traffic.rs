@@ -288,6 +288,7 @@ impl Counted {
             },
             first_byte: Some(took),
             total: took,
+            ended: Moment::from_millis(self.requests),
             judged: true,
             user: None,
             request_id: self.requests,

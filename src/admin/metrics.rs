@@ -22,7 +22,10 @@ use super::{State, guard::Denial};
 use crate::{
     control::{Status, Totals},
     measure::ListenerGauges,
-    model::number::{long, real, real_len},
+    model::{
+        Role,
+        number::{long, real, real_len},
+    },
 };
 
 /// What Prometheus calls its text format.
@@ -72,6 +75,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     upstreams::write(text, status, totals);
     listeners(text, totals);
     clients(text, totals);
+    users(text, status);
     certificates(text, status);
     config(text, status);
     workers(text, totals);
@@ -150,6 +154,24 @@ fn clients(text: &mut Text, totals: &Totals) {
     for ((split, version), count) in &totals.streams {
         let labels = [("split", split.as_str()), ("version", version.as_str())];
         text.sample(&labels, real(*count));
+    }
+}
+
+fn users(text: &mut Text, status: &Status) {
+    let help = "Different users that were assigned to a version since its rollout began.";
+    text.family("exposed_users", Kind::Gauge, help);
+    for split in &status.splits {
+        let canary = split.canary.as_ref().map(|canary| (Role::Canary, canary));
+        let versions = std::iter::once((Role::Stable, &split.stable)).chain(canary);
+        for (role, version) in versions {
+            if let Some(users) = split.arm(role).and_then(|arm| arm.users) {
+                let labels = [
+                    ("split", split.name.as_str()),
+                    ("version", version.as_str()),
+                ];
+                text.sample(&labels, real(users));
+            }
+        }
     }
 }
 

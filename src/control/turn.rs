@@ -29,6 +29,8 @@ pub(super) struct Turn {
     pub(super) decisions: Vec<Decision>,
     /// What has become of rollouts.
     pub(super) notes: Vec<Note>,
+    /// Splits whose canary was taken back.
+    pub(super) rolled_back: Vec<SplitName>,
     pub(super) news: Vec<News>,
     pub(super) answer: Option<Answer>,
 }
@@ -58,7 +60,7 @@ impl Control {
         turn: &mut Turn,
     ) {
         self.note(split, before, &decisions.entries, turn);
-        let Some(course) = self.courses.get(split) else {
+        let Some(course) = self.courses.get_mut(split) else {
             return;
         };
         if decisions.is_changed {
@@ -76,7 +78,10 @@ impl Control {
             match entry.what {
                 "rolled_back" | "aborted" | "undone" => {
                     let judgement = course.judgement.as_ref();
-                    self.book.rolled_back(split, cause(&entry, judgement));
+                    let cause = cause(&entry, judgement);
+                    course.roll_back(&entry, cause);
+                    turn.rolled_back.push(split.clone());
+                    self.book.rolled_back(split, cause);
                     self.book.ended(split, "rolled_back");
                 }
                 "promoted" => self.book.ended(split, "promoted"),
@@ -95,6 +100,7 @@ impl Control {
     /// Publish first, tell later.
     pub(super) fn close(&mut self, turn: Turn, now: Moment) {
         self.put_in_force(&turn, now);
+        self.applied(&turn, now);
         for split in &turn.changed {
             if let Some(course) = self.courses.get(split) {
                 self.journal.keep(split, now, course.rollout.record());

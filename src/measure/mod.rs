@@ -8,10 +8,12 @@
 
 mod delta;
 mod endpoints;
+mod exposed;
 mod latencies;
 mod outlets;
 mod recorder;
 mod sample;
+mod users;
 mod window;
 
 #[cfg(test)]
@@ -25,4 +27,5 @@ pub use sample::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,
     RepeatLabel, RequestLabel, Sample, StreamKey, Tally,
 };
+pub use users::{Seen, Users};
 pub use window::{Sum, Window};

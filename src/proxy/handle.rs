@@ -74,7 +74,7 @@ pub(crate) async fn handle(
         return refuse(client, (heads, buffer, head_len), story, (kind, form)).await;
     }
     let deadline = deadline(heads, &buffer, form, &decision);
-    let mut request = RequestGuard::open(&worker, decision.account, began);
+    let mut request = RequestGuard::open(&worker, &decision, began);
     let reply = Reply::prepare(client, heads, form.is_grpc, &decision);
     let received = Received {
         buffer,

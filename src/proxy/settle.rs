@@ -350,6 +350,7 @@ impl AttemptGuard {
             },
             first_byte: self.first_byte.map(|at| at.since(self.began)),
             total: self.lasted(end),
+            ended: end,
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,

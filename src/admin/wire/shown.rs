@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     Analysis, Config, Counts, Decision, Done, Errors, Forecast, Frame, HarmBudget, Latency, Metric,
-    News, Part, Shadow, Split, Splits, States, Step, Suspect, Upstream, Upstreams, Version, Weight,
+    News, Part, Rollback, Shadow, Split, Splits, States, Step, Suspect, Upstream, Upstreams,
+    Version, Weight,
 };
 use crate::{
     control::{
@@ -105,6 +106,10 @@ impl From<&SplitStatus> for Split {
             dispersion: split.dispersion.map(finite),
             shadow: split.shadow.as_ref().map(Shadow::from),
             forecast: split.forecast.as_ref().map(Forecast::from),
+            rollback: split
+                .rollback
+                .as_ref()
+                .map(|rollback| Rollback::of(&split.name, rollback)),
             warnings: split.warnings.clone(),
             versions: versions(split),
             history: split.history.iter().map(Decision::from).collect(),
@@ -122,6 +127,7 @@ fn versions(split: &SplitStatus) -> Vec<Version> {
             requests: arm.trials,
             failures: arm.failures,
             rate: arm.rate,
+            users: arm.users,
             streams: arm.streams,
             latency_ms: latency(arm),
             curve: curve(&arm.latency)

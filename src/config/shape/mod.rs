@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -19,9 +20,10 @@ mod telling;
 mod upstream;
 mod warm_up;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    admin::{Admin, AdminSocket, CallerCertificate},
     assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
@@ -29,8 +31,8 @@ pub use self::{
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{
-        Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
-        ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
+        Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts, ListenerTls,
+        ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
@@ -55,6 +57,8 @@ pub use self::{
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.
     pub hash: u64,
+    /// The text itself.
+    pub text: Written,
     /// Addresses to accept on; at least one.
     pub listeners: Vec<Listener>,
     /// Where operators and scrapers ask.
@@ -87,6 +91,17 @@ pub struct Drain {
     /// How long-lived streams end on a rollback, an abort and at the end; `None`: they are left
     /// alone.
     pub long_lived: Option<LongLived>,
+}
+
+/// The text of a file, kept so that it can be compared with another one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Arc<str>);
+
+/// It may be long.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// How long-lived streams end.

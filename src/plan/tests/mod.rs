@@ -266,6 +266,7 @@ impl World {
     fn new(splits: Vec<config::Split>) -> Self {
         let config = Config {
             hash: 0,
+            text: config::Written::default(),
             listeners: vec![listener(8080)],
             admin: config::Admin::default(),
             workers: None,

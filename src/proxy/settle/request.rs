@@ -6,7 +6,7 @@ use super::Account;
 use crate::{
     measure::{Request, RequestLabel},
     model::{CodeClass, Moment, Outcome},
-    proxy::worker::Worker,
+    proxy::{decide::Decision, worker::Worker},
 };
 
 /// A request under way.
@@ -20,9 +20,16 @@ pub(crate) struct RequestGuard {
 
 impl RequestGuard {
     /// A request was assigned.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Moment) -> Self {
+    pub(crate) fn open(worker: &Rc<Worker>, decision: &Decision, began: Moment) -> Self {
+        let account = decision.account;
         if account.is_judged {
-            worker.recorder.borrow_mut().assign(account.key);
+            let mut recorder = worker.recorder.borrow_mut();
+            recorder.assign(account.key);
+            // Where nothing is tried, nobody is exposed to anything.
+            let is_tried = decision.split().is_some_and(|split| split.canary.is_some());
+            if let Some(user) = account.user.filter(|_| is_tried) {
+                recorder.expose(account.key, user);
+            }
         }
         Self {
             worker: Rc::clone(worker),
