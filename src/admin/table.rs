@@ -18,7 +18,7 @@ use tower::{
 };
 
 use super::{
-    State, api, endpoints,
+    State, api, audit, endpoints,
     guard::{self, Denial},
     health, metrics,
     pace::Pace,
@@ -69,6 +69,7 @@ fn table(state: State) -> Routes {
         .set(Operate, "/v1/splits/{split}/weights", api::set_weights)
         .read("/v1/rollouts", rollouts::rollouts)
         .read("/v1/rollouts/{id}/{what}", rollouts::show)
+        .read("/v1/audit", audit::show)
         .read("/v1/upstreams", api::upstreams)
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)
