@@ -11,10 +11,13 @@ mod analysis;
 mod balance;
 mod breaker;
 mod classify;
+mod course;
 mod health;
 mod listener;
 mod marathon;
+mod memory;
 mod overlap;
+mod places;
 mod retry;
 mod rollout;
 mod split;
@@ -28,6 +31,7 @@ use super::{
     tree::Place,
     walk::{Placed, Walk},
 };
+use crate::model::Share;
 
 /// Notes everything that does not fit together.
 pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
@@ -46,6 +50,7 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
     admin(file, walk);
     drain(file, walk);
     metrics(file, walk);
+    access_log(file, walk);
     if let Some(Placed {
         value: upstreams,
         at,
@@ -73,9 +78,12 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         }
         for (name, block) in &splits.items {
             split::check(block, name.at, walk);
+            memory::check(&name.value, &block.value, walk);
         }
         overlap::check(&splits.items, walk);
+        memory::shared(&splits.items, walk);
     }
+    places::check(file, walk);
     references(file, walk);
 }
 
@@ -131,6 +139,20 @@ fn drain(file: &FileBlock, walk: &mut Walk) {
         };
         let help = "the ends are spread over a part of the time until `deadline`";
         walk.error(at, "conflict", "`spread` is longer than `deadline`", help);
+    }
+}
+
+fn access_log(file: &FileBlock, walk: &mut Walk) {
+    let Some(log) = &file.access_log else { return };
+    let Some(sample) = &log.value.sample else {
+        return;
+    };
+    let shares = [&sample.value.success, &sample.value.failure];
+    let is_nothing =
+        |share: &Option<Placed<Share>>| share.as_ref().is_some_and(|at| at.value == Share::ZERO);
+    if shares.into_iter().all(is_nothing) {
+        let help = "write a share, or remove `access_log`";
+        walk.warn(sample.at, "empty_log", "of nothing a line is written", help);
     }
 }
 
