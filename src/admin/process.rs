@@ -9,6 +9,7 @@ use axum::{Json, extract, http::StatusCode};
 use tokio::sync::{mpsc, watch};
 
 use super::{State, guard::Denial, wire};
+use crate::measure::Outlets;
 
 /// How an upgrade stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub enum Upgrade {
 pub struct Process {
     asks: mpsc::Sender<()>,
     upgrade: Arc<watch::Sender<Upgrade>>,
+    pub(super) outlets: Outlets,
 }
 
 /// The other end: where wishes come, and where it is said what came of them.
@@ -39,22 +41,27 @@ pub struct Asked {
 }
 
 impl Process {
-    /// Both ends.
-    pub fn new() -> (Self, Asked) {
+    /// Both ends, of a process that tells of its requests there.
+    pub fn new(outlets: Outlets) -> (Self, Asked) {
         let (asks, wishes) = mpsc::channel(1);
         let upgrade = Arc::new(watch::Sender::new(Upgrade::None));
         let asked = Asked {
             wishes,
             upgrade: Arc::clone(&upgrade),
         };
-        (Self { asks, upgrade }, asked)
+        let process = Self {
+            asks,
+            upgrade,
+            outlets,
+        };
+        (process, asked)
     }
 }
 
 impl Default for Process {
     /// One that nobody can upgrade.
     fn default() -> Self {
-        Self::new().0
+        Self::new(Outlets::default()).0
     }
 }
 

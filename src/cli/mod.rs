@@ -90,6 +90,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
             &mut Screen::open(),
         )),
         Here::Plan(it) => runtime()?.block_on(plan::plan(&mut Screen::open(), &it)),
+        Here::Diff(it) => runtime()?.block_on(plan::diff(&mut Screen::open(), &it)),
         Here::Convert(it) => convert::convert(&mut Screen::open(), &it).map(|()| 0),
         Here::Schema(it) => Ok(schema::schema(&it, &mut Screen::open())),
         Here::Completions(it) => shell::completions(&mut Screen::open(), &it).map(|()| 0),

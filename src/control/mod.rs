@@ -6,6 +6,7 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod admission;
 mod ahead;
 mod analysis;
 mod announce;
@@ -36,7 +37,9 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod stretch;
 mod survey;
+mod toll;
 mod totals;
 mod trail;
 mod turn;
@@ -53,18 +56,22 @@ use tokio::{
 };
 
 pub use self::{
-    ahead::{Ahead, Traffic, ahead, roughly},
+    admission::{Admission, Tokens, is_name},
+    ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
+    files::at_next_start,
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
+    journal::read_record,
     reload::{Loaded, read_config},
     status::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
         SplitStatus, Status, Totals, UpstreamStatus,
     },
+    toll::Rollback,
     trail::{Line, Spot, Trail},
 };
 use self::{
@@ -120,6 +127,8 @@ pub struct Control {
     book: Book,
     ejections: Ejections,
     journal: Journal,
+    /// Of the file in force.
+    tokens: Tokens,
     /// After the courses, whose records it ends.
     recordings: Recordings,
     announcer: Announcer,
@@ -128,6 +137,8 @@ pub struct Control {
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,
+    /// What time it is when an event has led to something; `None`: as when it came.
+    clock: Option<fn() -> Moment>,
     sources: Option<discover::Sources>,
     checks: Option<Checks>,
     is_listening: bool,
@@ -156,6 +167,7 @@ struct Inlets {
 struct Outlets {
     status: watch::Sender<Arc<Status>>,
     config: watch::Sender<Arc<Config>>,
+    admission: watch::Sender<Arc<Admission>>,
 }
 
 impl Control {
@@ -180,6 +192,7 @@ impl Control {
         else {
             return;
         };
+        self.clock = Some(clock::now);
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
         let (word, mut checked) = mpsc::channel::<Checked>(64);

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::{
     acts::{Act, Eject, EndpointAct, Gate, Promote, SetWeight, Terms},
     asks::{Endpoints, Events, Health, Rollouts, Status, Why},
-    here::{Explain, LogFormat, Override, Plan, Replay, Run, Validate},
+    here::{Explain, LogFormat, Override, Replay, Run, Validate},
 };
 
 /// Moves live traffic from an old version to a new one, and back by itself when the new one is bad.
@@ -44,8 +44,10 @@ pub(super) enum Here {
     Run(Run),
     /// Check config files: all problems at once, with line, column and what to write instead
     Validate(Validate),
-    /// Tell how long the steps of a file will take, and which of them cannot decide in their time
-    Plan(Plan),
+    /// Tell what a file would lead to: who moves, what it takes and costs, what cannot decide
+    Plan(super::plan::Arguments),
+    /// Tell what differs between two files, or between a file and what the running proxy obeys
+    Diff(super::plan::DiffArguments),
     /// Make a config file of another proxy's
     Convert(super::convert::Arguments),
     /// Print every key of the config file: JSON Schema for editors, or the manual

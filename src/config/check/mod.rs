@@ -7,6 +7,7 @@
 //! in silence, for it is reported already.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod analysis;
 mod balance;
 mod breaker;
@@ -18,13 +19,14 @@ mod overlap;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
 use super::{
     guess,
     leaf::Text,
-    schema::{AdminForm, FileBlock, LongLivedForm},
+    schema::{FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
 };
@@ -43,9 +45,10 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         );
     }
     listener::check(file, walk);
-    admin(file, walk);
+    admin::check(file, walk);
     drain(file, walk);
     metrics(file, walk);
+    telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
         at,
@@ -77,43 +80,6 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         overlap::check(&splits.items, walk);
     }
     references(file, walk);
-}
-
-fn admin(file: &FileBlock, walk: &mut Walk) {
-    let Some(admin) = &file.admin else { return };
-    let (http, at) = match &admin.value {
-        AdminForm::None => return,
-        AdminForm::Http(address) => (*address, admin.at),
-        AdminForm::Block(block) => match &block.http {
-            Some(http) => (http.value, http.at),
-            None if block.unix.is_none() && admin.is_clean => {
-                let help = "write `admin: none` if nobody may ask";
-                walk.error(admin.at, "missing_key", "`admin` names no address", help);
-                return;
-            }
-            None => return,
-        },
-    };
-    if !http.ip().is_loopback() {
-        let message = format!("anyone who reaches {http} can shift traffic");
-        let help = "the admin address has no passwords: keep it on 127.0.0.1";
-        walk.warn(at, "admin_exposed", message, help);
-    }
-    let listeners = file.listeners.iter().flat_map(|at| &at.value);
-    let addresses = listeners.filter_map(|at| at.value.address.as_ref());
-    if let Some(listener) = addresses
-        .into_iter()
-        .find(|at| listener::clash(at.value, http))
-    {
-        let message = format!("a listener and `admin` want the address {http}");
-        let place = if admin.is_written { at } else { listener.at };
-        walk.error(
-            place,
-            "duplicate_address",
-            message,
-            "give each its own port",
-        );
-    }
 }
 
 fn drain(file: &FileBlock, walk: &mut Walk) {
