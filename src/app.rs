@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{
     admin::{self, Bind},
-    config::{AdminSocket, Config, Drain, Problems},
+    config::{AdminSocket, Drain, Problems},
     control::{Control, Handle, Opened, Setup, read_config},
     model::ListenerName,
     proxy::{self, Workers},

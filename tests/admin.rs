@@ -368,7 +368,7 @@ async fn the_stream_begins_with_the_status_tells_news_and_ends_with_the_process(
     let (_directory, serving, fake, at) = setup().await;
     let mut stream = TcpStream::connect(at).await.unwrap();
     stream
-        .write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let mut seen = String::new();
@@ -402,7 +402,7 @@ async fn readers_share_what_is_made_once_and_endpoints_come_beside_it() {
     let mut readers = Vec::new();
     for _ in 0..3 {
         let mut stream = TcpStream::connect(at).await.unwrap();
-        let request = b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n";
+        let request = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request).await.unwrap();
         readers.push((stream, String::new()));
     }
@@ -443,7 +443,7 @@ async fn read_until(stream: &mut TcpStream, seen: &mut String, wanted: &str) {
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(10), reading).await;
-    assert!(in_time.is_ok(), "no `{wanted}` in 10 s");
+    assert!(in_time.is_ok(), "no `{wanted}` in 10 s: {seen}");
 }
 
 #[tokio::test]

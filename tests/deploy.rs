@@ -17,7 +17,7 @@ use std::{
 };
 
 use serde_json::Value;
-use serin::config::{self, Config};
+use serin::config::{self, AdminSocket, Config};
 
 /// Who runs in a container.
 const USER: &str = "65532:65532";
@@ -158,7 +158,9 @@ fn a_task_serves_as_its_container_file_says() {
 
         // What the file writes to is mounted, and what the image calls a volume is.
         let mounts = of("/mountPoints").to_string();
-        let unix = config.admin.unix.as_deref().expect("admin is a socket");
+        let AdminSocket::At(unix) = &config.admin.unix else {
+            panic!("{kind}: admin is a socket at a path of the file");
+        };
         let folder = unix.parent().expect("in a folder").to_string_lossy();
         assert_eq!(config.state_dir.as_deref(), Some(Path::new(STATE)));
         for path in [STATE, &*folder] {

@@ -1,5 +1,5 @@
-//! Every path, the role that it takes, and what all of them have in common: limits, and the shape of
-//! refusals.
+//! Every path, the role that it takes, and what all of them have in common: limits, and the shape
+//! of refusals.
 
 use std::{sync::Arc, time::Duration};
 
