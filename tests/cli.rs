@@ -200,7 +200,7 @@ async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
         "shop".to_owned(),
         Command::SetWeight(share),
         Some("more".to_owned()),
-        "kim (127.0.0.1)".to_owned(),
+        "127.0.0.1, says kim".to_owned(),
     );
     assert_eq!(setup.fake.acts.recv().await.unwrap(), expected);
     for (words, command) in [
@@ -220,10 +220,9 @@ async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
         let done = run(&words, "127.0.0.1:1").await;
         assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
         let (_, asked, reason, actor) = setup.fake.acts.recv().await.unwrap();
-        assert_eq!(
-            (asked, reason, actor.as_str()),
-            (command, None, "kim (unix)")
-        );
+        let who = rustix::process::getuid().as_raw();
+        let expected = (command, None, format!("uid {who} (unix), says kim"));
+        assert_eq!((asked, reason, actor), expected);
     }
 }
 

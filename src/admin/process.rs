@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract, http::StatusCode};
+use axum::{Extension, Json, extract, http::StatusCode};
 use tokio::sync::{mpsc, watch};
 
-use super::{State, guard::Denial, wire};
+use super::{State, audit, caller::Caller, guard::Denial, wire};
+use crate::measure::Outlets;
 
 /// How an upgrade stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub enum Upgrade {
 pub struct Process {
     asks: mpsc::Sender<()>,
     upgrade: Arc<watch::Sender<Upgrade>>,
+    pub(super) outlets: Outlets,
 }
 
 /// The other end: where wishes come, and where it is said what came of them.
@@ -39,22 +41,27 @@ pub struct Asked {
 }
 
 impl Process {
-    /// Both ends.
-    pub fn new() -> (Self, Asked) {
+    /// Both ends, of a process that tells of its requests there.
+    pub fn new(outlets: Outlets) -> (Self, Asked) {
         let (asks, wishes) = mpsc::channel(1);
         let upgrade = Arc::new(watch::Sender::new(Upgrade::None));
         let asked = Asked {
             wishes,
             upgrade: Arc::clone(&upgrade),
         };
-        (Self { asks, upgrade }, asked)
+        let process = Self {
+            asks,
+            upgrade,
+            outlets,
+        };
+        (process, asked)
     }
 }
 
 impl Default for Process {
     /// One that nobody can upgrade.
     fn default() -> Self {
-        Self::new().0
+        Self::new(Outlets::default()).0
     }
 }
 
@@ -66,6 +73,7 @@ pub(super) async fn show(extract::State(state): extract::State<State>) -> Json<w
 /// `POST /v1/process:upgrade`: begins; what comes of it is in `GET /v1/process`.
 pub(super) async fn upgrade(
     extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<(StatusCode, Json<wire::Process>), Denial> {
     let process = &state.process;
     let is_first = process.upgrade.send_if_modified(|upgrade| {
@@ -79,6 +87,7 @@ pub(super) async fn upgrade(
         let message = "this process cannot be upgraded";
         return Err(Denial::new(StatusCode::CONFLICT, "conflict", message, help));
     }
+    audit::note(&state, &caller, "upgrade", "done: it begins".to_owned()).await;
     Ok((StatusCode::ACCEPTED, Json(shown(process))))
 }
 

@@ -4,29 +4,35 @@
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
 mod acts;
+mod audit;
 mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
 mod in_force;
 mod process;
+mod rollback;
 mod rollouts;
 mod shown;
 mod survey;
+mod whoami;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
     acts::{Act, Done, Weights},
+    audit::{Audit, Audited},
     budget::HarmBudget,
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     in_force::InForce,
     process::Process,
+    rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
     survey::{Cell, States, Survey, Surveyed},
+    whoami::Whoami,
 };
 
 /// Writes JSON; nothing here can fail to be written.
@@ -82,6 +88,9 @@ pub struct Split {
     pub shadow: Option<Shadow>,
     /// How long verdicts will take; `null`: nothing is on trial, or there is no traffic.
     pub forecast: Option<Forecast>,
+    /// How the canary was taken back, if it was.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
     /// What is planned and cannot be, in words.
     pub warnings: Vec<String>,
     /// Each version's numbers since the rollout began.
@@ -233,6 +242,9 @@ pub struct Version {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Different users that were assigned to it; `null`: users are not told apart.
+    #[serde(default)]
+    pub users: Option<u64>,
     /// Long-lived streams that are open now.
     #[serde(default)]
     pub streams: u64,

@@ -6,10 +6,12 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod admission;
 mod ahead;
 mod analysis;
 mod announce;
 mod asks;
+mod audit;
 mod by_endpoint;
 mod carried;
 mod certificates;
@@ -36,7 +38,9 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod stretch;
 mod survey;
+mod toll;
 mod totals;
 mod trail;
 mod turn;
@@ -53,8 +57,10 @@ use tokio::{
 };
 
 pub use self::{
+    admission::{Admission, Tokens, is_name},
     ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
+    audit::{Audit, Moved, Subject},
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
@@ -67,6 +73,7 @@ pub use self::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
         SplitStatus, Status, Totals, UpstreamStatus,
     },
+    toll::Rollback,
     trail::{Line, Spot, Trail},
 };
 use self::{
@@ -122,6 +129,10 @@ pub struct Control {
     book: Book,
     ejections: Ejections,
     journal: Journal,
+    /// What was done last.
+    audited: audit::Lines,
+    /// Of the file in force.
+    tokens: Tokens,
     /// After the courses, whose records it ends.
     recordings: Recordings,
     announcer: Announcer,
@@ -130,6 +141,8 @@ pub struct Control {
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,
+    /// What time it is when an event has led to something; `None`: as when it came.
+    clock: Option<fn() -> Moment>,
     sources: Option<discover::Sources>,
     checks: Option<Checks>,
     is_listening: bool,
@@ -158,6 +171,7 @@ struct Inlets {
 struct Outlets {
     status: watch::Sender<Arc<Status>>,
     config: watch::Sender<Arc<Config>>,
+    admission: watch::Sender<Arc<Admission>>,
 }
 
 impl Control {
@@ -182,6 +196,7 @@ impl Control {
         else {
             return;
         };
+        self.clock = Some(clock::now);
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
         let (word, mut checked) = mpsc::channel::<Checked>(64);
@@ -237,6 +252,7 @@ impl Control {
                 });
             }
             Event::Recalled(recall) => self.recalled(recall, now),
+            Event::Noted(audit) => self.audit(*audit),
             Event::Listening => {
                 self.is_listening = true;
                 turn.is_status_stale = true;

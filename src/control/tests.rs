@@ -21,6 +21,7 @@ mod health;
 mod lending;
 mod remarks;
 mod shadow;
+mod toll;
 
 fn share(percent: u16) -> Share {
     Share::from_basis_points(percent * 100).unwrap()
@@ -75,6 +76,7 @@ fn loaded(hash: u64, splits: Vec<Split>) -> Loaded {
         config,
         secrets: HashMap::new(),
         tls: plan::Tls::default(),
+        tokens: Tokens::default(),
         warnings: Problems::default(),
     }
 }

@@ -1,16 +1,19 @@
 //! One turn of the loop: what an event has led to is put in force, then kept, then told (I10).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::oneshot;
 
 use super::{
-    Control, Done, News, Refusal,
-    journal::{Audit, Decision, Note},
+    Audit, Control, Done, News, Refusal,
+    journal::{Decision, Note},
 };
 use crate::{
     judge::Judgement,
-    model::{Epoch, Moment, SplitName},
+    model::{Epoch, Moment, Share, SplitName},
     rollout::{Decisions, Entry, Phase},
 };
 
@@ -26,7 +29,11 @@ pub(super) struct Turn {
     pub(super) decisions: Vec<Decision>,
     /// What has become of rollouts.
     pub(super) notes: Vec<Note>,
+    /// Splits whose canary was taken back.
+    pub(super) rolled_back: Vec<SplitName>,
     pub(super) news: Vec<News>,
+    /// What has moved traffic.
+    pub(super) audits: Vec<Audit>,
     pub(super) answer: Option<Answer>,
 }
 
@@ -43,6 +50,7 @@ pub(super) struct Answer {
 pub(super) struct Before {
     pub(super) phase: Phase,
     pub(super) epoch: Epoch,
+    pub(super) share: Share,
 }
 
 impl Control {
@@ -55,13 +63,14 @@ impl Control {
         turn: &mut Turn,
     ) {
         self.note(split, before, &decisions.entries, turn);
-        let Some(course) = self.courses.get(split) else {
+        let Some(course) = self.courses.get_mut(split) else {
             return;
         };
         if decisions.is_changed {
             turn.changed.insert(split.clone());
         }
         let epoch = course.rollout.epoch();
+        Self::audit_moves(split, (before, epoch), &decisions.entries, turn);
         let was_open = matches!(
             before.phase,
             Phase::Progressing { .. } | Phase::Paused { .. }
@@ -73,7 +82,10 @@ impl Control {
             match entry.what {
                 "rolled_back" | "aborted" | "undone" => {
                     let judgement = course.judgement.as_ref();
-                    self.book.rolled_back(split, cause(&entry, judgement));
+                    let cause = cause(&entry, judgement);
+                    course.roll_back(&entry, cause);
+                    turn.rolled_back.push(split.clone());
+                    self.book.rolled_back(split, cause);
                     self.book.ended(split, "rolled_back");
                 }
                 "promoted" => self.book.ended(split, "promoted"),
@@ -92,6 +104,7 @@ impl Control {
     /// Publish first, tell later.
     pub(super) fn close(&mut self, turn: Turn, now: Moment) {
         self.put_in_force(&turn, now);
+        self.applied(&turn, now);
         for split in &turn.changed {
             if let Some(course) = self.courses.get(split) {
                 self.journal.keep(split, now, course.rollout.record());
@@ -100,17 +113,26 @@ impl Control {
         for note in turn.notes {
             self.journal.noted(note);
         }
+        let mut findings = BTreeMap::new();
         for mut decision in turn.decisions {
             self.found(&mut decision);
+            if let Some(found) = &decision.findings {
+                findings.insert(decision.split.clone(), Arc::clone(found));
+            }
             self.journal.decided(decision);
         }
+        for audit in turn.audits {
+            self.audit(audit);
+        }
         if let Some(answer) = turn.answer {
-            self.journal.asked(answer.audit);
+            self.audit(answer.audit);
             self.journal.answer(answer.to, answer.result);
         }
         let is_news = !turn.news.is_empty();
         for news in turn.news {
-            self.announcer.tell(news);
+            let split = news.split.as_ref();
+            let found = split.and_then(|split| findings.get(split)).map(Arc::clone);
+            self.announcer.tell(news, found.as_deref());
         }
         if is_news || turn.is_plan_stale || turn.is_status_stale || !turn.changed.is_empty() {
             self.report(now);

@@ -5,6 +5,7 @@
 //! *Invariants:* every value is valid by construction (parse, don't validate).
 //! *Read next:* `names.rs`, `share.rs`, then `crate::config`.
 
+mod access;
 mod endpoint;
 mod generation;
 mod ids;
@@ -14,7 +15,9 @@ pub mod number;
 mod share;
 mod side;
 mod time;
+mod trace;
 
+pub use access::Access;
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};
@@ -25,3 +28,4 @@ pub use names::{
 pub use share::{Point, Share, ShareError};
 pub use side::Side;
 pub use time::Moment;
+pub use trace::{SpanId, TraceId};

@@ -88,6 +88,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: Arc::from("serin"),
             max_series: 1_000,

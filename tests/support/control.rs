@@ -6,17 +6,17 @@ use serin::{
     admin::{self, Bind, Serving},
     config::{Admin, Config, Drain, Match, Metrics, PathMatch, Written},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry, Event,
-        Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, SeriesKey,
-        ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
+        Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry,
+        Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
+        SeriesKey, ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
     measure::{
         AttemptLabel, Cell, Gauges, Latencies, ListenerGauges, Repeat, RepeatLabel, RequestLabel,
     },
     model::{
-        CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome, Reason,
-        Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        Access, CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome,
+        Reason, Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -61,6 +61,7 @@ pub(crate) async fn admin(directory: &tempfile::TempDir) -> (Serving, Fake) {
     let bind = Bind {
         http: Some("127.0.0.1:0".parse().unwrap()),
         unix: Some(unix),
+        ..Bind::default()
     };
     (admin::serve(handle, &bind).await.unwrap(), fake)
 }
@@ -101,11 +102,18 @@ fn control() -> (Handle, Fake) {
                     let is_known = (split, epoch) == (split_name(), Epoch(2));
                     answer.send(is_known.then(|| Box::new(dossier()))).unwrap();
                 }
+                Event::Noted(_) => {}
                 other => panic!("admin sent {other:?}"),
             }
         }
     });
-    let handle = Handle::on(events, reloads, watched, read, news.clone());
+    let anybody = Admission {
+        anonymous: Access::Admin,
+        has_page: true,
+        ..Admission::default()
+    };
+    let (_, admission) = watch::channel(Arc::new(anybody));
+    let handle = Handle::on(events, reloads, watched, read, news.clone()).admitting(admission);
     (
         handle,
         Fake {
@@ -202,6 +210,7 @@ fn config() -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,
@@ -271,12 +280,14 @@ fn split() -> SplitStatus {
         harm_budget: Some((12.4, 200)),
         forecast: Some(forecast()),
         warnings: vec![WARNING.to_owned()],
+        rollback: Some(rollback()),
         arms: [
             ArmStatus {
                 role: Role::Stable,
                 trials: 19_000,
                 failures: 19,
                 rate: 95.2,
+                users: Some(8_120),
                 streams: 240,
                 quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
                 latency: Arc::new(latencies(&[(12, 100), (30, 80), (80, 18), (240, 2)])),
@@ -289,6 +300,7 @@ fn split() -> SplitStatus {
                 trials: 1_000,
                 failures: 4,
                 rate: 5.0,
+                users: Some(412),
                 streams: 12,
                 quantiles: None,
                 latency: Arc::default(),
@@ -314,6 +326,20 @@ fn split() -> SplitStatus {
             by: "judge".to_owned(),
             why: "the canary is no worse than the margins allow".to_owned(),
         }],
+    }
+}
+
+fn rollback() -> Rollback {
+    let before = |millis| Moment::from_millis(NOW.millis() - millis);
+    Rollback {
+        epoch: Epoch(2),
+        cause: "verdict",
+        broke: before(2_000),
+        found: before(1_200),
+        applied: before(1_199),
+        complete: Some(before(400)),
+        failed_requests: 31,
+        users: Some(9),
     }
 }
 
@@ -538,6 +564,9 @@ fn totals() -> Totals {
         repeats: repeats(),
         rollbacks: vec![(split_name(), "verdict", 1)],
         rollouts: vec![(split_name(), "rolled_back", 1)],
+        rollback_times: [("detect", 800), ("apply", 1), ("complete", 799)]
+            .map(|(stage, millis)| (split_name(), stage, times(millis)))
+            .to_vec(),
         discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],
         ..Totals::default()
     };
@@ -576,6 +605,12 @@ fn totals() -> Totals {
     };
     totals.workers = vec![gauges.clone(), gauges];
     totals
+}
+
+fn times(millis: u64) -> Latencies {
+    let mut times = Latencies::new();
+    times.record(Duration::from_millis(millis));
+    times
 }
 
 fn cell(good: u64, bad: u64) -> Cell {

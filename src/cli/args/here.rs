@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Output;
+use super::{Output, Print};
 
 /// `validate`
 #[derive(Debug, Args)]
@@ -12,9 +12,18 @@ pub(in crate::cli) struct Validate {
     /// Config files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(in crate::cli) files: Vec<PathBuf>,
-    /// Print one JSON object
+    /// The same as -o json
     #[arg(long)]
     pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) print: Print,
+}
+
+impl Validate {
+    /// Whether a program reads what is found.
+    pub(in crate::cli) const fn is_json(&self) -> bool {
+        self.json || self.print.output.is_json()
+    }
 }
 
 /// `serin run`.
@@ -51,6 +60,8 @@ pub(in crate::cli) struct Override {
     /// The file whose `override: { signed_by: ... }` names the secret
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) config: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) print: Print,
 }
 
 /// `serin explain`.
@@ -70,6 +81,8 @@ pub(in crate::cli) struct Explain {
     /// The client's address
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(in crate::cli) client: IpAddr,
+    #[command(flatten)]
+    pub(in crate::cli) print: Print,
 }
 
 /// `serin replay`.

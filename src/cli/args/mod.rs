@@ -50,8 +50,8 @@ pub(super) enum Here {
     Diff(super::plan::DiffArguments),
     /// Make a config file of another proxy's
     Convert(super::convert::Arguments),
-    /// Print the JSON Schema of the config file, for completion in editors
-    Schema,
+    /// Print every key of the config file: JSON Schema for editors, or the manual
+    Schema(super::schema::Arguments),
     /// Tell which version a request would get, and why
     Explain(Explain),
     /// Print a signed value that chooses a version, for testers
@@ -60,6 +60,10 @@ pub(super) enum Here {
     Replay(Replay),
     /// Watch a canary break and be rolled back, with nothing to install
     Demo(super::demo::Arguments),
+    /// Print what completes serin's words in a shell
+    Completions(super::shell::Completions),
+    /// Print the man page, or write one of each verb
+    Man(super::shell::Man),
 }
 
 /// Verbs that a running proxy is asked.
@@ -67,6 +71,8 @@ pub(super) enum Here {
 pub(super) enum There {
     /// Show splits, versions and verdicts
     Status(Status),
+    /// Watch and act on a whole terminal: verdict, versions, differences, endpoints, news
+    Top(super::top::Arguments),
     /// Show the evidence: what the judge has seen, and what was decided
     Why(Why),
     /// List rollouts: what became of them, and why
@@ -115,6 +121,15 @@ pub(super) struct Ask {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
     #[arg(value_name = "text|wide|json", hide_default_value = true)]
+    pub(super) output: Output,
+}
+
+/// How to print, of verbs that ask nobody.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Print {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
+    #[arg(value_name = "text|json", hide_default_value = true)]
     pub(super) output: Output,
 }
 

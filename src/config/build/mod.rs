@@ -3,6 +3,7 @@
 //!
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
+mod admin;
 mod analysis;
 mod aws;
 mod balance;
@@ -14,21 +15,23 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
 use std::hash::Hasher;
 
 pub(super) use self::{
+    admin::anonymous,
     analysis::{Metric, compared, latency_limits},
     classify::rule,
     split::path,
 };
 
 use super::{
-    AccessLog, Admin, Config, Drain, LongLived, Metrics, Written,
+    Config, Drain, LongLived, Metrics, Written,
     leaf::{Count, OrZero, Text},
-    schema::{AdminForm, FileBlock, ListenerBlock, LongLivedForm},
+    schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
     walk::{Placed, Shape, Walk},
 };
@@ -75,7 +78,7 @@ pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
             .iter()
             .map(|at| listener::listener(&at.value))
             .collect::<Option<_>>()?,
-        admin: admin(&file.admin.as_ref()?.value),
+        admin: admin::admin(file.admin.as_ref()?)?,
         workers: workers.transpose().ok()?,
         state_dir: plain(file.state_dir.as_ref()),
         upstreams: upstreams
@@ -87,7 +90,8 @@ pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
             .map(|(name, block)| split::split(&name.value, &block.value))
             .collect::<Option<_>>()?,
         drain: drain(file)?,
-        access_log: access_log(file)?,
+        access_log: telling::access_log(file)?,
+        tracing: telling::tracing(file)?,
         metrics: metrics(file)?,
     })
 }
@@ -95,20 +99,6 @@ pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
 /// A value without its place.
 fn plain<T: Clone>(at: Option<&Placed<T>>) -> Option<T> {
     at.map(|at| at.value.clone())
-}
-
-fn admin(form: &AdminForm) -> Admin {
-    match form {
-        AdminForm::None => Admin::default(),
-        AdminForm::Http(address) => Admin {
-            http: Some(*address),
-            unix: None,
-        },
-        AdminForm::Block(block) => Admin {
-            http: plain(block.http.as_ref()),
-            unix: plain(block.unix.as_ref()),
-        },
-    }
 }
 
 fn drain(file: &FileBlock) -> Option<Drain> {
@@ -126,23 +116,6 @@ fn drain(file: &FileBlock) -> Option<Drain> {
             }
         },
     })
-}
-
-/// The outer `None`: it could not be read; the inner one: there is none.
-#[expect(
-    clippy::option_option,
-    reason = "the two say different things, one line apart"
-)]
-fn access_log(file: &FileBlock) -> Option<Option<AccessLog>> {
-    let Some(Placed { value: block, .. }) = &file.access_log else {
-        return Some(None);
-    };
-    let sample = &block.sample.as_ref()?.value;
-    Some(Some(AccessLog {
-        path: plain(block.path.as_ref())?,
-        success: plain(sample.success.as_ref())?,
-        failure: plain(sample.failure.as_ref())?,
-    }))
 }
 
 fn metrics(file: &FileBlock) -> Option<Metrics> {

@@ -7,6 +7,7 @@
 //! in silence, for it is reported already.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod analysis;
 mod balance;
 mod breaker;
@@ -21,17 +22,17 @@ mod places;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
 use super::{
     guess,
     leaf::Text,
-    schema::{AdminForm, FileBlock, LongLivedForm},
+    schema::{FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
 };
-use crate::model::Share;
 
 /// Notes everything that does not fit together.
 pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
@@ -47,10 +48,10 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         );
     }
     listener::check(file, walk);
-    admin(file, walk);
+    admin::check(file, walk);
     drain(file, walk);
     metrics(file, walk);
-    access_log(file, walk);
+    telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
         at,
@@ -87,43 +88,6 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
     references(file, walk);
 }
 
-fn admin(file: &FileBlock, walk: &mut Walk) {
-    let Some(admin) = &file.admin else { return };
-    let (http, at) = match &admin.value {
-        AdminForm::None => return,
-        AdminForm::Http(address) => (*address, admin.at),
-        AdminForm::Block(block) => match &block.http {
-            Some(http) => (http.value, http.at),
-            None if block.unix.is_none() && admin.is_clean => {
-                let help = "write `admin: none` if nobody may ask";
-                walk.error(admin.at, "missing_key", "`admin` names no address", help);
-                return;
-            }
-            None => return,
-        },
-    };
-    if !http.ip().is_loopback() {
-        let message = format!("anyone who reaches {http} can shift traffic");
-        let help = "the admin address has no passwords: keep it on 127.0.0.1";
-        walk.warn(at, "admin_exposed", message, help);
-    }
-    let listeners = file.listeners.iter().flat_map(|at| &at.value);
-    let addresses = listeners.filter_map(|at| at.value.address.as_ref());
-    if let Some(listener) = addresses
-        .into_iter()
-        .find(|at| listener::clash(at.value, http))
-    {
-        let message = format!("a listener and `admin` want the address {http}");
-        let place = if admin.is_written { at } else { listener.at };
-        walk.error(
-            place,
-            "duplicate_address",
-            message,
-            "give each its own port",
-        );
-    }
-}
-
 fn drain(file: &FileBlock, walk: &mut Walk) {
     let drain = file.drain.as_ref();
     if let Some(LongLivedForm::Block(block)) = drain
@@ -139,20 +103,6 @@ fn drain(file: &FileBlock, walk: &mut Walk) {
         };
         let help = "the ends are spread over a part of the time until `deadline`";
         walk.error(at, "conflict", "`spread` is longer than `deadline`", help);
-    }
-}
-
-fn access_log(file: &FileBlock, walk: &mut Walk) {
-    let Some(log) = &file.access_log else { return };
-    let Some(sample) = &log.value.sample else {
-        return;
-    };
-    let shares = [&sample.value.success, &sample.value.failure];
-    let is_nothing =
-        |share: &Option<Placed<Share>>| share.as_ref().is_some_and(|at| at.value == Share::ZERO);
-    if shares.into_iter().all(is_nothing) {
-        let help = "write a share, or remove `access_log`";
-        walk.warn(sample.at, "empty_log", "of nothing a line is written", help);
     }
 }
 

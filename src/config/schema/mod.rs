@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -22,6 +23,7 @@ mod retry;
 mod rollout;
 mod short;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -30,6 +32,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    admin::{AdminBlock, AdminForm, AdminTlsBlock},
     assets::{AssetPath, AssetsBlock},
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
@@ -46,31 +49,32 @@ pub(super) use self::{
     retry::{HedgeAfterForm, HedgeBlock, RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
-        AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,
-        StepForm, WarmUp,
+        CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause, StepForm,
+        WarmUp,
     },
     split::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
+    telling::{AccessLogBlock, CollectorUrl, LogForm, LogQuery, TracingBlock},
     upstream::{
         DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
     },
     warm_up::WarmUpBlock,
 };
 use super::{
-    LogPath, Preset,
+    Preset,
     collection::Named,
     declare::{
         KeyInfo,
         Need::{Default, Optional, Required},
         block, describe_block, words,
     },
-    leaf::{Count, OrZero, Text},
+    leaf::{Count, OrZero, SecretFile, Text},
     tree::Node,
     walk::{Placed, Shape, Walk, word},
 };
-use crate::model::{Share, SplitName, UpstreamName};
+use crate::model::{SplitName, UpstreamName};
 
 /// Up to what fits a `u32`.
 pub(super) type Many = Count<1, 4_294_967_295>;
@@ -100,7 +104,9 @@ block! {
         listen: SocketAddr = Optional,
         /// The addresses to accept on.
         listeners: Vec<Placed<ListenerBlock>> = Optional,
-        /// Where operators and scrapers ask: an address, `none`, or a mapping.
+        /// Where operators and scrapers ask: an address, `none`, or a mapping. Without it: this
+        /// address, where everybody may look and nobody act, and a unix socket for acts,
+        /// `admin.sock` in `$RUNTIME_DIRECTORY` or in the state directory.
         admin: AdminForm = Default("127.0.0.1:9900"),
         /// Worker threads. Without it: as many as the process may use cores.
         workers: Count<1, 1024> = Optional,
@@ -115,19 +121,11 @@ block! {
         drain: DrainBlock = Default("{}"),
         /// The access log. Without it: none.
         access_log: AccessLogBlock = Optional,
+        /// Spans of requests. Without it: none, and what clients say of traces passes through.
+        tracing: TracingBlock = Optional,
         /// Names and bounds of metrics.
         metrics: MetricsBlock = Default("{}"),
-    } later ["tracing", "fleet"]
-}
-
-block! {
-    /// Where operators and scrapers ask.
-    struct AdminBlock {
-        /// The address and port for plain HTTP.
-        http: SocketAddr = Optional,
-        /// The path of a unix socket.
-        unix: PathBuf = Optional,
-    } later ["tokens_file", "dashboard"]
+    } later ["fleet"]
 }
 
 block! {
@@ -151,28 +149,6 @@ block! {
         deadline: Duration = Default("2m"),
         /// Over this time their ends are spread, so that clients do not all come back at once.
         spread: OrZero = Default("20s"),
-    } later []
-}
-
-block! {
-    /// The access log.
-    struct AccessLogBlock {
-        /// `stdout`, `stderr` or the path of a file that is appended to.
-        path: LogPath = Default("stdout"),
-        /// One JSON object a line.
-        format: LogFormat = Default("json"),
-        /// How much of it is written.
-        sample: SampleBlock = Default("{}"),
-    } later []
-}
-
-block! {
-    /// How much of the access log is written.
-    struct SampleBlock {
-        /// The share of successes.
-        success: Share = Default("100%"),
-        /// The share of everything else.
-        failure: Share = Default("100%"),
     } later []
 }
 
@@ -231,26 +207,4 @@ impl Shape for LongLivedForm {
     }
 }
 
-/// The form of an access log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogFormat {
-    Json,
-}
-
 words!(Preset { "edge" => Preset::Edge, "sidecar" => Preset::Sidecar, } later []);
-words!(LogFormat { "json" => Self::Json, } later ["text"]);
-
-impl Shape for LogPath {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let Text(text) = Text::read(node, walk)?;
-        Some(match text.as_str() {
-            "stdout" => Self::Stdout,
-            "stderr" => Self::Stderr,
-            _ => Self::File(PathBuf::from(text)),
-        })
-    }
-
-    fn describe() -> Json {
-        json!({ "type": "string", "examples": ["stdout", "stderr", "/var/log/serin.log"] })
-    }
-}

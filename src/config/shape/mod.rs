@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -15,12 +16,14 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    admin::{Admin, AdminSocket, CallerCertificate},
     assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
@@ -28,8 +31,8 @@ pub use self::{
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{
-        Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
-        ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
+        Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts, ListenerTls,
+        ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
     retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
@@ -41,13 +44,13 @@ pub use self::{
         Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
         SameSite, Split, SplitTimeouts, Sticky,
     },
+    telling::{AccessLog, LogField, LogFormat, LogPath, LogPiece, Tracing},
     upstream::{
         Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
     warm_up::{SafeMethod, WarmUp},
 };
-use crate::model::Share;
 
 /// The whole file, understood. Built by [`load`](crate::config::load) only.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +75,8 @@ pub struct Config {
     pub drain: Drain,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
+    /// Spans, if any.
+    pub tracing: Option<Tracing>,
     /// Names and bounds of metrics.
     pub metrics: Metrics,
 }
@@ -106,28 +111,6 @@ pub struct LongLived {
     pub deadline: Duration,
     /// Over this time their ends are spread.
     pub spread: Duration,
-}
-
-/// The access log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccessLog {
-    /// Where it goes.
-    pub path: LogPath,
-    /// Of successes, this share is written (low discrepancy).
-    pub success: Share,
-    /// Of everything else, this share is written.
-    pub failure: Share,
-}
-
-/// Where a log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogPath {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Appended to a file.
-    File(PathBuf),
 }
 
 /// Names and bounds of metrics.

@@ -279,6 +279,7 @@ impl World {
                 long_lived: None,
             },
             access_log: None,
+            tracing: None,
             metrics: config::Metrics {
                 prefix: "serin".into(),
                 max_series: 1,
