@@ -4,6 +4,7 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::panic,
     reason = "a test reads the files that ship, and says what it expects"
 )]
 
