@@ -348,6 +348,10 @@ fn the_unit_and_its_package_agree() {
     assert_eq!(unit("Type"), "notify");
     assert_eq!(unit("StateDirectory"), "serin");
     assert!(unit("ExecReload").contains("-HUP"));
+    assert!(
+        unit("ExecStop").contains("-TERM"),
+        "or it is killed after an upgrade"
+    );
     assert!(!unit("WatchdogSec").is_empty());
     let account = read("deploy/systemd/sysusers.conf");
     assert!(account.contains(&format!("\nu {} ", unit("User"))));
