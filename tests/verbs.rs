@@ -47,7 +47,7 @@ const CALLS: &[(&str, &[&str])] = &[
 const ELSEWHERE: &[&str] = &["replay", "demo", "upgrade"];
 
 /// Verbs that print no facts: they serve, draw, or print a text that other programs take.
-const NO_FACTS: &[&str] = &["run", "convert", "completions", "man"];
+const NO_FACTS: &[&str] = &["run", "top", "convert", "completions", "man"];
 
 fn serin(words: &[&str], admin: &str) -> Output {
     Program::new(env!("CARGO_BIN_EXE_serin"))

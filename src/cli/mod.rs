@@ -26,6 +26,7 @@ mod screen;
 mod shell;
 mod status;
 mod table;
+mod top;
 mod upgrade;
 pub mod validate;
 mod why;
@@ -110,6 +111,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
 async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
     match verb {
         There::Status(wanted) => status::status(screen, wanted).await,
+        There::Top(wanted) => top::top(wanted).await,
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,

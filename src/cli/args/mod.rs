@@ -71,6 +71,8 @@ pub(super) enum Here {
 pub(super) enum There {
     /// Show splits, versions and verdicts
     Status(Status),
+    /// Watch and act on a whole terminal: verdict, versions, differences, endpoints, news
+    Top(super::top::Arguments),
     /// Show the evidence: what the judge has seen, and what was decided
     Why(Why),
     /// List rollouts: what became of them, and why
