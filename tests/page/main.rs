@@ -31,8 +31,8 @@ use stage::Stage;
 use version::Fault;
 
 /// Longer than anything a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// As Selenium and WebDriver write them.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// As `WebDriver` writes them.
 const ENTER: char = '\u{E007}';
 const ESCAPE: char = '\u{E00C}';
 const TAB: char = '\u{E004}';
