@@ -57,8 +57,6 @@ pub(super) struct Split {
     pub(super) versions: Weighted,
     /// Further keys, each as YAML.
     pub(super) keys: BTreeMap<&'static str, String>,
-    /// What to say beside it.
-    pub(super) remarks: Vec<String>,
 }
 
 /// What is asked of a request.

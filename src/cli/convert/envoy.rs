@@ -290,7 +290,6 @@ fn virtual_host(host: &Foreign, draft: &mut Draft) {
             matches: vec![found],
             versions,
             keys: action_keys(action, draft),
-            remarks: Vec::new(),
         };
         draft.split(split, route.line);
     }

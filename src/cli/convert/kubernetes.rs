@@ -116,7 +116,6 @@ fn canary(object: &Foreign, draft: &mut Draft) {
         matches: hosts(spec.at(&["service", "hosts"])),
         versions: vec![(stable, 100.0), (tried, 0.0)],
         keys,
-        remarks: Vec::new(),
     };
     draft.split(split, object.line);
 }
@@ -257,7 +256,6 @@ fn rollout(object: &Foreign, draft: &mut Draft) {
         matches: Vec::new(),
         versions: vec![(stable, 100.0), (tried, 0.0)],
         keys,
-        remarks: Vec::new(),
     };
     draft.split(split, object.line);
 }
@@ -267,8 +265,8 @@ fn port_of(object: &Foreign) -> String {
     let containers = object
         .at(&["spec", "template", "spec", "containers"])
         .items();
-    let ports = containers.iter().flat_map(|it| it.get("ports").items());
-    let port = ports.filter_map(|it| it.get("containerPort").text()).next();
+    let mut ports = containers.iter().flat_map(|it| it.get("ports").items());
+    let port = ports.find_map(|it| it.get("containerPort").text());
     port.unwrap_or("80").to_owned()
 }
 

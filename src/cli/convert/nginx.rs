@@ -266,7 +266,6 @@ fn location(
         }],
         versions,
         keys,
-        remarks: Vec::new(),
     };
     draft.split(split, directive.line);
     rest_of(directive, draft);

@@ -245,7 +245,6 @@ fn route(name: &str, router: &Foreign, services: &[&(String, Foreign)], draft: &
         matches,
         versions,
         keys,
-        remarks: Vec::new(),
     };
     draft.split(split, router.line);
 }

@@ -99,7 +99,6 @@ impl Split {
     /// As it stands in the file.
     pub(super) fn lines(&self, name: &str, names: &BTreeMap<String, String>) -> Vec<String> {
         let mut lines = vec![format!("  {}:", quoted(name))];
-        lines.extend(self.remarks.iter().map(|remark| format!("    # {remark}")));
         match self.matches.as_slice() {
             [] => {}
             [one] if *one == Match::default() => {}
@@ -117,13 +116,13 @@ impl Split {
         // The heaviest is what users have today.
         versions.sort_by(|a, b| b.1.total_cmp(&a.1));
         let total: f64 = versions.iter().map(|(_, weight)| weight).sum();
-        let named = |name: &String| quoted(names.get(name).map_or("it", String::as_str));
+        let here = |it: &String| quoted(names.get(it).map_or("it", String::as_str));
         let mut versions = versions.iter();
         if let Some((stable, _)) = versions.next() {
-            lines.push(format!("    stable: {}", named(stable)));
+            lines.push(format!("    stable: {}", here(stable)));
         }
         if let Some((canary, weight)) = versions.next() {
-            lines.push(format!("    canary: {}", named(canary)));
+            lines.push(format!("    canary: {}", here(canary)));
             let share = if total > 0.0 {
                 100.0 * weight / total
             } else {
@@ -137,7 +136,7 @@ impl Split {
         for (left, _) in versions {
             lines.push(format!(
                 "    # a third version was left out: {}",
-                named(left)
+                here(left)
             ));
         }
         lines.extend(self.keys.iter().map(written));

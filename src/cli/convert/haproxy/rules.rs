@@ -88,7 +88,6 @@ fn route(
         matches,
         versions,
         keys,
-        remarks: Vec::new(),
     };
     draft.split(split, number);
 }

@@ -52,7 +52,6 @@ fn tokens(text: &str) -> Vec<(usize, String)> {
         for c in line.chars() {
             match (quote, c) {
                 (Some(open), c) if c == open => quote = None,
-                (Some(_), c) => word.push(c),
                 (None, '"' | '\'') if word.is_empty() => (quote, was_quoted) = (Some(c), true),
                 (None, '#') if word.is_empty() => break,
                 // `${variable}` is part of a word.
@@ -67,7 +66,7 @@ fn tokens(text: &str) -> Vec<(usize, String)> {
                     flush(&mut tokens, &mut word, (number, was_quoted));
                     was_quoted = false;
                 }
-                (None, c) => word.push(c),
+                (Some(_) | None, c) => word.push(c),
             }
         }
         flush(&mut tokens, &mut word, (number, was_quoted));
