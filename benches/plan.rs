@@ -200,6 +200,7 @@ fn opened(splits: usize, now: Moment) -> Control {
         config: file(splits),
         secrets: HashMap::new(),
         tls: Tls::default(),
+        tokens: serin::control::Tokens::default(),
         warnings: config::Problems::default(),
     };
     let setup = Setup {

@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{
     admin::{self, Bind},
-    config::{Drain, Problems},
+    config::{AdminSocket, Drain, Problems},
     control::{Control, Handle, Opened, Setup, read_config},
     model::ListenerName,
     proxy::{self, Workers},
@@ -121,7 +121,8 @@ fn compose(
     let rim = Rim::new()?;
     let bind = Bind {
         http: config.admin.http,
-        unix: config.admin.unix.clone(),
+        unix: state::socket(&config, setup.state_dir.as_deref()),
+        is_unix_optional: config.admin.unix == AdminSocket::Own,
     };
     let taken = inherited.admin;
     let admin = rim.run(async move { admin::Sockets::open(&bind, taken).await })??;

@@ -50,6 +50,7 @@ impl House {
         let bind = Bind {
             http: Some("127.0.0.1:0".parse().unwrap()),
             unix: None,
+            ..Bind::default()
         };
         let serving = admin::serve(handle.clone(), &bind).await.unwrap();
         Self {

@@ -62,6 +62,7 @@ fn live(directory: &Path) -> (f64, Moment) {
         config,
         secrets: HashMap::new(),
         tls: serin::plan::Tls::default(),
+        tokens: serin::control::Tokens::default(),
         warnings,
     };
     let setup = Setup {
@@ -218,6 +219,7 @@ async fn the_admin_api_hands_out_the_record_itself() {
             config,
             secrets: HashMap::new(),
             tls: serin::plan::Tls::default(),
+            tokens: serin::control::Tokens::default(),
             warnings,
         },
         state_dir: Some(directory.path().to_owned()),
@@ -229,6 +231,7 @@ async fn the_admin_api_hands_out_the_record_itself() {
     let bind = Bind {
         http: Some("127.0.0.1:0".parse().unwrap()),
         unix: None,
+        ..Bind::default()
     };
     let admin = admin::serve(handle, &bind).await.unwrap();
     let at = admin.http().unwrap();

@@ -1,14 +1,15 @@
 //! Reads of the snapshot, and the operator's acts.
 
 use axum::{
-    Json,
-    extract::{self, ConnectInfo, Path},
+    Extension, Json,
+    extract::{self, Path},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use super::{
-    Peer, State,
+    State, audit,
+    caller::Caller,
     guard::{Body, Denial},
     wire::{Act, Analysis, Config, Done, Split, Splits, Upstreams, Weights, parse_share},
 };
@@ -16,11 +17,6 @@ use crate::{
     control::{Asker, Command, SplitStatus, Status},
     model::{Epoch, SplitName},
 };
-
-/// Says who acts, for the audit log; it is a claim, and shown with the address.
-const ACTOR: &str = "x-serin-actor";
-/// The longest name of an actor.
-const ACTOR_MAX: usize = 64;
 
 type Shared = extract::State<State>;
 
@@ -65,8 +61,12 @@ pub(super) async fn config(extract::State(state): Shared) -> Json<Config> {
 }
 
 /// `POST /v1/config:reload`: reads the file now; what comes of it is in `GET /v1/config`.
-pub(super) async fn reload(extract::State(state): Shared) -> (StatusCode, Json<Config>) {
+pub(super) async fn reload(
+    extract::State(state): Shared,
+    Extension(caller): Extension<Caller>,
+) -> (StatusCode, Json<Config>) {
     state.handle.reload();
+    audit::note(&state, &caller, "config reload", "done".to_owned()).await;
     (
         StatusCode::ACCEPTED,
         Json(Config::from(&state.handle.status().config)),
@@ -76,7 +76,7 @@ pub(super) async fn reload(extract::State(state): Shared) -> (StatusCode, Json<C
 /// `PUT /v1/splits/{split}/weights`.
 pub(super) async fn set_weights(
     extract::State(state): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     Body(weights): Body<Weights>,
@@ -85,7 +85,7 @@ pub(super) async fn set_weights(
         let help = "give a share with its unit, such as 5% or 0.25%";
         Denial::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message, help)
     })?;
-    let asker = asker(&peer, &headers, weights.reason)?;
+    let asker = asker(&caller, &headers, weights.reason)?;
     ask(&state, &name, Command::SetWeight(share), asker).await
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn set_weights(
 /// `:open-gate`, `:close-gate`.
 pub(super) async fn act(
     extract::State(state): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(target): Path<String>,
     headers: HeaderMap,
     Body(body): Body<Act>,
@@ -122,7 +122,7 @@ pub(super) async fn act(
             ));
         }
     };
-    let asker = asker(&peer, &headers, body.reason)?;
+    let asker = asker(&caller, &headers, body.reason)?;
     ask(&state, name, command, asker).await
 }
 
@@ -160,19 +160,14 @@ fn with_epoch(epoch: u64, answer: impl IntoResponse) -> Response {
     ([(header::ETAG, format!("\"{epoch}\""))], answer).into_response()
 }
 
-/// Who acts, as far as that is known.
+/// Who acts, why, and under what condition.
 pub(super) fn asker(
-    peer: &Peer,
+    caller: &Caller,
     headers: &HeaderMap,
     reason: Option<String>,
 ) -> Result<Asker, Denial> {
-    let place = peer
-        .0
-        .map_or_else(|| "unix".to_owned(), |address| address.ip().to_string());
-    let claimed = headers.get(ACTOR).and_then(|actor| actor.to_str().ok());
-    let claimed = claimed.filter(|actor| !actor.is_empty() && actor.len() <= ACTOR_MAX);
     Ok(Asker {
-        actor: claimed.map_or_else(|| place.clone(), |actor| format!("{actor} ({place})")),
+        actor: caller.actor(),
         reason: reason.filter(|reason| !reason.trim().is_empty()),
         if_epoch: if_match(headers)?,
     })

@@ -3,14 +3,15 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
-    Json,
-    extract::{self, ConnectInfo, Path},
+    Extension, Json,
+    extract::{self, Path},
     http::{HeaderMap, StatusCode},
 };
 
 use super::{
-    Peer, State,
+    State,
     api::asker,
+    caller::Caller,
     guard::{Body, Denial},
     wire::{EndpointAct, EndpointDone, Endpoints},
 };
@@ -31,7 +32,7 @@ pub(super) async fn list(
 /// `POST /v1/endpoints/{address}:eject` and `:uneject`.
 pub(super) async fn act(
     extract::State(state): extract::State<State>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(target): Path<String>,
     headers: HeaderMap,
     Body(body): Body<EndpointAct>,
@@ -66,7 +67,7 @@ pub(super) async fn act(
             help,
         )
     })?;
-    let asker = asker(&peer, &headers, body.reason)?;
+    let asker = asker(&caller, &headers, body.reason)?;
     let at = (upstream, address);
     let message = state.handle.ask_of_endpoint(at, command, asker).await?;
     Ok(Json(EndpointDone { message }))

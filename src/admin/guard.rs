@@ -3,18 +3,22 @@
 //! A browser on an operator's machine can reach a loopback address, so a page from elsewhere must
 //! not be able to act. An act that carries an `Origin` (browsers always send it with an act) must
 //! be JSON, which no foreign page can send without our leave, and must come from our own page
-//! under an address or `localhost`, which no foreign name can stand for.
+//! under an address or `localhost`, which no foreign name can stand for. The same names are the
+//! only ones that a loopback address answers to, so that no foreign name can be made to lead here
+//! and read. Browsers that say which site asks (`Sec-Fetch-Site`) are taken at their word.
 
 use axum::{
     BoxError, Json,
     body::HttpBody,
     extract::{FromRequest, Request, rejection::JsonRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::wire::{Failure, Trouble};
+use super::{
+    caller::Peer,
+    wire::{Failure, Trouble},
+};
 use crate::control::{Refusal, RefusalKind};
 
 /// A refusal as the wire has it.
@@ -102,41 +106,82 @@ fn malformed(rejection: &JsonRejection) -> Denial {
     Denial::new(rejection.status(), "malformed", rejection.body_text(), help)
 }
 
-/// Turns away acts that a foreign page has made a browser send.
-pub(super) async fn no_foreign_pages(request: Request, next: Next) -> Response {
-    let is_act = !matches!(*request.method(), Method::GET | Method::HEAD);
+/// Turns away what a foreign page has made a browser ask. No browser opens a unix socket, and none
+/// sends a token that its page does not know.
+pub(super) fn no_foreign_page(
+    peer: &Peer,
+    request: &Request,
+    is_token: bool,
+) -> Result<(), Denial> {
+    let Peer::Tcp(remote) = peer else {
+        return Ok(());
+    };
     let headers = request.headers();
-    let origin = headers.get(header::ORIGIN);
-    if is_act && let Some(origin) = origin {
-        let is_ours = origin
-            .to_str()
-            .is_ok_and(|origin| is_own_page(origin, headers));
-        if !is_ours || !is_json(headers) {
-            let message = "an act from a web page must be JSON and come from this address";
-            let help = "open the page by its IP address or as localhost, or use the CLI";
-            return Denial::new(StatusCode::FORBIDDEN, "foreign_page", message, help)
-                .into_response();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
+    // A link that leads here is followed; nothing else that another site's page asks is answered.
+    let is_followed = is_read
+        && text("sec-fetch-mode") == Some("navigate")
+        && text("sec-fetch-dest") == Some("document");
+    let is_of_others = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
+    if is_of_others && !is_followed {
+        return Err(foreign_page());
+    }
+    let host = text(header::HOST.as_str());
+    if !is_read {
+        let is_simple = headers.contains_key(header::CONTENT_TYPE) && !is_json(headers);
+        if is_simple {
+            let message = "an act is JSON";
+            let help = "send `Content-Type: application/json`, or no body at all";
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Denial::new(status, "malformed", message, help));
+        }
+        let is_ours = |origin: &str| {
+            let scheme = if remote.is_tls { "https" } else { "http" };
+            let is_same = origin.split_once("://") == Some((scheme, host.unwrap_or_default()));
+            is_same && (remote.is_tls || is_token || is_bare(host))
+        };
+        if let Some(origin) = text(header::ORIGIN.as_str())
+            && !(is_ours(origin) && is_json(headers))
+        {
+            return Err(foreign_page());
         }
     }
-    next.run(request).await
+    // A name that a stranger has let lead to this machine stands in `Host` as the stranger's.
+    let is_open = remote.is_here && !remote.is_tls && !is_token;
+    if is_open && host.is_some() && !is_bare(host) {
+        let message = "this address answers to no name but localhost";
+        let help = "ask it by its IP address or as localhost, or show a token";
+        return Err(Denial::new(
+            StatusCode::FORBIDDEN,
+            "foreign_host",
+            message,
+            help,
+        ));
+    }
+    Ok(())
 }
 
-fn is_own_page(origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let Some(("http", from)) = origin.split_once("://") else {
-        return false;
-    };
-    let Ok(authority) = host.parse::<Authority>() else {
+fn foreign_page() -> Denial {
+    let message = "an act from a web page must be JSON and come from this address";
+    let help = "open the page by its IP address or as localhost, or use the CLI";
+    Denial::new(StatusCode::FORBIDDEN, "foreign_page", message, help)
+}
+
+/// Whether a host is an address or `localhost`, which no foreign name can stand for.
+fn is_bare(host: Option<&str>) -> bool {
+    let Some(Ok(authority)) = host.map(str::parse::<Authority>) else {
         return false;
     };
     let name = authority
         .host()
         .trim_start_matches('[')
         .trim_end_matches(']');
-    from == host && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -19,20 +19,23 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::Peer;
-use crate::net;
+use super::caller::{Peer, Remote};
+use crate::{control::Handle, net};
 
 /// Connections of one listener at a time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
 /// The longest time for a head, and between two requests.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// The longest time for a TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// After an accept that failed (too many open files, say).
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,6 +79,16 @@ impl Taken {
 pub(super) struct Bound {
     pub(super) listener: Listener,
     pub(super) open: Open,
+}
+
+impl Bound {
+    /// The path of a unix socket.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.open {
+            Open::Tcp(_) => None,
+            Open::Unix { path, .. } => Some(path),
+        }
+    }
 }
 
 /// Where a listener listens.
@@ -134,7 +147,12 @@ pub(super) async fn open_unix(
 }
 
 /// Serves until `ending`, and then until requests under way have ended.
-pub(super) async fn serve(listener: Listener, router: Router, ending: CancellationToken) {
+pub(super) async fn serve(
+    listener: Listener,
+    router: Router,
+    handle: Handle,
+    ending: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut open = JoinSet::new();
     loop {
@@ -158,10 +176,16 @@ pub(super) async fn serve(listener: Listener, router: Router, ending: Cancellati
             },
         };
         let (router, ending) = (router.clone(), ending.clone());
+        let handle = handle.clone();
         open.spawn(async move {
             match connection {
-                Accepted::Tcp(stream, peer) => converse(stream, peer, router, ending).await,
-                Accepted::Unix(stream) => converse(stream, Peer(None), router, ending).await,
+                Accepted::Tcp(stream, from) => {
+                    receive((stream, from), router, &handle, ending).await;
+                }
+                Accepted::Unix(stream) => {
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    converse(stream, Peer::Unix(uid), router, ending).await;
+                }
             }
             drop(permit);
         });
@@ -171,7 +195,7 @@ pub(super) async fn serve(listener: Listener, router: Router, ending: Cancellati
 }
 
 enum Accepted {
-    Tcp(tokio::net::TcpStream, Peer),
+    Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 
@@ -188,10 +212,38 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok(Accepted::Tcp(stream, Peer(Some(address))))
+                Ok(Accepted::Tcp(stream, address))
             }
             Self::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
         }
+    }
+}
+
+/// A connection over TCP, in TLS if the file in force says so.
+async fn receive(
+    (stream, from): (TcpStream, SocketAddr),
+    router: Router,
+    handle: &Handle,
+    ending: CancellationToken,
+) {
+    let mut remote = Remote {
+        from,
+        is_here: stream.local_addr().is_ok_and(|at| at.ip().is_loopback()),
+        is_tls: false,
+        subject: None,
+    };
+    let Some(tls) = handle.admission().tls.clone() else {
+        return converse(stream, Peer::Tcp(remote), router, ending).await;
+    };
+    let accepted = net::tls::Stream::accept(stream, tls.config);
+    match timeout(HANDSHAKE_WITHIN, accepted).await {
+        Ok(Ok(stream)) => {
+            remote.is_tls = true;
+            remote.subject = stream.peer_subject();
+            converse(stream, Peer::Tcp(remote), router, ending).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS with a caller of admin"),
+        Err(_) => tracing::debug!(%from, "a caller of admin was too slow to speak TLS"),
     }
 }
 

@@ -7,16 +7,24 @@
 //! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
+mod audit;
+mod caller;
 mod endpoints;
 mod evidence;
 mod guard;
 mod health;
 mod hooks;
+mod in_force;
 mod listen;
 mod metrics;
+mod pace;
+mod page;
 mod process;
 mod rollouts;
+mod routes;
 mod stream;
+mod table;
+mod whoami;
 pub mod wire;
 
 use std::{
@@ -28,34 +36,23 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    error_handling::HandleErrorLayer,
-    extract::DefaultBodyLimit,
-    middleware,
-    response::Html,
-    routing::{get, post},
-};
+use axum::Router;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower::{
-    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
-    timeout::TimeoutLayer,
-};
 
-use self::listen::{Bound, Open};
 pub use self::{
     listen::Taken,
     process::{Asked, Process, Upgrade},
+    routes::Route,
+    table::routes,
+};
+use self::{
+    listen::{Bound, Open},
+    pace::Pace,
+    table::router,
 };
 use crate::control::Handle;
 
-/// The longest body of a request.
-const BODY_MAX: usize = 64 << 10;
-/// The longest time until the head of an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Requests at a time; more are turned away with 503.
-const REQUESTS_MAX: usize = 64;
 /// Event streams at a time; more are turned away with 503.
 const STREAMS_MAX: usize = 64;
 /// How long connections may take to end when the process goes down.
@@ -68,6 +65,8 @@ pub struct Bind {
     pub http: Option<SocketAddr>,
     /// A unix socket; a stale one is replaced.
     pub unix: Option<PathBuf>,
+    /// Nobody has asked for a unix socket at this place: admin goes on without it.
+    pub is_unix_optional: bool,
 }
 
 /// Why admin cannot listen.
@@ -98,13 +97,12 @@ struct State {
     /// Whether the process was ever ready (`/startupz`).
     started: Arc<AtomicBool>,
     streams: Arc<Semaphore>,
+    pace: Pace,
+    /// The unix socket, where whoever may open it may act.
+    socket: Option<Arc<Path>>,
     feed: Arc<stream::Feed>,
     ending: CancellationToken,
 }
-
-/// Who is on the other end of a connection.
-#[derive(Debug, Clone)]
-struct Peer(Option<SocketAddr>);
 
 /// Binds and serves in the background; the addresses are bound when this returns.
 pub async fn serve(handle: Handle, bind: &Bind) -> Result<Serving, ServeError> {
@@ -133,7 +131,15 @@ impl Sockets {
             None => None,
             Some(path) => {
                 let opened = listen::open_unix(path, (taken.unix, taken.is_unix_kept)).await;
-                Some(opened.map_err(|error| cannot(&path.display(), error))?)
+                match opened {
+                    Ok(opened) => Some(opened),
+                    Err(error) if bind.is_unix_optional => {
+                        let path = path.display();
+                        tracing::warn!(%error, %path, "no unix socket: nobody can act");
+                        None
+                    }
+                    Err(error) => return Err(cannot(&path.display(), error)),
+                }
             }
         };
         Ok(Self { http, unix })
@@ -143,16 +149,24 @@ impl Sockets {
     pub fn serve(self, handle: Handle, process: Process) -> Serving {
         let ending = CancellationToken::new();
         let hooks = hooks::follow(handle.clone(), ending.clone());
+        let (pace, pacing) = Pace::new();
+        let socket = self.unix.as_ref().and_then(Bound::path).map(Arc::from);
+        let shared = handle.clone();
         let feed = Arc::new(stream::Feed::default());
         let made = feed_readers(Arc::clone(&feed), handle.clone(), ending.clone());
-        let router = router(State {
+        let state = State {
             handle,
             process,
             started: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            pace,
+            socket,
             feed,
             ending: ending.clone(),
-        });
+        };
+        let statsd = metrics::push::to_statsd(state.clone(), ending.clone());
+        let emf = metrics::push::to_emf(state.clone(), ending.clone());
+        let router = router(state);
         let mut serving = Serving {
             http: None,
             unix: None,
@@ -161,6 +175,12 @@ impl Sockets {
             ending,
         };
         serving.servers.spawn(hooks);
+        serving.servers.spawn(statsd);
+        serving.servers.spawn(emf);
+        let ending = serving.ending.clone();
+        serving.servers.spawn(async move {
+            let _ended = ending.run_until_cancelled(pacing).await;
+        });
         serving.servers.spawn(made);
         for bound in [self.http, self.unix].into_iter().flatten() {
             match &bound.open {
@@ -172,21 +192,25 @@ impl Sockets {
                     });
                 }
             }
-            serving.start(bound, &router);
+            serving.start(bound, &router, &shared);
         }
         serving
     }
 }
 
 impl Serving {
-    fn start(&mut self, bound: Bound, router: &Router) {
+    fn start(&mut self, bound: Bound, router: &Router, handle: &Handle) {
         let ending = self.ending.clone();
         let is_kept = matches!(&bound.open, Open::Unix { is_kept: true, .. });
         let lent = bound.listener.lend().ok();
         self.lent
             .extend(lent.map(|socket| Lent { socket, is_kept }));
-        self.servers
-            .spawn(listen::serve(bound.listener, router.clone(), ending));
+        self.servers.spawn(listen::serve(
+            bound.listener,
+            router.clone(),
+            handle.clone(),
+            ending,
+        ));
     }
 
     /// A second hold on each socket, for the process that takes this one's place.
@@ -266,52 +290,4 @@ fn cannot(place: &impl ToString, source: io::Error) -> ServeError {
         help,
         source,
     }
-}
-
-fn router(state: State) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(guard::overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
-        .layer(TimeoutLayer::new(ANSWER_WITHIN));
-    Router::new()
-        .route("/", get(page))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/startupz", get(health::startupz))
-        .route("/metrics", get(metrics::scrape))
-        .route("/v1/splits", get(api::splits))
-        .route("/v1/splits/{split}", get(api::split).post(api::act))
-        .route("/v1/splits/{split}/analysis", get(api::analysis))
-        .route(
-            "/v1/splits/{split}/weights",
-            axum::routing::put(api::set_weights),
-        )
-        .route("/v1/rollouts", get(rollouts::rollouts))
-        .route("/v1/rollouts/{id}/{what}", get(rollouts::show))
-        .route("/v1/upstreams", get(api::upstreams))
-        .route("/v1/endpoints", get(endpoints::list))
-        .route("/v1/endpoints/{act}", post(endpoints::act))
-        .route("/v1/config", get(api::config))
-        .route("/v1/config:reload", post(api::reload))
-        .route("/v1/events", get(stream::events))
-        .route("/v1/process", get(process::show))
-        .route("/v1/process:upgrade", post(process::upgrade))
-        .fallback(guard::not_found)
-        .method_not_allowed_fallback(guard::wrong_method)
-        .layer(middleware::from_fn(guard::no_foreign_pages))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(layers)
-        .with_state(state)
-}
-
-/// The status page: one file, nothing loaded from elsewhere.
-async fn page() -> ([(&'static str, &'static str); 2], Html<&'static str>) {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("dashboard.html")))
 }

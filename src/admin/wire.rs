@@ -4,29 +4,35 @@
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
 mod acts;
+mod audit;
 mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
+mod in_force;
 mod process;
 mod rollback;
 mod rollouts;
 mod shown;
 mod survey;
+mod whoami;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
     acts::{Act, Done, Weights},
+    audit::{Audit, Audited},
     budget::HarmBudget,
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    in_force::InForce,
     process::Process,
     rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
     survey::{Cell, States, Survey, Surveyed},
+    whoami::Whoami,
 };
 
 /// Writes JSON; nothing here can fail to be written.

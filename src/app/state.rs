@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use siphasher::sip::SipHasher13;
 
 use super::Options;
-use crate::config::Config;
+use crate::config::{AdminSocket, Config};
 
 /// The state directory, made if need be; `None`: none can be had, state lives in memory.
 pub(super) fn directory(options: &Options, config: &Config) -> anyhow::Result<Option<PathBuf>> {
@@ -37,6 +37,19 @@ pub(super) fn directory(options: &Options, config: &Config) -> anyhow::Result<Op
                 "no state directory: a restart forgets rollbacks; say --state-dir"
             );
             Ok(None)
+        }
+    }
+}
+
+/// Where admin's unix socket is, if there is one.
+pub(super) fn socket(config: &Config, state: Option<&Path>) -> Option<PathBuf> {
+    match &config.admin.unix {
+        AdminSocket::None => None,
+        AdminSocket::At(path) => Some(path.clone()),
+        AdminSocket::Own => {
+            let given = env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+            let directory = given.or_else(|| state.map(Path::to_owned));
+            Some(directory?.join("admin.sock"))
         }
     }
 }
@@ -74,6 +87,25 @@ fn own_name(config: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_socket_is_where_the_file_says_or_beside_the_state() {
+        let of = |admin: &str| {
+            let text = format!(
+                "listen: \"127.0.0.1:80\"\n{admin}upstreams: {{ a: {{ static: [\"127.0.0.1:1\"] }} \
+                 }}\nsplits: {{ s: {{ stable: a }} }}\n"
+            );
+            let (config, _) = crate::config::load(&text, "x.yaml").unwrap();
+            socket(&config, Some(Path::new("/state")))
+        };
+        assert_eq!(of("admin: none\n"), None);
+        assert_eq!(of("admin: \"127.0.0.1:1\"\n"), None);
+        assert_eq!(of("admin: { unix: /x }\n"), Some("/x".into()));
+        // The platform's place for such things may be given to this test, too.
+        if env::var_os("RUNTIME_DIRECTORY").is_none() {
+            assert_eq!(of(""), Some("/state/admin.sock".into()));
+        }
+    }
 
     #[test]
     fn two_files_of_one_name_have_two_directories() {

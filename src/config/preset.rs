@@ -9,9 +9,11 @@ use std::time::Duration;
 use super::{
     Cidr, build,
     leaf::{Count, OrZero},
-    schema::{FileBlock, ListenerBlock},
-    walk::Placed,
+    schema::{AdminBlock, AdminForm, FileBlock, ListenerBlock},
+    tree::Node,
+    walk::{Placed, Shape, Walk},
 };
+use crate::model::Access;
 
 /// A place in the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,31 @@ pub(super) fn fill(file: &mut FileBlock) {
     }
     if preset == Preset::Sidecar && file.workers.is_none() {
         file.workers = Some(Placed::filled(Count(1), at));
+    }
+    if let Some(admin) = file.admin.as_mut().filter(|_| preset == Preset::Sidecar) {
+        fill_admin(admin);
+    }
+}
+
+/// A sidecar shares its loopback addresses with the application: who is there may look.
+fn fill_admin(admin: &mut Placed<AdminForm>) {
+    let at = admin.at;
+    if let AdminForm::Http(address) = admin.value
+        && admin.is_written
+        && let Some(block) = AdminBlock::read(&Node::empty(at), &mut Walk::default())
+    {
+        admin.value = AdminForm::Block(Box::new(AdminBlock {
+            http: Some(Placed::filled(address, at)),
+            ..block
+        }));
+    }
+    if let AdminForm::Block(block) = &mut admin.value
+        && block.http.is_some()
+        && block.anonymous.is_none()
+        && block.tokens_file.is_none()
+        && block.client_ca.is_none()
+    {
+        block.anonymous = Some(Placed::filled(Access::Read, at));
     }
 }
 

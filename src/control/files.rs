@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Control, Course, Loaded, News,
+    Admission, Control, Course, Loaded, News,
     endpoints::{Belief, Endpoints},
     open::{know_at_once, nonce},
     turn::{Before, Turn},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::{Config, Problems, Split},
     discover::{CheckTls, Checked, Discovered, Wanted},
-    model::{Epoch, Moment, UpstreamName},
+    model::{Epoch, Moment, Share, UpstreamName},
     rollout::{Event as RolloutEvent, Origin, Phase, Rollout},
 };
 
@@ -22,6 +22,7 @@ impl Control {
             config: (*self.in_force.config).clone(),
             secrets: self.in_force.secrets.files.clone(),
             tls: self.in_force.tls.clone(),
+            tokens: self.tokens.clone(),
             warnings: Problems::default(),
         }
     }
@@ -32,15 +33,20 @@ impl Control {
             config,
             secrets,
             tls,
+            tokens,
             warnings,
         } = loaded;
         self.file.reloads.0 += 1;
         self.file.problem = None;
         turn.is_status_stale = true;
         let in_force = &self.in_force;
-        if *in_force.config == config && in_force.secrets.files == secrets && in_force.tls == tls {
+        let are_same = in_force.secrets.files == secrets && self.tokens == tokens;
+        if *in_force.config == config && are_same && in_force.tls == tls {
             return;
         }
+        let admission = Admission::of(&config, &tokens, &tls);
+        self.outlets.admission.send_replace(Arc::new(admission));
+        self.tokens = tokens;
         self.file.loaded_at = now;
         know_at_once(&mut self.in_force.endpoints, &config, now);
         let waiting = at_next_start(&self.in_force.config, &config);
@@ -96,6 +102,7 @@ impl Control {
             let before = Before {
                 phase: rollout.phase(),
                 epoch: rollout.epoch(),
+                share: rollout.share(),
             };
             (
                 before,
@@ -114,6 +121,7 @@ impl Control {
                 Before {
                     phase: Phase::Idle,
                     epoch: Epoch::default(),
+                    share: Share::ZERO,
                 },
                 decisions,
             )
@@ -256,10 +264,11 @@ fn about_source_with(at: Moment, what: &'static str, text: String, is_warning: b
     }
 }
 
-/// The keys that changed and are read at the start only.
-fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
+/// Keys that differ, and that a running process obeys at its next start only.
+pub fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
     let keys = [
-        ("admin", old.admin != new.admin),
+        ("admin.http", old.admin.http != new.admin.http),
+        ("admin.unix", old.admin.unix != new.admin.unix),
         ("workers", old.workers != new.workers),
         ("state_dir", old.state_dir != new.state_dir),
         ("access_log", old.access_log != new.access_log),

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
-    Ask, Command, Done, EndpointAsk, EndpointCommand, EndpointStatus, Event, GateAnswer, News,
-    Refusal, RefusalKind, Status, Totals, journal::Archive,
+    Admission, Ask, Command, Done, EndpointAsk, EndpointCommand, EndpointStatus, Event, GateAnswer,
+    News, Refusal, RefusalKind, Status, Totals, journal::Archive,
 };
 use crate::{
     config::Config,
@@ -24,6 +24,7 @@ pub struct Handle {
     pub(super) news: broadcast::Sender<News>,
     /// What was kept of rollouts; `None`: nothing is kept.
     pub(super) archive: Option<Archive>,
+    pub(super) admission: watch::Receiver<Arc<Admission>>,
 }
 
 /// Who asks for an act, why, and under what condition.
@@ -51,6 +52,11 @@ impl Handle {
     /// The file in force, now and whenever it changes (for discovery).
     pub fn config(&self) -> watch::Receiver<Arc<Config>> {
         self.config.clone()
+    }
+
+    /// Who may ask admin, and for what, as of now.
+    pub fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.admission.borrow())
     }
 
     /// What happens from now on, line by line.
@@ -199,7 +205,13 @@ impl Handle {
             config,
             news,
             archive: None,
+            admission: watch::Sender::default().subscribe(),
         }
+    }
+
+    /// The same, with somebody else to say who may ask; without, nobody may.
+    pub fn admitting(self, admission: watch::Receiver<Arc<Admission>>) -> Self {
+        Self { admission, ..self }
     }
 }
 

@@ -6,10 +6,12 @@
 //! first, tell later: `turn.rs`).
 //! *Read next:* `event.rs`, `turn.rs`, `course.rs`, `status.rs`, then `crate::rollout`.
 
+mod admission;
 mod ahead;
 mod analysis;
 mod announce;
 mod asks;
+mod audit;
 mod by_endpoint;
 mod carried;
 mod certificates;
@@ -55,13 +57,17 @@ use tokio::{
 };
 
 pub use self::{
-    ahead::{Ahead, Traffic, ahead, roughly},
+    admission::{Admission, Tokens, is_name},
+    ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
+    audit::{Audit, Moved, Subject},
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
+    files::at_next_start,
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
+    journal::read_record,
     reload::{Loaded, read_config},
     status::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
@@ -123,6 +129,10 @@ pub struct Control {
     book: Book,
     ejections: Ejections,
     journal: Journal,
+    /// What was done last.
+    audited: audit::Lines,
+    /// Of the file in force.
+    tokens: Tokens,
     /// After the courses, whose records it ends.
     recordings: Recordings,
     announcer: Announcer,
@@ -161,6 +171,7 @@ struct Inlets {
 struct Outlets {
     status: watch::Sender<Arc<Status>>,
     config: watch::Sender<Arc<Config>>,
+    admission: watch::Sender<Arc<Admission>>,
 }
 
 impl Control {
@@ -241,6 +252,7 @@ impl Control {
                 });
             }
             Event::Recalled(recall) => self.recalled(recall, now),
+            Event::Noted(audit) => self.audit(*audit),
             Event::Listening => {
                 self.is_listening = true;
                 turn.is_status_stale = true;

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, News, Opened, Outlets,
-    Setup, Status, Turn,
+    Admission, Announcer, Book, ConfigStatus, Control, Course, Handle, Inlets, Loaded, News,
+    Opened, Outlets, Setup, Status, Turn,
     announce::NEWS_MAX,
     ejections::Ejections,
     endpoints::Endpoints,
@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Problems, Split},
     discover,
     measure::Sample,
-    model::{Epoch, Generation, Moment, Nonce, SplitKey, SplitName},
+    model::{Epoch, Generation, Moment, Nonce, Share, SplitKey, SplitName},
     plan::{Keys, Secrets, Shift},
     rollout::{Decisions, Origin, Phase, Rollout},
 };
@@ -57,8 +57,10 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         config,
         secrets: files,
         tls,
+        tokens,
         warnings,
     } = setup.loaded;
+    let admission = Admission::of(&config, &tokens, &tls);
     let (journal, mut kept) = Journal::open(state_dir, setup.path.as_deref());
     let default = secret::cookie_secret(state_dir);
     let secrets = Secrets { default, files };
@@ -74,7 +76,12 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         problem: None,
     };
     let archive = state_dir.map(Archive::new);
-    let ends = channels(&in_force.config, &file, archive, now);
+    let ends = channels(
+        &in_force.config,
+        admission,
+        archive,
+        empty_status(&file, now),
+    );
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
@@ -84,6 +91,8 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         book: Book::default(),
         ejections: Ejections::default(),
         journal,
+        audited: super::audit::Lines::default(),
+        tokens,
         recordings,
         announcer: Announcer::new(ends.handle.news.clone()),
         file,
@@ -104,24 +113,37 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         failures_seen: 0,
         next_shadow: 0,
     };
-    let mut turn = Turn {
-        is_status_stale: true,
-        news: told(&warnings, now),
-        ..Turn::default()
-    };
-    for (split, decisions) in first.decisions {
-        let before = Before {
-            phase: Phase::Idle,
-            epoch: Epoch::default(),
-        };
-        control.decided(&split, &before, decisions, &mut turn);
-    }
-    control.close(turn, now);
+    control.first_turn(&warnings, first.decisions, now);
     Opened {
         control,
         handle: ends.handle,
         reader,
         samples: ends.sampled,
+    }
+}
+
+impl Control {
+    /// Tells what the beginning has led to.
+    fn first_turn(
+        &mut self,
+        warnings: &Problems,
+        decisions: Vec<(SplitName, Decisions)>,
+        now: Moment,
+    ) {
+        let mut turn = Turn {
+            is_status_stale: true,
+            news: told(warnings, now),
+            ..Turn::default()
+        };
+        for (split, decisions) in decisions {
+            let before = Before {
+                phase: Phase::Idle,
+                epoch: Epoch::default(),
+                share: Share::ZERO,
+            };
+            self.decided(&split, &before, decisions, &mut turn);
+        }
+        self.close(turn, now);
     }
 }
 
@@ -160,16 +182,17 @@ fn names(courses: &HashMap<SplitName, Course>) -> HashMap<SplitKey, SplitName> {
 
 fn channels(
     config: &Arc<Config>,
-    file: &ConfigStatus,
+    admission: Admission,
     archive: Option<Archive>,
-    now: Moment,
+    status: Status,
 ) -> Channels {
     let (to_self, events) = mpsc::channel(EVENTS);
     let (worker_end, samples) = mpsc::channel(SAMPLES);
     let (reload, reloads) = mpsc::channel(1);
     let (news, _nobody_yet) = broadcast::channel(NEWS_MAX);
-    let (status, shown) = watch::channel(Arc::new(empty_status(file, now)));
+    let (status, shown) = watch::channel(Arc::new(status));
     let (written, read) = watch::channel(Arc::clone(config));
+    let (admits, admission) = watch::channel(Arc::new(admission));
     let events_in = to_self.clone();
     Channels {
         handle: Handle {
@@ -179,6 +202,7 @@ fn channels(
             config: read,
             news,
             archive,
+            admission,
         },
         inlets: Inlets {
             events,
@@ -189,6 +213,7 @@ fn channels(
         outlets: Outlets {
             status,
             config: written,
+            admission: admits,
         },
         sampled: worker_end,
     }

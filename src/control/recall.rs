@@ -8,7 +8,9 @@ use std::fs::File;
 
 use tokio::sync::oneshot;
 
-use super::{Control, Dossier, Event, Handle, Recall, Refusal, RefusalKind, Summary};
+use super::{
+    Control, Dossier, Event, Handle, Recall, Refusal, RefusalKind, Summary, journal::shown_record,
+};
 use crate::model::{Epoch, Moment, SplitName};
 
 impl Control {
@@ -21,17 +23,36 @@ impl Control {
                 let known = courses.filter_map(|course| course.ledger.summary.clone());
                 let _gone = answer.send(known.collect());
             }
+            Recall::Records(answer) => {
+                let courses = self.courses.iter();
+                let courses = courses.map(|(name, course)| (name, course.rollout.record()));
+                let known = courses.chain(&self.dormant);
+                let texts = known.map(|(name, record)| (name.clone(), shown_record(record)));
+                let _gone = answer.send(texts.collect());
+            }
             Recall::Dossier(split, epoch, answer) => {
                 let course = self.courses.get(&split);
                 let course = course.filter(|course| course.rollout.epoch() == epoch);
                 let dossier = course.and_then(|course| course.dossier(now));
                 let _gone = answer.send(dossier.map(Box::new));
             }
+            Recall::Written(done) => self.journal.tell(done),
+            Recall::Audit(split, limit, answer) => {
+                let _gone = answer.send(self.audited.newest(split.as_ref(), limit));
+            }
         }
     }
 }
 
 impl Handle {
+    /// What is kept of each split's rollout, for those who ask what a file would lead to; read
+    /// with [`read_record`](super::read_record).
+    pub async fn records(&self) -> Vec<(SplitName, String)> {
+        let mut records = self.recall(Recall::Records).await.unwrap_or_default();
+        records.sort_unstable();
+        records
+    }
+
     /// Rollouts of one split or of all, the newest first. Without a state directory only those
     /// that each split had last.
     pub async fn rollouts(&self, split: Option<&SplitName>) -> Result<Vec<Summary>, Refusal> {
@@ -105,7 +126,10 @@ impl Handle {
     }
 
     /// What the loop answers; `None`: it has ended.
-    async fn recall<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Recall) -> Option<T> {
+    pub(super) async fn recall<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Recall,
+    ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         // An error means that control has ended: the answer channel says so.
         let _ended = self.events().send(Event::Recalled(question(answer))).await;
@@ -154,7 +178,8 @@ fn joined(live: Dossier, kept: Dossier) -> Dossier {
     }
 }
 
-fn unreadable(error: impl std::error::Error) -> Refusal {
+/// What was kept cannot be read.
+pub(super) fn unreadable(error: impl std::error::Error) -> Refusal {
     Refusal {
         kind: RefusalKind::Unreadable,
         message: format!("what was kept of rollouts cannot be read: {error}"),

@@ -2,6 +2,7 @@
 //! problem.
 
 mod tls;
+mod tokens;
 mod watch;
 
 use std::{
@@ -10,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use self::tokens::read_tokens;
 pub(super) use self::{tls::ends, watch::watch};
+use super::Tokens;
 use crate::{
     config::{self, Config, Problem, Problems},
     plan::Tls,
@@ -28,6 +31,8 @@ pub struct Loaded {
     pub secrets: HashMap<PathBuf, Vec<u8>>,
     /// What its `tls` keys name.
     pub tls: Tls,
+    /// What its `admin.tokens_file` names.
+    pub tokens: Tokens,
     /// What is odd but no error.
     pub warnings: Problems,
 }
@@ -39,6 +44,7 @@ impl fmt::Debug for Loaded {
             .field("config", &self.config)
             .field("secrets", &self.secrets.keys())
             .field("tls", &self.tls)
+            .field("tokens", &self.tokens)
             .field("warnings", &self.warnings)
             .finish()
     }
@@ -62,7 +68,9 @@ fn read_again(path: &Path, known: &Result<Loaded, Problems>) -> Option<Result<Lo
         return Some(load(written));
     };
     let (secrets, problems) = read_secrets(&known.config, &written.1);
-    let are_same = problems.is_empty() && secrets == known.secrets;
+    let (tokens, wrong) = read_tokens(&known.config, &written.1);
+    let are_good = problems.is_empty() && wrong.iter().all(|problem| problem.is_warning);
+    let are_same = are_good && secrets == known.secrets && tokens == known.tokens;
     if are_same && tls::Files::read(&known.config).are_known(&known.tls) {
         return None;
     }
@@ -80,7 +88,9 @@ fn read_text(path: &Path) -> Result<(String, String), Problems> {
 fn load((name, text): (String, String)) -> Result<Loaded, Problems> {
     let (config, mut warnings) = config::load(&text, &name)?;
     let (secrets, mut list) = read_secrets(&config, &text);
-    let (tls, found) = tls::Files::read(&config).understood(&config, &text);
+    let (tls, mut found) = tls::Files::read(&config).understood(&config, &text);
+    let (tokens, about_tokens) = read_tokens(&config, &text);
+    found.extend(about_tokens);
     let (odd, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.is_warning);
     list.extend(wrong);
     if !list.is_empty() {
@@ -94,6 +104,7 @@ fn load((name, text): (String, String)) -> Result<Loaded, Problems> {
         config,
         secrets,
         tls,
+        tokens,
         warnings,
     })
 }

@@ -76,6 +76,7 @@ fn loaded(hash: u64, splits: Vec<Split>) -> Loaded {
         config,
         secrets: HashMap::new(),
         tls: plan::Tls::default(),
+        tokens: Tokens::default(),
         warnings: Problems::default(),
     }
 }

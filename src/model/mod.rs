@@ -5,6 +5,7 @@
 //! *Invariants:* every value is valid by construction (parse, don't validate).
 //! *Read next:* `names.rs`, `share.rs`, then `crate::config`.
 
+mod access;
 mod endpoint;
 mod generation;
 mod ids;
@@ -16,6 +17,7 @@ mod side;
 mod time;
 mod trace;
 
+pub use access::Access;
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};

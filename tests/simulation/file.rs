@@ -120,6 +120,7 @@ impl File {
             config,
             secrets: HashMap::new(),
             tls: serin::plan::Tls::default(),
+            tokens: serin::control::Tokens::default(),
             warnings,
         }
     }

@@ -4,10 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serin::{
     admin::{self, Bind, Serving},
-    config::{Admin, Config, Drain, Match, Metrics, PathMatch},
+    config::{Admin, Config, Drain, Match, Metrics, PathMatch, Written},
     control::{
-        ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry, Event,
-        Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
+        Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry,
+        Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
         SeriesKey, ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
@@ -15,7 +15,7 @@ use serin::{
         AttemptLabel, Cell, Gauges, Latencies, ListenerGauges, Repeat, RepeatLabel, RequestLabel,
     },
     model::{
-        CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome,
+        Access, CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome,
         Protocol, Reason, Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
@@ -23,6 +23,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 /// 2026-01-02T03:04:05.678Z.
 pub(crate) const NOW: Moment = Moment::from_millis(1_767_323_045_678);
+
+/// The text that is in force.
+pub(crate) const IN_FORCE: &str = "listen: \"127.0.0.1:0\"\nupstreams:\n  \
+     mesos: { static: [\"127.0.0.1:1\"] }\n  ecs: { static: [\"127.0.0.1:2\"] }\nsplits:\n  \
+     shop:\n    stable: mesos\n    canary: ecs\n    sticky: { key: [\"header:x-user\"] }\n    \
+     weight: 5%\n";
 
 /// The ends of a handle that control would hold.
 pub(crate) struct Fake {
@@ -55,6 +61,7 @@ pub(crate) async fn admin(directory: &tempfile::TempDir) -> (Serving, Fake) {
     let bind = Bind {
         http: Some("127.0.0.1:0".parse().unwrap()),
         unix: Some(unix),
+        ..Bind::default()
     };
     (admin::serve(handle, &bind).await.unwrap(), fake)
 }
@@ -88,15 +95,25 @@ fn control() -> (Handle, Fake) {
                 Event::Recalled(Recall::Summaries(answer)) => {
                     answer.send(vec![rollout()]).unwrap();
                 }
+                Event::Recalled(Recall::Records(answer)) => {
+                    answer.send(Vec::new()).unwrap();
+                }
                 Event::Recalled(Recall::Dossier(split, epoch, answer)) => {
                     let is_known = (split, epoch) == (split_name(), Epoch(2));
                     answer.send(is_known.then(|| Box::new(dossier()))).unwrap();
                 }
+                Event::Noted(_) => {}
                 other => panic!("admin sent {other:?}"),
             }
         }
     });
-    let handle = Handle::on(events, reloads, watched, read, news.clone());
+    let anybody = Admission {
+        anonymous: Access::Admin,
+        has_page: true,
+        ..Admission::default()
+    };
+    let (_, admission) = watch::channel(Arc::new(anybody));
+    let handle = Handle::on(events, reloads, watched, read, news.clone()).admitting(admission);
     (
         handle,
         Fake {
@@ -163,6 +180,7 @@ fn config() -> Config {
     };
     Config {
         hash: 0xfeed,
+        text: Written(IN_FORCE.into()),
         listeners: Vec::new(),
         admin: Admin::default(),
         workers: None,
@@ -196,6 +214,8 @@ fn config() -> Config {
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,
+            statsd: None,
+            emf: None,
         },
     }
 }

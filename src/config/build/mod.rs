@@ -3,6 +3,7 @@
 //!
 //! `None` means that something could not be read; then a problem was noted where that happened.
 
+mod admin;
 mod analysis;
 mod aws;
 mod balance;
@@ -11,6 +12,7 @@ mod classify;
 mod health;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod split;
@@ -21,15 +23,16 @@ mod warm_up;
 use std::hash::Hasher;
 
 pub(super) use self::{
+    admin::anonymous,
     analysis::{Metric, compared, latency_limits},
     classify::rule,
     split::path,
 };
 
 use super::{
-    Admin, Config, Drain, LongLived, Metrics,
+    Config, Drain, LongLived, Metrics, Written,
     leaf::{Count, OrZero, Text},
-    schema::{AdminForm, FileBlock, ListenerBlock, LongLivedForm},
+    schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
     walk::{Placed, Shape, Walk},
 };
@@ -64,18 +67,19 @@ pub(super) fn one_listener(
 }
 
 /// Makes the config.
-pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
+pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
     let listeners = &file.listeners.as_ref()?.value;
     let upstreams = &file.upstreams.as_ref()?.value.items;
     let splits = &file.splits.as_ref()?.value.items;
     let workers = file.workers.as_ref().map(|at| u16::try_from(at.value.0));
     Some(Config {
-        hash,
+        hash: hash(text),
+        text: Written(text.into()),
         listeners: listeners
             .iter()
             .map(|at| listener::listener(&at.value))
             .collect::<Option<_>>()?,
-        admin: admin(&file.admin.as_ref()?.value),
+        admin: admin::admin(file.admin.as_ref()?)?,
         workers: workers.transpose().ok()?,
         state_dir: plain(file.state_dir.as_ref()),
         upstreams: upstreams
@@ -89,27 +93,13 @@ pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
         drain: drain(file)?,
         access_log: telling::access_log(file)?,
         tracing: telling::tracing(file)?,
-        metrics: metrics(file)?,
+        metrics: metrics::metrics(file)?,
     })
 }
 
 /// A value without its place.
 fn plain<T: Clone>(at: Option<&Placed<T>>) -> Option<T> {
     at.map(|at| at.value.clone())
-}
-
-fn admin(form: &AdminForm) -> Admin {
-    match form {
-        AdminForm::None => Admin::default(),
-        AdminForm::Http(address) => Admin {
-            http: Some(*address),
-            unix: None,
-        },
-        AdminForm::Block(block) => Admin {
-            http: plain(block.http.as_ref()),
-            unix: plain(block.unix.as_ref()),
-        },
-    }
 }
 
 fn drain(file: &FileBlock) -> Option<Drain> {
@@ -126,15 +116,5 @@ fn drain(file: &FileBlock) -> Option<Drain> {
                 Some(LongLived { deadline, spread })
             }
         },
-    })
-}
-
-fn metrics(file: &FileBlock) -> Option<Metrics> {
-    let block = &file.metrics.as_ref()?.value;
-    let Text(prefix) = plain(block.prefix.as_ref())?;
-    let Count(max_series) = plain(block.max_series.as_ref())?;
-    Some(Metrics {
-        prefix: prefix.into(),
-        max_series: length(max_series),
     })
 }

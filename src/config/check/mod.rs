@@ -7,14 +7,19 @@
 //! in silence, for it is reported already.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod analysis;
 mod balance;
 mod breaker;
 mod classify;
+mod course;
 mod health;
 mod listener;
 mod marathon;
+mod memory;
+mod metrics;
 mod overlap;
+mod places;
 mod retry;
 mod rollout;
 mod split;
@@ -25,7 +30,7 @@ mod warm_up;
 use super::{
     guess,
     leaf::Text,
-    schema::{AdminForm, FileBlock, LongLivedForm},
+    schema::{FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
 };
@@ -44,9 +49,9 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         );
     }
     listener::check(file, walk);
-    admin(file, walk);
+    admin::check(file, walk);
     drain(file, walk);
-    metrics(file, walk);
+    metrics::metrics(file, walk);
     telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
@@ -75,47 +80,13 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         }
         for (name, block) in &splits.items {
             split::check(block, name.at, walk);
+            memory::check(&name.value, &block.value, walk);
         }
         overlap::check(&splits.items, walk);
+        memory::shared(&splits.items, walk);
     }
+    places::check(file, walk);
     references(file, walk);
-}
-
-fn admin(file: &FileBlock, walk: &mut Walk) {
-    let Some(admin) = &file.admin else { return };
-    let (http, at) = match &admin.value {
-        AdminForm::None => return,
-        AdminForm::Http(address) => (*address, admin.at),
-        AdminForm::Block(block) => match &block.http {
-            Some(http) => (http.value, http.at),
-            None if block.unix.is_none() && admin.is_clean => {
-                let help = "write `admin: none` if nobody may ask";
-                walk.error(admin.at, "missing_key", "`admin` names no address", help);
-                return;
-            }
-            None => return,
-        },
-    };
-    if !http.ip().is_loopback() {
-        let message = format!("anyone who reaches {http} can shift traffic");
-        let help = "the admin address has no passwords: keep it on 127.0.0.1";
-        walk.warn(at, "admin_exposed", message, help);
-    }
-    let listeners = file.listeners.iter().flat_map(|at| &at.value);
-    let addresses = listeners.filter_map(|at| at.value.address.as_ref());
-    if let Some(listener) = addresses
-        .into_iter()
-        .find(|at| listener::clash(at.value, http))
-    {
-        let message = format!("a listener and `admin` want the address {http}");
-        let place = if admin.is_written { at } else { listener.at };
-        walk.error(
-            place,
-            "duplicate_address",
-            message,
-            "give each its own port",
-        );
-    }
 }
 
 fn drain(file: &FileBlock, walk: &mut Walk) {
@@ -133,34 +104,6 @@ fn drain(file: &FileBlock, walk: &mut Walk) {
         };
         let help = "the ends are spread over a part of the time until `deadline`";
         walk.error(at, "conflict", "`spread` is longer than `deadline`", help);
-    }
-}
-
-fn metrics(file: &FileBlock, walk: &mut Walk) {
-    let prefix = file
-        .metrics
-        .as_ref()
-        .and_then(|at| at.value.prefix.as_ref());
-    let Some(Placed {
-        value: Text(prefix),
-        at,
-        ..
-    }) = prefix
-    else {
-        return;
-    };
-    let mut chars = prefix.chars();
-    let starts = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        let message = format!("`{prefix}` cannot start the name of a metric");
-        walk.error(
-            *at,
-            "bad_name",
-            message,
-            "use letters, digits and `_`, a letter first",
-        );
     }
 }
 

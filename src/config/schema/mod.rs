@@ -8,6 +8,7 @@
 //! *Read next:* `listener.rs`, `upstream.rs`, `split.rs`, `short.rs` (short forms), then
 //! `../build.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -18,6 +19,7 @@ mod health;
 mod http;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod short;
@@ -31,6 +33,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value as Json, json};
 
 pub(super) use self::{
+    admin::{AdminBlock, AdminForm, AdminTlsBlock},
     assets::{AssetPath, AssetsBlock},
     aws::{ApiUrl, Attributes, CloudMapBlock, EcsBlock, PollInterval, Region},
     balance::{BalanceBlock, OutlierForm, Policy},
@@ -44,11 +47,12 @@ pub(super) use self::{
         TlsBlock,
     },
     marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
+    metrics::{EmfBlock, Flavor, MetricsBlock, StatsdBlock},
     retry::{HedgeAfterForm, HedgeBlock, RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
-        AdminForm, CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause,
-        StepForm, WarmUp,
+        CookieForm, DnsForm, EndpointForm, EndpointList, Fields, Key, MaxAge, Pause, StepForm,
+        WarmUp,
     },
     split::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
@@ -102,7 +106,9 @@ block! {
         listen: SocketAddr = Optional,
         /// The addresses to accept on.
         listeners: Vec<Placed<ListenerBlock>> = Optional,
-        /// Where operators and scrapers ask: an address, `none`, or a mapping.
+        /// Where operators and scrapers ask: an address, `none`, or a mapping. Without it: this
+        /// address, where everybody may look and nobody act, and a unix socket for acts,
+        /// `admin.sock` in `$RUNTIME_DIRECTORY` or in the state directory.
         admin: AdminForm = Default("127.0.0.1:9900"),
         /// Worker threads. Without it: as many as the process may use cores.
         workers: Count<1, 1024> = Optional,
@@ -122,16 +128,6 @@ block! {
         /// Names and bounds of metrics.
         metrics: MetricsBlock = Default("{}"),
     } later ["fleet"]
-}
-
-block! {
-    /// Where operators and scrapers ask.
-    struct AdminBlock {
-        /// The address and port for plain HTTP.
-        http: SocketAddr = Optional,
-        /// The path of a unix socket.
-        unix: PathBuf = Optional,
-    } later ["tokens_file", "dashboard"]
 }
 
 block! {
@@ -156,16 +152,6 @@ block! {
         /// Over this time their ends are spread, so that clients do not all come back at once.
         spread: OrZero = Default("20s"),
     } later []
-}
-
-block! {
-    /// Names and bounds of metrics.
-    struct MetricsBlock {
-        /// The first word of every metric's name.
-        prefix: Text = Default("serin"),
-        /// No more series than this; the excess is counted in `route="_other"`.
-        max_series: Count<100, 10_000_000> = Default("20000"),
-    } later ["native_histograms", "endpoint_label"]
 }
 
 /// The version of the format.

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value as Json, json};
 
 use super::{
-    AdminBlock, CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, ListedBlock, Node,
-    Placed, Shape, StepBlock, Walk, http::is_host, rollout::PauseBlock, split::CookieBlock,
+    CookieName, DnsBlock, DomainName, EndpointBlock, HeaderName, ListedBlock, Node, Placed, Shape,
+    StepBlock, Walk, http::is_host, rollout::PauseBlock, split::CookieBlock,
 };
 use crate::{
     config::{
@@ -60,32 +60,6 @@ fn host_and_port(text: &str) -> Result<(String, u16), Misfit> {
         Ok((host.to_ascii_lowercase(), port))
     } else {
         Err(misfit())
-    }
-}
-
-/// `admin: "127.0.0.1:9900"`, `admin: none`, `admin: { http, unix }`.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::config) enum AdminForm {
-    None,
-    Http(SocketAddr),
-    Block(AdminBlock),
-}
-
-impl Shape for AdminForm {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        match text(node) {
-            Some("none") => Some(Self::None),
-            Some(_) => SocketAddr::read(node, walk).map(Self::Http),
-            None => AdminBlock::read(node, walk).map(Self::Block),
-        }
-    }
-
-    fn describe() -> Json {
-        any_of(&[
-            json!({ "const": "none" }),
-            SocketAddr::describe(),
-            AdminBlock::describe(),
-        ])
     }
 }
 

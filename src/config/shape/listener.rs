@@ -182,12 +182,3 @@ impl Cidr {
         }
     }
 }
-
-/// Where operators and scrapers ask.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Admin {
-    /// A TCP address for plain HTTP; loopback unless told otherwise.
-    pub http: Option<SocketAddr>,
-    /// A unix socket.
-    pub unix: Option<PathBuf>,
-}

@@ -4,6 +4,7 @@
 //! *Invariants:* they never run: `plan::compile` makes of them what runs.
 //! *Read next:* `split.rs`.
 
+mod admin;
 mod assets;
 mod aws;
 mod balance;
@@ -12,6 +13,7 @@ mod classify;
 mod health;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod split;
@@ -19,9 +21,10 @@ mod telling;
 mod upstream;
 mod warm_up;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
+    admin::{Admin, AdminSocket, CallerCertificate},
     assets::Assets,
     aws::{Aws, CloudMap, Deployment, Ecs},
     balance::{Balance, OutlierDetection, Policy},
@@ -29,10 +32,11 @@ pub use self::{
     classify::{ClassRule, When},
     health::{HealthCheck, Question},
     listener::{
-        Admin, Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts,
-        ListenerTls, ProxyMode, ProxyProtocol, UnknownSni,
+        Certificate, Cidr, ClientAuth, Clients, Limits, Listener, ListenerTimeouts, ListenerTls,
+        ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
+    metrics::{Emf, Metrics, Statsd},
     retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
@@ -55,6 +59,8 @@ pub use self::{
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.
     pub hash: u64,
+    /// The text itself.
+    pub text: Written,
     /// Addresses to accept on; at least one.
     pub listeners: Vec<Listener>,
     /// Where operators and scrapers ask.
@@ -89,6 +95,17 @@ pub struct Drain {
     pub long_lived: Option<LongLived>,
 }
 
+/// The text of a file, kept so that it can be compared with another one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Arc<str>);
+
+/// It may be long.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// How long-lived streams end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LongLived {
@@ -96,13 +113,4 @@ pub struct LongLived {
     pub deadline: Duration,
     /// Over this time their ends are spread.
     pub spread: Duration,
-}
-
-/// Names and bounds of metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metrics {
-    /// The first word of every name.
-    pub prefix: Arc<str>,
-    /// No more series than this.
-    pub max_series: usize,
 }

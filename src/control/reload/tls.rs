@@ -134,11 +134,15 @@ pub(in crate::control) fn ends(not_after: Moment, now: Moment) -> Option<String>
     (left < SOON).then(|| format!("expires in {} days", left.as_secs() / DAY))
 }
 
+/// Whether others than the owner may do anything with a file.
+pub(super) fn open_to_others(path: &Path) -> bool {
+    const OTHERS: u32 = 0o077;
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
+}
+
 /// Whether others than the owner may read a key.
 fn exposed(key: &Path, text: &str) -> Option<Problem> {
-    const OTHERS: u32 = 0o077;
-    let mode = fs::metadata(key).ok()?.permissions().mode();
-    if mode & OTHERS == 0 {
+    if !open_to_others(key) {
         return None;
     }
     let shown = key.display();

@@ -93,6 +93,7 @@ pub(in crate::control) async fn watch(
 fn files_of(path: &Path, loaded: &Loaded) -> Vec<PathBuf> {
     let mut named: Vec<PathBuf> = loaded.secrets.keys().cloned().collect();
     named.extend(tls_files(&loaded.config).into_iter().map(Path::to_owned));
+    named.extend(loaded.config.admin.tokens_file.clone());
     named.push(path.to_owned());
     named.sort_unstable();
     named

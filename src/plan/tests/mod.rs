@@ -266,6 +266,7 @@ impl World {
     fn new(splits: Vec<config::Split>) -> Self {
         let config = Config {
             hash: 0,
+            text: config::Written::default(),
             listeners: vec![listener(8080)],
             admin: config::Admin::default(),
             workers: None,
@@ -282,6 +283,8 @@ impl World {
             metrics: config::Metrics {
                 prefix: "serin".into(),
                 max_series: 1,
+                statsd: None,
+                emf: None,
             },
         };
         let one = |port| Arc::from([Endpoint::new(address(port))]);

@@ -67,6 +67,7 @@ pub struct ServerTls {
     /// Its certificates, in the order of the file.
     pub certificates: Arc<[Dated]>,
     names: Arc<Names>,
+    asks_clients: bool,
     /// Whose tickets are as good as a handshake: those of the same listener, with the same wish to
     /// see clients' certificates.
     trusts: Digest,
@@ -101,6 +102,8 @@ pub struct Tls {
     pub servers: HashMap<ListenerName, ServerTls>,
     /// By upstream.
     pub clients: HashMap<UpstreamName, ClientTls>,
+    /// The admin address's.
+    pub admin: Option<ServerTls>,
     read_from: Digest,
 }
 
@@ -120,7 +123,9 @@ impl Tls {
             let dated = tls.certificate.as_ref()?;
             Some((format!("upstream {name}"), dated))
         });
-        servers.chain(clients)
+        let admin = self.admin.iter().flat_map(|tls| tls.certificates.iter());
+        let admin = admin.map(|dated| ("admin".to_owned(), dated));
+        servers.chain(clients).chain(admin)
     }
 }
 
@@ -128,6 +133,11 @@ impl ServerTls {
     /// When the first of its certificates ends.
     pub fn not_after(&self) -> Option<Moment> {
         self.certificates.iter().map(|dated| dated.not_after).min()
+    }
+
+    /// Whether clients may show certificates.
+    pub const fn asks_clients(&self) -> bool {
+        self.asks_clients
     }
 
     /// Whether a request for `host` must be told that it came the wrong way (421): its connection

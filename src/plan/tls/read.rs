@@ -35,7 +35,8 @@ const SESSIONS: usize = 64;
 pub fn tls_files(config: &Config) -> Vec<&Path> {
     let of_servers = servers(config).flat_map(|(_, tls)| files_of_server(tls));
     let of_clients = clients(config).flat_map(|(_, tls)| files_of_client(tls));
-    let mut files: Vec<&Path> = of_servers.chain(of_clients).collect();
+    let of_admin = config.admin.tls.iter().flat_map(files_of_server);
+    let mut files: Vec<&Path> = of_servers.chain(of_clients).chain(of_admin).collect();
     files.sort_unstable();
     files.dedup();
     files
@@ -66,6 +67,8 @@ fn clients(config: &Config) -> impl Iterator<Item = (&Upstream, &UpstreamTls)> {
 
 fn certificates(config: &Config) -> impl Iterator<Item = &Certificate> {
     let shown = servers(config).flat_map(|(_, tls)| &tls.certificates);
+    let of_admin = config.admin.tls.iter().flat_map(|tls| &tls.certificates);
+    let shown = shown.chain(of_admin);
     shown.chain(clients(config).filter_map(|(_, tls)| tls.certificate.as_ref()))
 }
 
@@ -111,7 +114,12 @@ impl Tls {
         };
         for (listener, written) in servers(config) {
             reader.owner = format!("listener {}", listener.name);
-            if let Some(server) = reader.server(listener, written) {
+            let spoken = Spoken {
+                name: listener.name.as_str(),
+                h1: listener.h1,
+                h2: listener.h2,
+            };
+            if let Some(server) = reader.server(spoken, written) {
                 tls.servers.insert(listener.name.clone(), server);
             }
         }
@@ -121,8 +129,26 @@ impl Tls {
                 tls.clients.insert(upstream.name.clone(), client);
             }
         }
+        if let Some(written) = &config.admin.tls {
+            "admin".clone_into(&mut reader.owner);
+            // No listener has this name, so that tickets of one are good for none.
+            let spoken = Spoken {
+                name: "(admin)",
+                h1: true,
+                h2: false,
+            };
+            tls.admin = reader.server(spoken, written);
+        }
         (tls, reader.problems)
     }
+}
+
+/// Who shakes hands, and for which protocols.
+#[derive(Clone, Copy)]
+struct Spoken<'a> {
+    name: &'a str,
+    h1: bool,
+    h2: bool,
 }
 
 struct Reader<'a> {
@@ -142,7 +168,7 @@ struct Shown {
 }
 
 impl Reader<'_> {
-    fn server(&mut self, listener: &Listener, tls: &ListenerTls) -> Option<ServerTls> {
+    fn server(&mut self, listener: Spoken<'_>, tls: &ListenerTls) -> Option<ServerTls> {
         let shown: Vec<_> = tls.certificates.iter().map(|c| self.shown(c)).collect();
         let verifier = match &tls.clients {
             Some(clients) => Some(self.client_verifier(clients)?),
@@ -166,13 +192,14 @@ impl Reader<'_> {
         config.alpn_protocols = spoken.map(|(_, name)| name.to_vec()).collect();
         // One is enough: a client gets another with each connection that it resumes.
         config.send_tls13_tickets = 1;
-        let name = listener.name.as_str();
+        let name = listener.name;
         let asked = tls.clients.as_ref().map(|clients| &*clients.ca);
         let settings = format!("{name} {} {} {tls:?}", listener.h1, listener.h2);
         Some(ServerTls {
             config: Arc::new(config),
             certificates,
             names,
+            asks_clients: tls.clients.is_some(),
             trusts: self.digest(&format!("{name} {:?}", tls.clients), asked),
             made_of: self.digest(&settings, files_of_server(tls)),
         })
