@@ -6,7 +6,7 @@
 mod format;
 mod outlets;
 mod process;
-pub(super) mod push;
+mod push;
 mod repeats;
 mod rollout;
 mod text;
@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+pub(super) use self::push::{to_emf, to_statsd};
 use self::{
     format::Format,
     text::{Kind, Text},

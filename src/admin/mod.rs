@@ -164,8 +164,8 @@ impl Sockets {
             feed,
             ending: ending.clone(),
         };
-        let statsd = metrics::push::to_statsd(state.clone(), ending.clone());
-        let emf = metrics::push::to_emf(state.clone(), ending.clone());
+        let statsd = metrics::to_statsd(state.clone(), ending.clone());
+        let emf = metrics::to_emf(state.clone(), ending.clone());
         let router = router(state);
         let mut serving = Serving {
             http: None,

@@ -30,13 +30,13 @@ pub(super) use self::{
 };
 
 use super::{
-    Config, Drain, LongLived, Metrics, Written,
-    leaf::{Count, OrZero, Text},
+    Config, Drain, LongLived, Written,
+    leaf::OrZero,
     schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
     walk::{Placed, Shape, Walk},
 };
-use crate::model::{ListenerName, number::length};
+use crate::model::ListenerName;
 
 /// A hash of the text; the same text has the same hash in every process.
 pub(super) fn hash(text: &str) -> u64 {

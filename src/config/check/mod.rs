@@ -29,7 +29,6 @@ mod warm_up;
 
 use super::{
     guess,
-    leaf::Text,
     schema::{FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
