@@ -81,13 +81,12 @@ async fn follow(
             }
             continue;
         };
-        let mut told_now = match told.take() {
-            Some(told) => told,
-            None => {
-                let mut fresh = Told::default();
-                let _before = points(state, &mut fresh).await;
-                fresh
-            }
+        let mut told_now = if let Some(told) = told.take() {
+            told
+        } else {
+            let mut fresh = Told::default();
+            let _before = points(state, &mut fresh).await;
+            fresh
         };
         let mut due = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
