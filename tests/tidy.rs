@@ -147,6 +147,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("h2::client", &["src/proxy/h2/"]),
     ("wide::u8x16", &["src/proxy/h1/scan.rs"]),
     ("clap", &["src/cli", "src/main.rs"]),
+    ("tar", &["src/cli/bundle.rs"]),
     ("anyhow", &["src/cli", "src/app", "src/main.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("socket2", &["src/net/mod.rs"]),

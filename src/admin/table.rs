@@ -7,6 +7,7 @@ use axum::{
     Router,
     error_handling::HandleErrorLayer,
     extract::{self, DefaultBodyLimit},
+    handler::Handler as _,
     http::StatusCode,
     response::{Html, IntoResponse as _, Response},
 };
@@ -18,7 +19,7 @@ use tower::{
 };
 
 use super::{
-    State, api, audit, endpoints,
+    State, api, audit, config, endpoints,
     guard::{self, Denial},
     health, metrics,
     pace::Pace,
@@ -54,7 +55,8 @@ pub(super) fn router(state: State) -> Router {
 
 /// Every path, and the role that it takes.
 fn table(state: State) -> Routes {
-    use crate::model::Access::{Admin, Operate};
+    use crate::model::Access::{Admin, Operate, Read};
+    let validate = config::validate.layer(DefaultBodyLimit::max(config::TEXT_MAX));
     Routes::new(state)
         .open("/healthz", health::healthz)
         .open("/readyz", health::readyz)
@@ -73,11 +75,15 @@ fn table(state: State) -> Routes {
         .read("/v1/upstreams", api::upstreams)
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)
-        .read("/v1/config", api::config)
-        .act(Admin, "/v1/config:reload", api::reload)
+        .read("/v1/config", config::show)
+        .show(Admin, "/v1/config/file", config::file)
+        .act(Read, "/v1/config:validate", validate)
+        .act(Admin, "/v1/config:reload", config::reload)
         .read("/v1/events", stream::events)
         .read("/v1/process", process::show)
         .act(Admin, "/v1/process:upgrade", process::upgrade)
+        .act(Admin, "/v1/drain", process::drain)
+        .set(Admin, "/v1/log", process::log)
 }
 
 /// The status page: one file, nothing loaded from elsewhere. It tells nothing by itself.

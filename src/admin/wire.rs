@@ -24,7 +24,7 @@ pub use self::{
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
-    process::Process,
+    process::{LogFilter, Process, Validated},
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
     survey::{Cell, States, Survey, Surveyed},

@@ -99,7 +99,7 @@ async fn traffic(split: &Split, wanted: &Plan) -> Result<Traffic, Trouble> {
             latency: Latencies::new(),
         });
     }
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     let path = format!("/v1/splits/{}", split.name);
     let found: Result<wire::Split, Trouble> = client.get(&path).await;
     let seen = found.map_err(|trouble| unknown(&trouble.message))?;

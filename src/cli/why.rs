@@ -21,7 +21,7 @@ const OF_LATENCY: &str =
 
 /// The evidence of one split, or of all.
 pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
-    let client = Client::new(why.ask.admin.as_deref())?;
+    let client = Client::new(&why.ask.admin)?;
     if let Some(id) = rollouts::meant(&client, &why).await? {
         return rollouts::show(screen, &client, &id, why.ask.output).await;
     }
@@ -238,7 +238,7 @@ fn decision(decision: &Decision) -> Vec<super::table::Cell> {
 
 /// What was decided, and with `--follow` what happens from now on.
 pub(super) async fn events(screen: &mut Screen, events: args::Events) -> Result<(), Trouble> {
-    let client = Client::new(events.ask.admin.as_deref())?;
+    let client = Client::new(&events.ask.admin)?;
     // Subscribe first, then read the past: nothing falls between the two.
     let live = if events.follow {
         Some(client.events().await?)

@@ -16,6 +16,7 @@ mod leaf;
 mod parse;
 mod preset;
 mod problem;
+mod redact;
 mod schema;
 mod shape;
 mod tree;
@@ -25,6 +26,7 @@ mod walk;
 pub use self::{
     endpoints::load_endpoints,
     problem::{Problem, Problems},
+    redact::{redacted, without_addresses},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, AdminSocket, Analysis,
         Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker,

@@ -43,6 +43,7 @@ mod totals;
 mod trail;
 mod turn;
 mod wellbeing;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ pub use self::{
         SplitStatus, Status, Totals, UpstreamStatus,
     },
     trail::{Line, Spot, Trail},
+    written::tried,
 };
 use self::{
     announce::Announcer, course::Course, ejections::Ejections, journal::Journal, outlook::Outlooks,

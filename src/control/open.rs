@@ -76,12 +76,13 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         problem: None,
     };
     let archive = state_dir.map(Archive::new);
-    let ends = channels(
+    let mut ends = channels(
         &in_force.config,
         admission,
         archive,
         empty_status(&file, now),
     );
+    ends.handle.path = setup.path.as_deref().map(Arc::from);
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
@@ -202,6 +203,7 @@ fn channels(
             news,
             archive,
             admission,
+            path: None,
         },
         inlets: Inlets {
             events,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ADMIN, Ask};
+use super::{Admin, Ask};
 
 /// `serin status`.
 #[derive(Debug, Args)]
@@ -62,7 +62,6 @@ pub(in crate::cli) struct Health {
     /// Ask whether traffic may be sent here
     #[arg(long)]
     pub(in crate::cli) ready: bool,
-    /// Where the admin API is.
-    #[arg(long, value_name = "ADDR", help = ADMIN)]
-    pub(in crate::cli) admin: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) admin: Admin,
 }

@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    control::{Measured, Trail},
+    control::{Measured, Subject, Trail},
     judge::{Invalid, Judgement, MetricJudgement, Part, Suspect, Verdict},
     model::{CodeClass, Nonce, Reason, Role, Share, VersionName},
     rollout::{Position, Standing, State},
