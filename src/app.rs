@@ -2,12 +2,14 @@
 //! rooms; `app/run.rs` follows signals.
 //!
 //! Threads: one a worker; `control`, which runs the one loop and discovery; `rim`, which serves
-//! admin; the writer of the journal and of the access log. None of them can stop a worker.
+//! admin; the writers of the journal and of the access log; the sender of spans. None of them can
+//! stop a worker.
 
 mod descriptors;
 mod run;
 mod state;
 mod systemd;
+mod telling;
 mod upgrade;
 
 use std::{
@@ -25,13 +27,16 @@ use tokio::{
 };
 
 pub use self::run::run;
-use self::upgrade::Predecessor;
+use self::{
+    telling::{Tellers, Telling},
+    upgrade::Predecessor,
+};
 use crate::{
     admin::{self, Bind},
-    config::{AdminSocket, Config, Drain, Problems},
+    config::{AdminSocket, Drain, Problems},
     control::{Control, Handle, Opened, Setup, read_config},
     model::ListenerName,
-    proxy::{self, AccessLog, Workers},
+    proxy::{self, Workers},
 };
 
 /// How often the end of the workers is looked for.
@@ -72,7 +77,7 @@ pub struct Running {
     rim: Rim,
     serving: admin::Serving,
     asked: admin::Asked,
-    log: Option<JoinHandle<()>>,
+    tellers: Tellers,
 }
 
 /// Sockets that another process has made.
@@ -112,7 +117,7 @@ fn compose(
     let wanted: Vec<_> = listeners.map(|it| (it.name.clone(), it.address)).collect();
     let workers = config.workers.map_or_else(cores, Ok)?;
     let sockets = proxy::Sockets::open(workers, &wanted, inherited.listeners)?;
-    let (access_log, log) = access_log(&config)?;
+    let telling = Telling::start(&config)?;
     let rim = Rim::new()?;
     let bind = Bind {
         http: config.admin.http,
@@ -138,9 +143,10 @@ fn compose(
         sockets,
         reader,
         samples,
-        access_log,
+        access_log: telling.access_log,
+        tracing: telling.tracing,
     })?;
-    let (process, asked) = admin::Process::new();
+    let (process, asked) = admin::Process::new(telling.outlets);
     let serving = rim.run(serve(admin, handle.clone(), process))?;
     Ok(Running {
         listeners: workers.addresses().to_vec(),
@@ -151,7 +157,7 @@ fn compose(
         rim,
         serving,
         asked,
-        log,
+        tellers: telling.tellers,
     })
 }
 
@@ -160,16 +166,6 @@ async fn serve(sockets: admin::Sockets, handle: Handle, process: admin::Process)
     let serving = sockets.serve(handle.clone(), process);
     handle.listening().await;
     serving
-}
-
-/// Starts the writer of the access log, if the file asks for one.
-fn access_log(config: &Config) -> anyhow::Result<(Option<AccessLog>, Option<JoinHandle<()>>)> {
-    let Some(settings) = &config.access_log else {
-        return Ok((None, None));
-    };
-    let (sink, thread) = AccessLog::start(settings)
-        .with_context(|| format!("cannot open the access log {:?}", settings.path))?;
-    Ok((Some(sink), Some(thread)))
 }
 
 fn run_control(control: Control) -> anyhow::Result<JoinHandle<()>> {
@@ -267,9 +263,7 @@ impl Running {
         self.serving.stop().await;
         self.handle.close().await;
         join("control", self.control);
-        if let Some(log) = self.log {
-            join("access log", log);
-        }
+        self.tellers.end().await;
         drop(self.rim);
     }
 }

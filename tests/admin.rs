@@ -144,12 +144,34 @@ async fn other_reads_answer() {
     );
     assert_eq!(call(at, "POST /v1/config:reload", "", "").await.status, 202);
     fake.reloads.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_page_may_load_nothing_from_elsewhere_and_is_asked_for_once() {
+    let (_directory, _serving, _fake, at) = setup().await;
     let page = call(at, "GET /", "", "").await;
-    assert!(page.body.contains("EventSource"), "{}", page.body);
     assert!(
-        !page.body.contains("http://") && !page.body.contains("https://"),
-        "no foreign parts"
+        page.head.contains("content-type: text/html"),
+        "{}",
+        page.head
     );
+    assert!(page.body.contains("page/main.js"), "{}", page.body);
+    let script = call(at, "GET /page/main.js", "", "").await;
+    assert!(script.body.contains("v1/events"), "{}", script.body);
+    for answer in [&page, &script] {
+        let policy = "content-security-policy: default-src 'none'; script-src 'self';";
+        assert!(answer.head.contains(policy), "{}", answer.head);
+        assert!(!answer.head.contains("unsafe-inline"), "{}", answer.head);
+        assert!(answer.head.contains("x-content-type-options: nosniff"));
+    }
+    let tag = script
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "));
+    let known = format!("if-none-match: {}\r\n", tag.unwrap());
+    let again = call(at, "GET /page/main.js", &known, "").await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(call(at, "GET /page/other.js", "", "").await.status, 404);
 }
 
 #[tokio::test]
@@ -346,7 +368,7 @@ async fn the_stream_begins_with_the_status_tells_news_and_ends_with_the_process(
     let (_directory, serving, fake, at) = setup().await;
     let mut stream = TcpStream::connect(at).await.unwrap();
     stream
-        .write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let mut seen = String::new();
@@ -380,13 +402,15 @@ async fn readers_share_what_is_made_once_and_endpoints_come_beside_it() {
     let mut readers = Vec::new();
     for _ in 0..3 {
         let mut stream = TcpStream::connect(at).await.unwrap();
-        let request = b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n";
+        let request = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request).await.unwrap();
         readers.push((stream, String::new()));
     }
     for (stream, seen) in &mut readers {
         read_until(stream, seen, "event: status").await;
         read_until(stream, seen, "\"state\":\"ejected\"").await;
+        // The frame before is not to be taken for the one that comes.
+        seen.clear();
     }
     fake.set(|status| {
         status.generation = status.generation.next();
@@ -419,7 +443,7 @@ async fn read_until(stream: &mut TcpStream, seen: &mut String, wanted: &str) {
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(10), reading).await;
-    assert!(in_time.is_ok(), "no `{wanted}` in 10 s");
+    assert!(in_time.is_ok(), "no `{wanted}` in 10 s: {seen}");
 }
 
 #[tokio::test]

@@ -40,8 +40,11 @@ async fn setup() -> Setup {
 impl Setup {
     /// Runs the program with the address of this admin API.
     async fn run(&self, words: &[&str]) -> Output {
-        let admin = self.serving.http().unwrap().to_string();
-        run(words, &admin).await
+        run(words, &self.admin()).await
+    }
+
+    fn admin(&self) -> String {
+        self.serving.http().unwrap().to_string()
     }
 }
 
@@ -92,6 +95,7 @@ async fn help_of_every_verb() {
         "explain",
         "replay",
         "plan",
+        "diff",
     ];
     let mut text = shown(&run(&["--help"], "").await);
     for verb in verbs {
@@ -196,7 +200,7 @@ async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
         "shop".to_owned(),
         Command::SetWeight(share),
         Some("more".to_owned()),
-        "kim (127.0.0.1)".to_owned(),
+        "127.0.0.1, says kim".to_owned(),
     );
     assert_eq!(setup.fake.acts.recv().await.unwrap(), expected);
     for (words, command) in [
@@ -216,10 +220,9 @@ async fn acts_are_done_over_tcp_and_over_the_unix_socket() {
         let done = run(&words, "127.0.0.1:1").await;
         assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
         let (_, asked, reason, actor) = setup.fake.acts.recv().await.unwrap();
-        assert_eq!(
-            (asked, reason, actor.as_str()),
-            (command, None, "kim (unix)")
-        );
+        let who = rustix::process::getuid().as_raw();
+        let expected = (command, None, format!("uid {who} (unix), says kim"));
+        assert_eq!((asked, reason, actor), expected);
     }
 }
 
@@ -338,7 +341,8 @@ async fn a_plan_says_how_long_steps_take_and_which_cannot_decide() {
     ] {
         let output = setup.run(&[&["plan", &file][..], words].concat()).await;
         let words = words.join(" ");
-        write!(told, "$ serin plan FILE {words}\n{}\n", shown(&output)).unwrap();
+        let shown = shown(&output).replace(&setup.admin(), "ADMIN");
+        write!(told, "$ serin plan FILE {words}\n{shown}\n").unwrap();
     }
     let gone = run(&["plan", &file], "127.0.0.1:1").await;
     write!(told, "$ serin plan FILE\n{}\n", shown(&gone)).unwrap();

@@ -87,6 +87,7 @@ pub(crate) fn parse_answer(head: &mut ResponseHead, bytes: &[u8]) {
 pub(crate) fn rewrite_request(head: &RequestHead, bytes: &[u8], out: &mut Vec<u8>) {
     out.clear();
     let edits = RequestEdits {
+        trace: None,
         client: b"192.0.2.1",
         proto: b"http",
         subject: None,
@@ -287,6 +288,7 @@ impl Counted {
             },
             first_byte: Some(took),
             total: took,
+            ended: Moment::from_millis(self.requests),
             judged: true,
             user: None,
             request_id: self.requests,

@@ -8,7 +8,8 @@ import serin
 
 KNOWN = {it.name: it for it in (
     peers.Haproxy, peers.HaproxyReload, peers.Nginx, guests.Envoy, guests.Traefik, guests.Pingora,
-    serin.Serin, serin.SerinLog, serin.SerinBare)}
+    serin.Serin, serin.SerinLog, serin.SerinLogFull, serin.SerinSpans, serin.SerinSpansFull,
+    serin.SerinBare)}
 
 
 def missing(names):

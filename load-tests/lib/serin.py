@@ -161,6 +161,27 @@ class SerinLog(Serin):
                 'sample: {{ success: 1%, failure: 100% }} }}\n')
 
 
+class SerinLogFull(Serin):
+    """With a line of the access log for each request."""
+
+    name = "serin+log-full"
+    log_line = 'access_log: {{ path: "{folder}/access.log" }}\n'
+
+
+class SerinSpans(Serin):
+    """As part of each trace, with one of a thousand recorded, for a collector that is not there."""
+
+    name = "serin+spans"
+    log_line = 'tracing: {{ otlp: "http://127.0.0.1:9", sample: 0.1% }}\n'
+
+
+class SerinSpansFull(Serin):
+    """The same with every trace recorded."""
+
+    name = "serin+spans-full"
+    log_line = 'tracing: {{ otlp: "http://127.0.0.1:9", sample: 100% }}\n'
+
+
 class SerinBare(Serin):
     """As little as a file can ask for: one version, no canary, so nothing to draw or to judge."""
 

@@ -26,14 +26,14 @@ pub(super) async fn show(extract::State(state): Shared) -> Response {
     ([(header::ETAG, tag)], Json(config)).into_response()
 }
 
-/// `GET /v1/config/file`: what the file says now, without secrets.
-pub(super) async fn file(extract::State(state): Shared) -> Result<Json<serde_json::Value>, Denial> {
-    let written = state.handle.written().await?.ok_or_else(|| {
-        let message = "this process has no file";
-        let help = "`serin run -c FILE` has one";
-        Denial::new(StatusCode::NOT_FOUND, "not_found", message, help)
-    })?;
-    Ok(Json(written))
+/// `GET /v1/config/file`: what the file in force says, without secrets.
+pub(super) async fn file(extract::State(state): Shared) -> Response {
+    // A long file takes a while.
+    let written = tokio::task::spawn_blocking(move || state.handle.written()).await;
+    written.map_or_else(
+        |error| broken_off(&error).into_response(),
+        |written| Json(written).into_response(),
+    )
 }
 
 /// `POST /v1/config:reload`: reads the file now; what comes of it is in `GET /v1/config`.
@@ -53,9 +53,11 @@ pub(super) async fn reload(
 pub(super) async fn validate(text: String) -> Result<Json<Validated>, Denial> {
     // A long text takes a while.
     let tried = tokio::task::spawn_blocking(move || control::tried(&text)).await;
-    let (valid, problems) = tried.map_err(|error| {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Denial::new(status, "broken_off", error.to_string(), "look at the log")
-    })?;
+    let (valid, problems) = tried.map_err(|error| broken_off(&error))?;
     Ok(Json(Validated { valid, problems }))
+}
+
+fn broken_off(error: &impl ToString) -> Denial {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Denial::new(status, "broken_off", error.to_string(), "look at the log")
 }

@@ -3,6 +3,7 @@
 //! Names and labels are part of the product's promise. Label values come from the file or from
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
+mod outlets;
 mod process;
 mod repeats;
 mod rollout;
@@ -21,7 +22,10 @@ use super::{State, guard::Denial};
 use crate::{
     control::{Status, Totals},
     measure::ListenerGauges,
-    model::number::{long, real, real_len},
+    model::{
+        Role,
+        number::{long, real, real_len},
+    },
 };
 
 /// What Prometheus calls its text format.
@@ -58,6 +62,7 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
         .unwrap_or_default();
     let mut text = Text::new(&prefix);
     render(&mut text, &status, &totals, &budget);
+    outlets::write(&mut text, &state.process.outlets);
     process.write(&mut text);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
 }
@@ -70,6 +75,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
     upstreams::write(text, status, totals);
     listeners(text, totals);
     clients(text, totals);
+    users(text, status);
     certificates(text, status);
     config(text, status);
     workers(text, totals);
@@ -148,6 +154,24 @@ fn clients(text: &mut Text, totals: &Totals) {
     for ((split, version), count) in &totals.streams {
         let labels = [("split", split.as_str()), ("version", version.as_str())];
         text.sample(&labels, real(*count));
+    }
+}
+
+fn users(text: &mut Text, status: &Status) {
+    let help = "Different users that were assigned to a version since its rollout began.";
+    text.family("exposed_users", Kind::Gauge, help);
+    for split in &status.splits {
+        let canary = split.canary.as_ref().map(|canary| (Role::Canary, canary));
+        let versions = std::iter::once((Role::Stable, &split.stable)).chain(canary);
+        for (role, version) in versions {
+            if let Some(users) = split.arm(role).and_then(|arm| arm.users) {
+                let labels = [
+                    ("split", split.name.as_str()),
+                    ("version", version.as_str()),
+                ];
+                text.sample(&labels, real(users));
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     guard::{Body, Denial},
     wire,
 };
+use crate::measure::Outlets;
 
 /// How an upgrade stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub enum Wish {
 pub struct Process {
     asks: mpsc::Sender<Wish>,
     upgrade: Arc<watch::Sender<Upgrade>>,
+    pub(super) outlets: Outlets,
 }
 
 /// The other end: where wishes come, and where it is said what came of them.
@@ -55,22 +57,27 @@ pub struct Asked {
 }
 
 impl Process {
-    /// Both ends.
-    pub fn new() -> (Self, Asked) {
+    /// Both ends, of a process that tells of its requests there.
+    pub fn new(outlets: Outlets) -> (Self, Asked) {
         let (asks, wishes) = mpsc::channel(4);
         let upgrade = Arc::new(watch::Sender::new(Upgrade::None));
         let asked = Asked {
             wishes,
             upgrade: Arc::clone(&upgrade),
         };
-        (Self { asks, upgrade }, asked)
+        let process = Self {
+            asks,
+            upgrade,
+            outlets,
+        };
+        (process, asked)
     }
 }
 
 impl Default for Process {
     /// One that nobody can upgrade.
     fn default() -> Self {
-        Self::new().0
+        Self::new(Outlets::default()).0
     }
 }
 

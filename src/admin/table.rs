@@ -1,15 +1,10 @@
-//! Every path, the role that it takes, and what all of them have in common: limits, and the shape of
-//! refusals. The page is served here, too.
+//! Every path, the role that it takes, and what all of them have in common: limits, and the shape
+//! of refusals.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    error_handling::HandleErrorLayer,
-    extract::{self, DefaultBodyLimit},
-    handler::Handler as _,
-    http::StatusCode,
-    response::{Html, IntoResponse as _, Response},
+    Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit, handler::Handler as _,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +14,9 @@ use tower::{
 };
 
 use super::{
-    State, api, audit, config, endpoints,
-    guard::{self, Denial},
-    health, metrics,
+    State, api, audit, config, endpoints, guard, health, in_force, metrics,
     pace::Pace,
+    page,
     process::{self, Process},
     rollouts,
     routes::{Route, Routes},
@@ -62,7 +56,8 @@ fn table(state: State) -> Routes {
         .open("/readyz", health::readyz)
         .open("/startupz", health::startupz)
         .open("/v1/whoami", whoami::show)
-        .open("/", page)
+        .open("/", page::index)
+        .open("/page/{file}", page::file)
         .read("/metrics", metrics::scrape)
         .read("/v1/splits", api::splits)
         .read("/v1/splits/{split}", api::split)
@@ -76,6 +71,7 @@ fn table(state: State) -> Routes {
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)
         .read("/v1/config", config::show)
+        .show(Operate, "/v1/config/in-force", in_force::show)
         .show(Admin, "/v1/config/file", config::file)
         .act(Read, "/v1/config:validate", validate)
         .act(Admin, "/v1/config:reload", config::reload)
@@ -84,22 +80,6 @@ fn table(state: State) -> Routes {
         .act(Admin, "/v1/process:upgrade", process::upgrade)
         .act(Admin, "/v1/drain", process::drain)
         .set(Admin, "/v1/log", process::log)
-}
-
-/// The status page: one file, nothing loaded from elsewhere. It tells nothing by itself.
-async fn page(extract::State(state): extract::State<State>) -> Response {
-    if !state.handle.admission().has_page {
-        let help = "write `dashboard: true` under `admin:`; `serin status -w` shows the same";
-        let message = "the page is turned off";
-        return Denial::new(StatusCode::NOT_FOUND, "not_found", message, help).into_response();
-    }
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("dashboard.html"))).into_response()
 }
 
 /// Every path that is served, and the role that it takes.

@@ -9,7 +9,9 @@ mod budget;
 mod endpoints;
 mod forecast;
 mod hook;
+mod in_force;
 mod process;
+mod rollback;
 mod rollouts;
 mod shown;
 mod survey;
@@ -24,7 +26,9 @@ pub use self::{
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
+    in_force::InForce,
     process::{LogFilter, Process, Validated},
+    rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},
     survey::{Cell, States, Survey, Surveyed},
@@ -84,6 +88,9 @@ pub struct Split {
     pub shadow: Option<Shadow>,
     /// How long verdicts will take; `null`: nothing is on trial, or there is no traffic.
     pub forecast: Option<Forecast>,
+    /// How the canary was taken back, if it was.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
     /// What is planned and cannot be, in words.
     pub warnings: Vec<String>,
     /// Each version's numbers since the rollout began.
@@ -235,6 +242,9 @@ pub struct Version {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Different users that were assigned to it; `null`: users are not told apart.
+    #[serde(default)]
+    pub users: Option<u64>,
     /// Long-lived streams that are open now.
     #[serde(default)]
     pub streams: u64,

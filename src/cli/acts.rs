@@ -1,6 +1,7 @@
 //! Acts on a split, and probes.
 
 use http::Method;
+use serde_json::json;
 
 use super::{
     Trouble,
@@ -66,13 +67,19 @@ fn show(screen: &mut Screen, done: &Done, output: Output) -> Result<(), Trouble>
 /// `health`: 0 or 1 and nothing else, as container platforms want it.
 pub(super) async fn health(screen: &mut Screen, health: &Health) -> Result<(), Trouble> {
     let path = if health.ready { "/readyz" } else { "/healthz" };
-    let answer = match Client::new(&health.admin) {
+    let answer = match Client::new(&health.ask.admin) {
         Ok(client) => client.probe(path).await,
         Err(trouble) => Err(trouble),
     };
     let (status, text) = answer.map_err(Trouble::into_refusal)?;
+    if health.ask.output.is_json() {
+        let answer = json!({ "is_ok": status.is_success(), "message": text.trim_end() });
+        screen.write(&format!("{answer}\n"))?;
+    } else if status.is_success() {
+        screen.write(&text)?;
+    }
     if status.is_success() {
-        return Ok(screen.write(&text)?);
+        return Ok(());
     }
     let help = "`serin status` shows splits and upstreams";
     Err(Trouble::refused(text.trim_end().replace('\n', "; "), help))

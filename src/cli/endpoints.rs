@@ -27,12 +27,13 @@ pub(super) async fn endpoints(screen: &mut Screen, wanted: args::Endpoints) -> R
     }
     let text = match wanted.ask.output {
         Output::Json => wire::to_pretty_json(&known) + "\n",
-        Output::Text | Output::Wide => shown(&known, screen.has_colour()),
+        Output::Text => shown(&known, false, screen.has_colour()),
+        Output::Wide => shown(&known, true, screen.has_colour()),
     };
     Ok(screen.write(&text)?)
 }
 
-fn shown(known: &Endpoints, has_colour: bool) -> String {
+fn shown(known: &Endpoints, is_wide: bool, has_colour: bool) -> String {
     if known.endpoints.is_empty() {
         return "no endpoints are known\n".to_owned();
     }
@@ -46,12 +47,17 @@ fn shown(known: &Endpoints, has_colour: bool) -> String {
         "FAILED",
         "NOTE",
     ];
-    let heading = heading.map(word).to_vec();
-    let rows = std::iter::once(heading).chain(known.endpoints.iter().map(row));
+    let mut heading = heading.map(word).to_vec();
+    if is_wide {
+        let note = heading.pop();
+        heading.extend(["ZONE", "VERSION", "AGE"].map(word).into_iter().chain(note));
+    }
+    let rows = known.endpoints.iter().map(|one| row(one, is_wide));
+    let rows = std::iter::once(heading).chain(rows);
     table(&rows.collect::<Vec<_>>(), has_colour)
 }
 
-fn row(endpoint: &Endpoint) -> Vec<Cell> {
+fn row(endpoint: &Endpoint, is_wide: bool) -> Vec<Cell> {
     let tone = match endpoint.state.as_str() {
         "healthy" => Tone::Good,
         "unhealthy" | "ejected" => Tone::Bad,
@@ -63,7 +69,7 @@ fn row(endpoint: &Endpoint) -> Vec<Cell> {
         part => format!("{part}% of {}", endpoint.weight),
     };
     let latency = endpoint.latency_ms.map(|millis| format!("{millis:.1} ms"));
-    vec![
+    let mut cells = vec![
         word(&endpoint.upstream),
         word(&endpoint.address),
         word(&endpoint.state).tone(tone),
@@ -71,11 +77,19 @@ fn row(endpoint: &Endpoint) -> Vec<Cell> {
         number(endpoint.in_flight.to_string()),
         number(latency.unwrap_or_else(|| "-".to_owned())),
         number(endpoint.failures.to_string()),
-        word(note(endpoint)),
-    ]
+    ];
+    if is_wide {
+        let age = endpoint.age_seconds.map(|age| format!("{} s", whole(age)));
+        let columns = [endpoint.zone.clone(), endpoint.version.clone(), age];
+        let columns = columns.map(|it| word(it.unwrap_or_else(|| "-".to_owned())));
+        cells.extend(columns);
+    }
+    cells.push(word(note(endpoint, is_wide)));
+    cells
 }
 
-fn note(endpoint: &Endpoint) -> String {
+/// What is odd about it, and what has no column.
+fn note(endpoint: &Endpoint, is_wide: bool) -> String {
     let left = endpoint
         .ejected_seconds
         .map(|left| format!("{} s left", whole(left.ceil())));
@@ -87,8 +101,9 @@ fn note(endpoint: &Endpoint) -> String {
         .version
         .as_ref()
         .map(|version| format!("version {version}"));
-    let parts = [endpoint.why.clone(), left, age, zone, version];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let rest = [age, zone, version].into_iter().filter(|_| !is_wide);
+    let parts = [endpoint.why.clone(), left].into_iter().chain(rest);
+    parts.flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Lets an endpoint have no requests, or have them again.
@@ -157,8 +172,9 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(shown(&known, false));
+        insta::assert_snapshot!(shown(&known, false, false));
+        insta::assert_snapshot!("wide", shown(&known, true, false));
         let none = Endpoints { endpoints: vec![] };
-        assert_eq!(shown(&none, false), "no endpoints are known\n");
+        assert_eq!(shown(&none, false, false), "no endpoints are known\n");
     }
 }

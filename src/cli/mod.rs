@@ -14,6 +14,7 @@ mod client;
 mod convert;
 mod demo;
 mod endpoints;
+mod figures;
 mod forecast;
 mod logs;
 mod offline;
@@ -23,10 +24,12 @@ mod record;
 pub mod replay;
 mod rollouts;
 mod run;
-pub mod schema;
+mod schema;
 mod screen;
+mod shell;
 mod status;
 mod table;
+mod top;
 mod upgrade;
 pub mod validate;
 mod why;
@@ -84,10 +87,17 @@ fn here(verb: Here) -> Result<u8, Trouble> {
         Here::Run(it) => run::run(it),
         Here::Override(it) => offline::sign(&mut Screen::open(), &it).map(|()| 0),
         Here::Explain(it) => offline::explain(&mut Screen::open(), &it).map(|()| 0),
-        Here::Validate(it) => Ok(validate::validate(&it.files, it.json, &mut Screen::open())),
+        Here::Validate(it) => Ok(validate::validate(
+            &it.files,
+            it.is_json(),
+            &mut Screen::open(),
+        )),
         Here::Plan(it) => runtime()?.block_on(plan::plan(&mut Screen::open(), &it)),
+        Here::Diff(it) => runtime()?.block_on(plan::diff(&mut Screen::open(), &it)),
         Here::Convert(it) => convert::convert(&mut Screen::open(), &it).map(|()| 0),
-        Here::Schema => Ok(schema::schema(&mut Screen::open())),
+        Here::Schema(it) => Ok(schema::schema(&it, &mut Screen::open())),
+        Here::Completions(it) => shell::completions(&mut Screen::open(), &it).map(|()| 0),
+        Here::Man(it) => shell::man(&mut Screen::open(), &it).map(|()| 0),
         Here::Demo(it) => Ok(demo::run(&it)?),
         Here::Replay(it) => {
             let mut screen = Screen::open();
@@ -104,6 +114,7 @@ fn here(verb: Here) -> Result<u8, Trouble> {
 async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
     match verb {
         There::Status(wanted) => status::status(screen, wanted).await,
+        There::Top(wanted) => top::top(wanted).await,
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
         There::Events(wanted) => why::events(screen, wanted).await,

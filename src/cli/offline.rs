@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
+
 use super::{
     Trouble,
     args::{Explain, Override},
@@ -16,8 +18,8 @@ use crate::{
     config::{Problems, Source, Upstream},
     control::{Loaded, read_config},
     model::{
-        Endpoint, Epoch, Generation, Moment, Nonce, Point, Share, SplitName, Stage, UpstreamName,
-        VersionName,
+        Endpoint, Epoch, Generation, Moment, Nonce, Point, RouteName, Share, SplitName, Stage,
+        UpstreamName, VersionName,
     },
     plan::{self, Chance, Head, Inputs, Keys, Plan, Secrets, Shift},
 };
@@ -77,6 +79,11 @@ pub(super) fn sign(screen: &mut Screen, wanted: &Override) -> Result<(), Trouble
         return Err(Trouble::refused(message, help));
     };
     let value = plan::Override::sign(secret, &split.name, version);
+    if wanted.print.output.is_json() {
+        let (split, version) = (split.name.as_str(), version.as_str());
+        let made = json!({ "split": split, "version": version, "value": value });
+        return Ok(screen.write(&format!("{made}\n"))?);
+    }
     Ok(screen.write(&(value + "\n"))?)
 }
 
@@ -89,8 +96,20 @@ pub(super) fn explain(screen: &mut Screen, wanted: &Explain) -> Result<(), Troub
         fresh: fastrand::u64(..),
     };
     let told = plan::explain(&compile(&loaded), &head, chance);
-    screen.write(&told.to_string())?;
     let note = "the shares are the file's; a running proxy may have others (`serin status`)";
+    if wanted.print.output.is_json() {
+        let told = json!({
+            "split": told.split.as_ref().map(SplitName::as_str),
+            "route": told.route.as_ref().map(RouteName::as_str),
+            "version": told.version.as_ref().map(VersionName::as_str),
+            "role": told.assignment.map(|it| it.role.as_str()),
+            "endpoints": told.endpoints,
+            "because": told.lines,
+            "note": note,
+        });
+        return Ok(screen.write(&format!("{told:#}\n"))?);
+    }
+    screen.write(&told.to_string())?;
     Ok(screen.write(&format!("note: {note}\n"))?)
 }
 

@@ -4,8 +4,9 @@ use super::{
     Trouble,
     args::{self, Output},
     client::Client,
+    figures::clock,
     screen::{Screen, Tone},
-    status::{clock, splits},
+    status::splits,
     table::{Cell, number, table, word},
     why::{self, say},
 };
@@ -41,18 +42,20 @@ pub(super) async fn rollouts(screen: &mut Screen, wanted: args::Rollouts) -> Res
         "CAUSE",
         "WHY",
     ];
-    let heading = heading.map(word).to_vec();
+    let is_wide = wanted.ask.output.is_wide();
+    let ended = is_wide.then(|| word("ENDED (UTC)"));
+    let heading = heading.map(word).into_iter().chain(ended).collect();
     let rows: Vec<_> = std::iter::once(heading)
-        .chain(known.rollouts.iter().map(row))
+        .chain(known.rollouts.iter().map(|it| row(it, is_wide)))
         .collect();
     let mut text = table(&rows, screen.has_colour());
     text.push_str("  `serin why --rollout ROLLOUT` shows what one rested on\n");
     Ok(screen.write(&text)?)
 }
 
-fn row(rollout: &Rollout) -> Vec<Cell> {
+fn row(rollout: &Rollout, is_wide: bool) -> Vec<Cell> {
     let took = rollout.seconds.map(duration);
-    vec![
+    let mut cells = vec![
         word(&rollout.id),
         word(&rollout.result).tone(Tone::of(&rollout.result)),
         word(&rollout.canary),
@@ -61,7 +64,12 @@ fn row(rollout: &Rollout) -> Vec<Cell> {
         number(took.unwrap_or_else(|| "-".to_owned())),
         word(&rollout.cause),
         word(&rollout.why),
-    ]
+    ];
+    if is_wide {
+        let ended = rollout.ended.as_deref().map(moment);
+        cells.push(word(ended.unwrap_or_else(|| "-".to_owned())));
+    }
+    cells
 }
 
 /// The rollout that a person means; `None`: it is a split, or all of them.

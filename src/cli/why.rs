@@ -6,9 +6,10 @@ use super::{
     Trouble,
     args::{self, Output},
     client::Client,
+    figures::{clock, counts, evidence, points},
     rollouts,
     screen::{Screen, Tone},
-    status::{clock, counts, splits},
+    status::splits,
     table::{number, table, word},
 };
 use crate::admin::wire::{self, Analysis, Decision, Metric, News, Part, Split};
@@ -169,7 +170,8 @@ fn parts(text: &mut String, analysis: &Analysis, has_colour: bool) {
     text.push_str(&table(&rows, has_colour));
 }
 
-fn metrics(text: &mut String, analysis: &Analysis, has_colour: bool) {
+/// Every metric, line by line.
+pub(super) fn metrics(text: &mut String, analysis: &Analysis, has_colour: bool) {
     text.push('\n');
     let heading = vec![
         word("METRIC"),
@@ -210,20 +212,6 @@ fn verdict(metric: &Metric) -> super::table::Cell {
         return word(format!("{} (dry run)", metric.verdict));
     }
     word(&metric.verdict).tone(Tone::of(&metric.verdict))
-}
-
-/// A difference of two ratios.
-fn points(difference: f64) -> String {
-    format!("{:+.2}pp", 100.0 * difference)
-}
-
-/// Evidence is a product of many factors: tiny and huge are normal.
-fn evidence(evidence: f64) -> String {
-    match evidence {
-        tiny if tiny > 0.0 && tiny < 0.01 => "< 0.01".to_owned(),
-        huge if huge >= 1e6 => "> 1000000".to_owned(),
-        plain => format!("{plain:.2}"),
-    }
 }
 
 fn decision(decision: &Decision) -> Vec<super::table::Cell> {

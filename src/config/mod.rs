@@ -13,6 +13,7 @@ mod declare;
 mod endpoints;
 mod guess;
 mod leaf;
+mod outline;
 mod parse;
 mod preset;
 mod problem;
@@ -25,6 +26,7 @@ mod walk;
 
 pub use self::{
     endpoints::load_endpoints,
+    outline::{Difference, differences},
     problem::{Problem, Problems},
     redact::{redacted, without_addresses},
     shape::{
@@ -32,12 +34,13 @@ pub use self::{
         Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker,
         ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs,
         Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule, Limits,
-        Listener, ListenerTimeouts, ListenerTls, LogPath, LongLived, Marathon, MasterLogin, Match,
-        Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy, OutlierDetection, Override,
-        PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion, Question, RateMargin,
-        RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod, SameSite, Slo, Source,
-        Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf, TaskPort, UnknownSni,
-        Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When,
+        Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece, LongLived,
+        Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
+        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
+        Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod,
+        SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf,
+        TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
+        Verify, WarmUp, Webhook, When, Written,
     },
 };
 use self::{
@@ -55,7 +58,7 @@ pub fn load(text: &str, name: &str) -> Result<(Config, Problems), Problems> {
         build::expand(&mut file.value);
         preset::fill(&mut file.value);
         check::check(&file, &mut walk);
-        config = build::config(&file.value, build::hash(text));
+        config = build::config(&file.value, text);
     }
     let is_silent = config.is_none() && !walk.problems.iter().any(|problem| !problem.is_warning);
     if is_silent {

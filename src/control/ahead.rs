@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::course::LOOK_EVERY;
 use crate::{
     config::{Auto, Split, Step},
-    judge::{Criteria, Forecast, Situation},
+    judge::{Criteria, Forecast, Need, Situation},
     measure::Latencies,
     model::Share,
     rollout::{criteria, step_text, time_to_climb},
@@ -62,6 +62,27 @@ pub fn ahead(split: &Split, traffic: &Traffic) -> Vec<Ahead> {
     let numbered = (1..).zip(&rollout.steps);
     let steps = numbered.map(|(number, step)| walk.step(number, step));
     steps.collect()
+}
+
+/// How long until a canary with this share is found that fails this part of its requests from its
+/// first one on; `None`: never, or longer than a month.
+pub fn until_found(
+    split: &Split,
+    share: Share,
+    traffic: &Traffic,
+    error_rate: f64,
+) -> Option<Need> {
+    let criteria = criteria(split);
+    let situation = Situation {
+        criteria: &criteria,
+        share,
+        rate: traffic.rate,
+        error_rate: traffic.error_rate,
+        latency: Some(&traffic.latency),
+        tick: LOOK_EVERY,
+        age: Duration::ZERO,
+    };
+    situation.until_found(error_rate)
 }
 
 /// A duration in words that are short and say no more than is known: `0.8s`, `41s`, `12m`, `3h`.

@@ -1,7 +1,7 @@
 //! One split under way: its rollout, the stages that samples name, the judge's bench, and what is
 //! shown of it.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use rustc_hash::FxHashSet;
 
@@ -14,14 +14,16 @@ use super::{
     recording::Recorder,
     remarks::Remarks,
     shadow::Shadow,
+    stretch::Stretch,
+    toll::Toll,
 };
 use crate::{
     config::Split,
     judge::{Baseline, Judgement, Verdict},
     measure::{AttemptLabel, Cell, CellKey, Repeat, RequestLabel, Sum, Tally, Window},
     model::{
-        EndpointKey, Epoch, Moment, Outcome, Role, RouteName, Share, SplitKey, Stage, UpstreamName,
-        VersionName, number::real,
+        EndpointKey, Moment, Outcome, Role, Share, SplitKey, Stage, UpstreamName, VersionName,
+        number::real,
     },
     plan::{self, Plan, Shift, Target},
     rollout::{Decisions, Event, Rollout, criteria},
@@ -33,29 +35,6 @@ const STRETCHES_MAX: usize = 64;
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The same for a split that is quiet.
 const QUIET_LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// A stretch of a split's life in which nothing about it changed: what a [`Stage`] means.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stretch {
-    pub(super) epoch: Epoch,
-    pub(super) nonce: crate::model::Nonce,
-    pub(super) share: Share,
-    pub(super) stable: VersionName,
-    pub(super) canary: Option<VersionName>,
-    pub(super) routes: Arc<[RouteName]>,
-    /// How often the canary was judged anew before it.
-    round: u32,
-}
-
-impl Stretch {
-    /// The version that had this part.
-    pub(super) fn version(&self, role: Role) -> &VersionName {
-        match role {
-            Role::Stable => &self.stable,
-            Role::Canary => self.canary.as_ref().unwrap_or(&self.stable),
-        }
-    }
-}
 
 /// One version's numbers.
 #[derive(Debug, Default)]
@@ -94,6 +73,7 @@ pub(super) struct Course {
     pub(super) shadow: Shadow,
     pub(super) ledger: Ledger,
     pub(super) remarks: Remarks,
+    pub(super) toll: Toll,
     analysis: Option<Analysis>,
     recorder: Recorder,
     pasts: Pasts,
@@ -119,6 +99,7 @@ impl Course {
             shadow: Shadow::default(),
             ledger: Ledger::default(),
             remarks: Remarks::default(),
+            toll: Toll::default(),
             analysis: None,
             recorder,
             pasts: Pasts::default(),
@@ -152,12 +133,9 @@ impl Course {
             stage,
             share: stretch.share,
         };
-        let before = self.stretches.back().map(|(_, stretch)| stretch);
+        let before = self.stretch_now();
         let is_same = before == Some(&stretch);
-        let is_same_trial = before.is_some_and(|before| {
-            let trial = |stretch: &Stretch| (stretch.epoch, stretch.nonce, stretch.stable.clone());
-            trial(before) == trial(&stretch)
-        });
+        let is_same_trial = before.is_some_and(|before| before.is_of_trial(&stretch));
         if !is_same {
             self.stage = self.stage.next();
             if self.stretches.len() == STRETCHES_MAX {
@@ -183,6 +161,7 @@ impl Course {
             self.stable.attempts = Tally::default();
             (self.stable.answers_failed, self.stable.rescued) = (0, 0);
             self.ledger.clear();
+            self.toll = Toll::default();
             self.remarks = Remarks::default();
             self.canary = Part::default();
             self.by_endpoint.begin_trial();
@@ -242,6 +221,11 @@ impl Course {
             .map(|(_, stretch)| stretch)
     }
 
+    /// The stretch under way.
+    pub(super) fn stretch_now(&self) -> Option<&Stretch> {
+        self.stretches.back().map(|(_, stretch)| stretch)
+    }
+
     /// Counts what a worker hands over for one version, assigned in one stage, on one route.
     pub(super) fn count(&mut self, key: CellKey, cell: &Cell, now: Moment) {
         self.has_news = true;
@@ -277,6 +261,7 @@ impl Course {
         part.trials += cell.trials;
         part.failures += cell.failures;
         part.attempts.merge(&cell.attempts);
+        self.toll.count(role, cell);
         let is_failure = |label: &RequestLabel| label.outcome == Outcome::Failure;
         part.answers_failed += cell.requests.sum(is_failure);
         part.rescued += cell.repeats.sum(|label| label.repeat == Repeat::Rescue);
@@ -353,6 +338,7 @@ impl Course {
             });
             let stages: Vec<_> = stages.collect();
             let mut judgement = analysis.look(in_flight, &stages, now);
+            self.toll.looked(&judgement, now);
             let margin = analysis.criteria().errors;
             self.by_endpoint.name_suspect(&mut judgement, margin);
             let has_failed = judgement.verdict == Verdict::Fail && self.rollout.is_judged();
@@ -381,6 +367,7 @@ impl Course {
     fn judge_anew(&mut self, excuse: Excuse, now: Moment) -> Looked {
         self.round += 1;
         (self.analysis, self.judgement) = (None, None);
+        self.toll.excuse();
         self.by_endpoint.begin_trial();
         let mut decisions = self.rollout.on(Event::Excused(&excuse.why), now);
         // A new stage begins, whatever the rollout makes of it.

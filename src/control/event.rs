@@ -85,6 +85,8 @@ pub struct Ask {
 pub enum Recall {
     /// All of them in a line each.
     Summaries(oneshot::Sender<Vec<Summary>>),
+    /// What is kept of each, as text; also of splits that the file does not have now.
+    Records(oneshot::Sender<Vec<(SplitName, String)>>),
     /// All that is known of one; `None`: it is not the newest of its split.
     Dossier(SplitName, Epoch, oneshot::Sender<Option<Box<Dossier>>>),
     /// The newest lines of the audit log, of one split or of all, at most so many.

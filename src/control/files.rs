@@ -264,14 +264,15 @@ fn about_source_with(at: Moment, what: &'static str, text: String, is_warning: b
     }
 }
 
-/// The keys that changed and are read at the start only.
-fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
+/// Keys that differ, and that a running process obeys at its next start only.
+pub fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
     let keys = [
         ("admin.http", old.admin.http != new.admin.http),
         ("admin.unix", old.admin.unix != new.admin.unix),
         ("workers", old.workers != new.workers),
         ("state_dir", old.state_dir != new.state_dir),
         ("access_log", old.access_log != new.access_log),
+        ("tracing", old.tracing != new.tracing),
     ];
     let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
     changed.map(|(key, _)| key).collect()

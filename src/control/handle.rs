@@ -1,6 +1,6 @@
 //! What other rooms hold of control: they ask, read and listen; they never write.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -25,8 +25,6 @@ pub struct Handle {
     /// What was kept of rollouts; `None`: nothing is kept.
     pub(super) archive: Option<Archive>,
     pub(super) admission: watch::Receiver<Arc<Admission>>,
-    /// The file; `None`: there is none.
-    pub(super) path: Option<Arc<Path>>,
 }
 
 /// Who asks for an act, why, and under what condition.
@@ -208,7 +206,6 @@ impl Handle {
             news,
             archive: None,
             admission: watch::Sender::default().subscribe(),
-            path: None,
         }
     }
 

@@ -27,7 +27,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
-pub(super) use self::archive::Archive;
+pub use self::wire::read_record;
+pub(super) use self::{archive::Archive, wire::shown_record};
 use self::{
     store::{JournalError, Store},
     witness::Witness,

@@ -38,7 +38,9 @@ mod samples;
 mod secret;
 mod shadow;
 mod status;
+mod stretch;
 mod survey;
+mod toll;
 mod totals;
 mod trail;
 mod turn;
@@ -57,19 +59,22 @@ use tokio::{
 
 pub use self::{
     admission::{Admission, Tokens, is_name},
-    ahead::{Ahead, Traffic, ahead, roughly},
+    ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
     audit::{Audit, Moved, Subject},
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
+    files::at_next_start,
     gate::{Gate, GateAnswer},
     handle::{Asker, Handle},
+    journal::read_record,
     reload::{Loaded, read_config},
     status::{
         ArmStatus, ConfigStatus, EndpointStatus, Entry, RepeatKey, SeriesKey, ShadowStatus,
         SplitStatus, Status, Totals, UpstreamStatus,
     },
+    toll::Rollback,
     trail::{Line, Spot, Trail},
     written::tried,
 };
@@ -138,6 +143,8 @@ pub struct Control {
     path: Option<PathBuf>,
     inlets: Option<Inlets>,
     outlets: Outlets,
+    /// What time it is when an event has led to something; `None`: as when it came.
+    clock: Option<fn() -> Moment>,
     sources: Option<discover::Sources>,
     checks: Option<Checks>,
     is_listening: bool,
@@ -191,6 +198,7 @@ impl Control {
         else {
             return;
         };
+        self.clock = Some(clock::now);
         let (found, mut discovered) = mpsc::channel::<Discovered>(64);
         self.sources = Some(discover::spawn(&self.in_force.config.upstreams, found));
         let (word, mut checked) = mpsc::channel::<Checked>(64);

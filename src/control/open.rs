@@ -76,13 +76,12 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         problem: None,
     };
     let archive = state_dir.map(Archive::new);
-    let mut ends = channels(
+    let ends = channels(
         &in_force.config,
         admission,
         archive,
         empty_status(&file, now),
     );
-    ends.handle.path = setup.path.as_deref().map(Arc::from);
     let reader = in_force.reader();
     let mut control = Control {
         in_force,
@@ -101,6 +100,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         path: setup.path,
         inlets: Some(ends.inlets),
         outlets: ends.outlets,
+        clock: None,
         sources: None,
         checks: None,
         is_listening: false,
@@ -203,7 +203,6 @@ fn channels(
             news,
             archive,
             admission,
-            path: None,
         },
         inlets: Inlets {
             events,

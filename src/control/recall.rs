@@ -8,7 +8,9 @@ use std::fs::File;
 
 use tokio::sync::oneshot;
 
-use super::{Control, Dossier, Event, Handle, Recall, Refusal, RefusalKind, Summary};
+use super::{
+    Control, Dossier, Event, Handle, Recall, Refusal, RefusalKind, Summary, journal::shown_record,
+};
 use crate::model::{Epoch, Moment, SplitName};
 
 impl Control {
@@ -20,6 +22,13 @@ impl Control {
                 let courses = self.courses.values();
                 let known = courses.filter_map(|course| course.ledger.summary.clone());
                 let _gone = answer.send(known.collect());
+            }
+            Recall::Records(answer) => {
+                let courses = self.courses.iter();
+                let courses = courses.map(|(name, course)| (name, course.rollout.record()));
+                let known = courses.chain(&self.dormant);
+                let texts = known.map(|(name, record)| (name.clone(), shown_record(record)));
+                let _gone = answer.send(texts.collect());
             }
             Recall::Dossier(split, epoch, answer) => {
                 let course = self.courses.get(&split);
@@ -36,6 +45,14 @@ impl Control {
 }
 
 impl Handle {
+    /// What is kept of each split's rollout, for those who ask what a file would lead to; read
+    /// with [`read_record`](super::read_record).
+    pub async fn records(&self) -> Vec<(SplitName, String)> {
+        let mut records = self.recall(Recall::Records).await.unwrap_or_default();
+        records.sort_unstable();
+        records
+    }
+
     /// Rollouts of one split or of all, the newest first. Without a state directory only those
     /// that each split had last.
     pub async fn rollouts(&self, split: Option<&SplitName>) -> Result<Vec<Summary>, Refusal> {

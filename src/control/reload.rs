@@ -78,7 +78,7 @@ fn read_again(path: &Path, known: &Result<Loaded, Problems>) -> Option<Result<Lo
 }
 
 /// The name of a file and what is written in it.
-pub(super) fn read_text(path: &Path) -> Result<(String, String), Problems> {
+fn read_text(path: &Path) -> Result<(String, String), Problems> {
     let name = path.display().to_string();
     let bytes = read(path).map_err(|error| unreadable(&name, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| not_text(&name))?;

@@ -67,6 +67,7 @@ impl Control {
         self.reported = now;
         for course in self.courses.values_mut() {
             course.mark(now);
+            course.toll.recount();
         }
         let config = Arc::clone(&self.in_force.config);
         let exposed = self.exposed();
@@ -134,6 +135,7 @@ fn split_status(
         let streams = exposed.get(&(split.name.clone(), version));
         streams.copied().unwrap_or_default()
     };
+    let users = |role| split.sticky.is_some().then(|| course.toll.users(role));
     SplitStatus {
         name: split.name.clone(),
         stable: (&split.stable).into(),
@@ -153,12 +155,15 @@ fn split_status(
         harm_budget: harm_budget(course),
         forecast: outlook.and_then(|outlook| outlook.forecast.clone()),
         warnings: outlook.map_or_else(Vec::new, |outlook| outlook.warnings.clone()),
+        rollback: course.rollback(split.sticky.is_some()),
         arms: [
             ArmStatus {
+                users: users(Role::Stable),
                 streams: streams((&split.stable).into()),
                 ..arm(Role::Stable, &course.stable, now)
             },
             ArmStatus {
+                users: users(Role::Canary),
                 streams: record.canary.clone().map_or(0, streams),
                 ..arm(Role::Canary, &course.canary, now)
             },
@@ -186,6 +191,7 @@ fn arm(role: Role, part: &Part, now: Moment) -> ArmStatus {
         trials: part.trials,
         failures: part.failures,
         rate: part.window.rate(now),
+        users: None,
         streams: 0,
         quantiles: minute.quantiles(),
         latency: Arc::new(minute.latency),

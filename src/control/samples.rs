@@ -35,7 +35,7 @@ impl Control {
         self.meet(now);
         self.count(&sample, now);
         self.ejected(&sample.ejections, turn);
-        self.book.hold(sample);
+        self.book.hold(sample, now);
         self.look(now, turn);
     }
 
@@ -44,6 +44,7 @@ impl Control {
         self.in_force.free_retired();
         self.meet(now);
         self.look(now, turn);
+        self.complete_rollbacks(now);
         self.look_at_shadows(now, turn);
         self.compare_endpoints(now, turn);
         self.believe_insistent(now, turn);
@@ -107,6 +108,12 @@ impl Control {
                 route: route.clone(),
             };
             self.book.count(series, cell, lines_max);
+        }
+        for (key, seen) in &sample.exposed {
+            let split = self.names.get(&key.split);
+            if let Some(course) = split.and_then(|split| self.courses.get_mut(split)) {
+                course.meet_users(*key, seen);
+            }
         }
         for (label, counts) in &sample.endpoints {
             let split = self.names.get(&label.split);

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::gate::Gate;
+use super::{gate::Gate, toll::Rollback};
 pub use crate::rollout::Entry;
 use crate::{
     judge::{Forecast, Judgement},
@@ -89,6 +89,8 @@ pub struct SplitStatus {
     pub forecast: Option<Forecast>,
     /// What is planned and cannot be, in words.
     pub warnings: Vec<String>,
+    /// How the canary was taken back, if it was.
+    pub rollback: Option<Rollback>,
     /// Since the rollout began.
     pub arms: [ArmStatus; 2],
     /// How clumped failures of single stable endpoints are: 1, not at all; `None` while too little
@@ -124,6 +126,8 @@ pub struct ArmStatus {
     pub failures: u64,
     /// Requests a second over the last seconds.
     pub rate: f64,
+    /// Different users that were assigned to it; `None`: users are not told apart.
+    pub users: Option<u64>,
     /// Long-lived streams that are open now.
     pub streams: u64,
     /// p50, p90, p99, p99.9 of latency over the last minute; `None` of nothing.
@@ -207,6 +211,8 @@ pub struct Totals {
     pub rollbacks: Vec<(SplitName, &'static str, u64)>,
     /// Rollouts that ended, by split and result (`promoted`, `rolled_back`, `superseded`).
     pub rollouts: Vec<(SplitName, &'static str, u64)>,
+    /// How long the stages of rollbacks took (`detect`, `apply`, `complete`), by split.
+    pub rollback_times: Vec<(SplitName, &'static str, Latencies)>,
     /// Discovery answers by upstream and result (`ok`, `unchanged`, `error`, `suspicious`).
     pub discoveries: Vec<(UpstreamName, &'static str, u64)>,
     /// Endpoints that were ejected, by upstream.

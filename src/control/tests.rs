@@ -21,6 +21,7 @@ mod health;
 mod lending;
 mod remarks;
 mod shadow;
+mod toll;
 
 fn share(percent: u16) -> Share {
     Share::from_basis_points(percent * 100).unwrap()

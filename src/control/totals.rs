@@ -1,11 +1,14 @@
 //! The book: everything counted since the start, and what each worker holds right now.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
-use super::{RepeatKey, SeriesKey, Totals, analysis::InFlight, carried::Carried};
+use super::{RepeatKey, SeriesKey, Totals, analysis::InFlight, carried::Carried, toll::Durations};
 use crate::{
     measure::{Cell, EndpointGauge, Gauges, Latencies, RequestLabel, Sample, StreamKey, Tally},
-    model::{EndpointKey, Role, RouteName, SplitKey, SplitName, UpstreamName},
+    model::{EndpointKey, Moment, Role, RouteName, SplitKey, SplitName, UpstreamName},
 };
 
 /// How many lines of the metrics page one series of ours makes: 5 code classes by 6 outcomes.
@@ -26,6 +29,9 @@ pub(super) struct Book {
     rollbacks: BTreeMap<(SplitName, &'static str), u64>,
     rollouts: BTreeMap<(SplitName, &'static str), u64>,
     discoveries: BTreeMap<(UpstreamName, &'static str), u64>,
+    /// When each worker was heard last.
+    heard: BTreeMap<u16, Moment>,
+    rollback_times: BTreeMap<(SplitName, &'static str), Latencies>,
 }
 
 impl Book {
@@ -51,7 +57,8 @@ impl Book {
     }
 
     /// Takes what a sample says of its worker, and what was refused there.
-    pub(super) fn hold(&mut self, sample: Sample) {
+    pub(super) fn hold(&mut self, sample: Sample, now: Moment) {
+        self.heard.insert(sample.worker, now);
         self.refused.merge(&sample.refused);
         let before = self.workers.get(&sample.worker);
         self.carried.replace(before, &sample.gauges);
@@ -123,6 +130,28 @@ impl Book {
         *self.rollbacks.entry((split.clone(), cause)).or_default() += 1;
     }
 
+    /// A stage of a rollback took so long.
+    pub(super) fn took(&mut self, split: &SplitName, stage: &'static str, time: Duration) {
+        let times = self.rollback_times.entry((split.clone(), stage));
+        times.or_default().record(time);
+    }
+
+    /// Whether every worker was heard since.
+    pub(super) fn is_heard_since(&self, since: Moment) -> bool {
+        self.heard.values().all(|heard| *heard >= since)
+    }
+
+    /// Whether requests or long-lived streams of a split's canary are under way.
+    pub(super) fn is_at_canary(&self, split: SplitKey) -> bool {
+        let is_canary = |of: SplitKey, role: Role| of == split && role == Role::Canary;
+        self.workers.values().any(|held| {
+            let mut streams = held.streams.iter();
+            let mut flights = held.in_flight.keys();
+            streams.any(|(key, count)| *count > 0 && is_canary(key.split, key.role))
+                || flights.any(|key| is_canary(key.split, key.role))
+        })
+    }
+
     /// A rollout has ended.
     pub(super) fn ended(&mut self, split: &SplitName, result: &'static str) {
         *self.rollouts.entry((split.clone(), result)).or_default() += 1;
@@ -134,6 +163,13 @@ impl Book {
             .discoveries
             .entry((upstream.clone(), result))
             .or_default() += 1;
+    }
+
+    fn rollback_times(&self) -> Durations {
+        let times = self.rollback_times.iter();
+        times
+            .map(|((split, stage), times)| (split.clone(), *stage, times.clone()))
+            .collect()
     }
 
     /// A copy for those who ask.
@@ -155,6 +191,7 @@ impl Book {
             rollbacks: flat(&self.rollbacks),
             rollouts: flat(&self.rollouts),
             discoveries: flat(&self.discoveries),
+            rollback_times: self.rollback_times(),
             ejections: Vec::new(),
             checks: Vec::new(),
             journal_failures,

@@ -1,6 +1,9 @@
 //! One turn of the loop: what an event has led to is put in force, then kept, then told (I10).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::oneshot;
 
@@ -26,6 +29,8 @@ pub(super) struct Turn {
     pub(super) decisions: Vec<Decision>,
     /// What has become of rollouts.
     pub(super) notes: Vec<Note>,
+    /// Splits whose canary was taken back.
+    pub(super) rolled_back: Vec<SplitName>,
     pub(super) news: Vec<News>,
     /// What has moved traffic.
     pub(super) audits: Vec<Audit>,
@@ -58,7 +63,7 @@ impl Control {
         turn: &mut Turn,
     ) {
         self.note(split, before, &decisions.entries, turn);
-        let Some(course) = self.courses.get(split) else {
+        let Some(course) = self.courses.get_mut(split) else {
             return;
         };
         if decisions.is_changed {
@@ -77,7 +82,10 @@ impl Control {
             match entry.what {
                 "rolled_back" | "aborted" | "undone" => {
                     let judgement = course.judgement.as_ref();
-                    self.book.rolled_back(split, cause(&entry, judgement));
+                    let cause = cause(&entry, judgement);
+                    course.roll_back(&entry, cause);
+                    turn.rolled_back.push(split.clone());
+                    self.book.rolled_back(split, cause);
                     self.book.ended(split, "rolled_back");
                 }
                 "promoted" => self.book.ended(split, "promoted"),
@@ -96,6 +104,7 @@ impl Control {
     /// Publish first, tell later.
     pub(super) fn close(&mut self, turn: Turn, now: Moment) {
         self.put_in_force(&turn, now);
+        self.applied(&turn, now);
         for split in &turn.changed {
             if let Some(course) = self.courses.get(split) {
                 self.journal.keep(split, now, course.rollout.record());
@@ -104,8 +113,12 @@ impl Control {
         for note in turn.notes {
             self.journal.noted(note);
         }
+        let mut findings = BTreeMap::new();
         for mut decision in turn.decisions {
             self.found(&mut decision);
+            if let Some(found) = &decision.findings {
+                findings.insert(decision.split.clone(), Arc::clone(found));
+            }
             self.journal.decided(decision);
         }
         for audit in turn.audits {
@@ -117,7 +130,9 @@ impl Control {
         }
         let is_news = !turn.news.is_empty();
         for news in turn.news {
-            self.announcer.tell(news);
+            let split = news.split.as_ref();
+            let found = split.and_then(|split| findings.get(split)).map(Arc::clone);
+            self.announcer.tell(news, found.as_deref());
         }
         if is_news || turn.is_plan_stale || turn.is_status_stale || !turn.changed.is_empty() {
             self.report(now);

@@ -2,23 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Handle, Refusal, RefusalKind, recall::unreadable, reload::read_text};
+use super::Handle;
 use crate::config;
 
 impl Handle {
-    /// What the file says now, as JSON without what is or may be a secret; `None`: there is none.
-    pub async fn written(&self) -> Result<Option<Value>, Refusal> {
-        let Some(path) = self.path.clone() else {
-            return Ok(None);
-        };
-        let read = tokio::task::spawn_blocking(move || read_text(&path)).await;
-        let read = read.map_err(unreadable)?;
-        let (_, text) = read.map_err(|_| Refusal {
-            kind: RefusalKind::Unreadable,
-            message: "the file cannot be read".to_owned(),
-            help: "`serin validate` says why; the last good one is in force".to_owned(),
-        })?;
-        Ok(Some(config::redacted(&text)))
+    /// What the file in force says, as JSON without what is or may be a secret.
+    pub fn written(&self) -> Value {
+        config::redacted(&self.config.borrow().text.0)
     }
 }
 

@@ -93,6 +93,15 @@ impl Situation<'_> {
         }
     }
 
+    /// How long until a canary is found that fails this share of its requests; `None`: never, or
+    /// longer than a month.
+    pub fn until_found(&self, error_rate: f64) -> Option<Need> {
+        let share = self.share.ratio();
+        let is_compared = share > 0.0 && share < 1.0 && self.rate > 0.0;
+        let seconds = is_compared.then(|| self.seconds_until(&self.error_terms(error_rate)))?;
+        self.need(seconds)
+    }
+
     fn need(&self, seconds: Option<f64>) -> Option<Need> {
         let seconds = seconds.filter(|seconds| *seconds <= LONGEST)?;
         let requests = whole((seconds * self.rate * self.share.ratio()).ceil());

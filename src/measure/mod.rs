@@ -8,9 +8,12 @@
 
 mod delta;
 mod endpoints;
+mod exposed;
 mod latencies;
+mod outlets;
 mod recorder;
 mod sample;
+mod users;
 mod window;
 
 #[cfg(test)]
@@ -18,9 +21,11 @@ mod tests;
 
 pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
 pub use latencies::Latencies;
+pub use outlets::{Counter, Outlets};
 pub use recorder::{Attempt, Flight, Recorder, Request};
 pub use sample::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointGauge, Gauges, ListenerGauges, Repeat,
     RepeatLabel, RequestLabel, Sample, StreamKey, Tally,
 };
+pub use users::{Seen, Users};
 pub use window::{Sum, Window};

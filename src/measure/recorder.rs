@@ -7,9 +7,10 @@ use slab::Slab;
 
 use super::{
     AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RepeatLabel,
-    RequestLabel, Sample,
+    RequestLabel, Sample, StreamKey,
     delta::{self, Delta},
     endpoints::Endpoints,
+    exposed::Exposed,
 };
 use crate::model::{
     EndpointKey, Moment, Outcome, Role, SplitKey, Stage,
@@ -35,6 +36,8 @@ pub struct Attempt {
     pub first_byte: Option<Duration>,
     /// First byte sent to last byte received, or to the end by whatever cause.
     pub total: Duration,
+    /// When that was.
+    pub ended: Moment,
     /// Whether the judge sees it: the first attempt of a client request that no override chose.
     pub judged: bool,
     /// The client, in sticky splits.
@@ -92,8 +95,11 @@ impl Filling {
         cell.trials += 1;
         cell.failures += u64::from(failed);
         self.latency.record(attempt.total);
-        if failed && cell.failed_requests.len() < FAILED_IDS_MAX {
-            cell.failed_requests.push(attempt.request_id);
+        if failed {
+            cell.first_failure = cell.first_failure.or(Some(attempt.ended));
+            if cell.failed_requests.len() < FAILED_IDS_MAX {
+                cell.failed_requests.push(attempt.request_id);
+            }
         }
         if let Some(user) = attempt.user {
             let is_named = cell.failed_users.contains(&user);
@@ -128,6 +134,7 @@ pub struct Recorder {
     /// it.
     hints: [usize; HINTS],
     endpoints: Endpoints,
+    exposed: Exposed,
     flights: Slab<(CellKey, Moment)>,
     refused: super::Tally<RequestLabel>,
     ejections: Vec<Ejection>,
@@ -142,6 +149,14 @@ impl Recorder {
     /// A request was assigned to a version.
     pub fn assign(&mut self, key: CellKey) {
         self.fill(key, |filling| filling.cell.assigned += 1);
+    }
+
+    /// A user was assigned to a version that is tried, or compared with one.
+    pub fn expose(&mut self, key: CellKey, user: u64) {
+        let CellKey {
+            split, stage, role, ..
+        } = key;
+        self.exposed.see(StreamKey { split, stage, role }, user);
     }
 
     /// A judged attempt begins.
@@ -213,6 +228,7 @@ impl Recorder {
             }
         }
         sample.endpoints = self.endpoints.take(now);
+        sample.exposed = self.exposed.take();
         sample.refused = std::mem::take(&mut self.refused);
         sample.ejections = std::mem::take(&mut self.ejections);
         sample.gauges = self.gauges(now);
@@ -225,12 +241,14 @@ impl Recorder {
             self.fill(*key, |filling| filling.cell.merge(cell));
         }
         self.endpoints.put_back(&sample.endpoints);
+        self.exposed.put_back(&sample.exposed);
         self.refused.merge(&sample.refused);
         self.ejections.extend_from_slice(&sample.ejections);
     }
 
     /// Forgets cells of stages before `oldest` of one split that hold nothing.
     pub fn forget(&mut self, split: SplitKey, oldest: Stage) {
+        self.exposed.forget(split, oldest);
         let places = &mut self.places;
         self.cells.retain(|_, (key, filling)| {
             let stays = key.split != split || key.stage >= oldest || !filling.cell.is_empty();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
-use super::{EndpointCounts, EndpointLabel, Latencies};
+use super::{EndpointCounts, EndpointLabel, Latencies, Seen};
 use crate::model::{
     CodeClass, EndpointKey, ListenerName, Moment, Outcome, Reason, Rejection, Role, RouteId,
     SplitKey, Stage,
@@ -25,7 +25,7 @@ pub struct CellKey {
     pub is_shadow: bool,
 }
 
-/// What a long-lived stream belongs to, as its request was assigned.
+/// What a long-lived stream or a user belongs to, as the request was assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey {
     /// The split.
@@ -156,6 +156,8 @@ pub struct Cell {
     pub duration: Latencies,
     /// Of sticky trials, those whose user was not known to have failed before.
     pub at_risk: u64,
+    /// When the first of the failures was.
+    pub first_failure: Option<Moment>,
     /// Users (hashes) that failed, each named once a sample.
     pub failed_users: Vec<u64>,
     /// Ids of failed requests, a few of each sample.
@@ -180,6 +182,8 @@ impl Cell {
         self.trials += other.trials;
         self.failures += other.failures;
         self.at_risk += other.at_risk;
+        let failures = self.first_failure.into_iter().chain(other.first_failure);
+        self.first_failure = failures.min();
         self.latency.merge(&other.latency);
         self.abandoned.merge(&other.abandoned);
         self.failed_users.extend_from_slice(&other.failed_users);
@@ -261,6 +265,8 @@ pub struct Sample {
     pub cells: FxHashMap<CellKey, Cell>,
     /// Judged requests since the last sample, by endpoint.
     pub endpoints: FxHashMap<EndpointLabel, EndpointCounts>,
+    /// Users that were assigned and that control may not have heard of.
+    pub exposed: Vec<(StreamKey, Vec<Seen>)>,
     /// What the worker holds right now.
     pub gauges: Gauges,
     /// Requests refused before they reached any split, as the client saw them.

@@ -39,6 +39,7 @@ fn attempt((outcome, micros, user, endpoint): Spec) -> Attempt {
         },
         first_byte: (micros % 2 == 0).then_some(total / 2),
         total,
+        ended: Moment::from_micros(micros),
         judged: true,
         user,
         request_id: micros,
@@ -73,7 +74,9 @@ fn cell_content(cell: &Cell) -> String {
     users.sort_unstable();
     ids.sort_unstable();
     let counts = [cell.assigned, cell.trials, cell.failures, cell.at_risk];
-    format!("{counts:?} {attempts:?} {buckets:?} {users:?} {ids:?}")
+    // Which comes first within one sample is not a matter of merging.
+    let has_failure = cell.first_failure.is_some();
+    format!("{counts:?} {has_failure} {attempts:?} {buckets:?} {users:?} {ids:?}")
 }
 
 /// Both together, as a worker does when its first sample could not be handed over.

@@ -15,6 +15,7 @@ pub mod number;
 mod share;
 mod side;
 mod time;
+mod trace;
 
 pub use access::Access;
 pub use endpoint::{Endpoint, Health};
@@ -27,3 +28,4 @@ pub use names::{
 pub use share::{Point, Share, ShareError};
 pub use side::Side;
 pub use time::Moment;
+pub use trace::{SpanId, TraceId};

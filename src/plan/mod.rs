@@ -62,9 +62,9 @@ pub use self::{
 };
 /// Parts of the file that the data plane obeys as they are written.
 pub use crate::config::{
-    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, Hedge, HedgeAfter, LogPath, LongLived,
-    OnUnhealthy, OutlierDetection, ProxyMode, ProxyProtocol, ProxyVersion, RequestStart,
-    UpstreamProtocol, UpstreamTimeouts, WarmUp,
+    AccessLog, Balance, Buffer, Cidr, CircuitBreaker, Hedge, HedgeAfter, LogField, LogFormat,
+    LogPath, LogPiece, LongLived, OnUnhealthy, OutlierDetection, ProxyMode, ProxyProtocol,
+    ProxyVersion, RequestStart, Tracing, UpstreamProtocol, UpstreamTimeouts, WarmUp,
 };
 use crate::model::{
     EndpointKey, Generation, Moment, Point, Role, RouteId, RouteName, Share, SplitId, SplitKey,

@@ -1,9 +1,11 @@
 //! Where a request has been, and where it goes after an attempt that has failed: the rules of the
 //! split (`plan/retry.rs`) and the budget, asked in one place.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
-use super::{decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, worker::Worker};
+use super::{
+    decide::Decision, fault::FaultKind, h1::outgoing::Outgoing, story::Story, worker::Worker,
+};
 use crate::{
     measure::{Repeat, RepeatLabel},
     model::{EndpointKey, Moment, Outcome, Reason, Role, SplitKey},
@@ -30,6 +32,8 @@ pub(super) struct Course {
     pub(super) is_hedged: bool,
     /// When the next attempt begins, where that is known already.
     pub(super) begins: Option<Moment>,
+    /// What will be told of it, if anything is.
+    pub(super) story: Option<Rc<Story>>,
 }
 
 /// What may be asked once more instead of telling the client.
@@ -55,7 +59,7 @@ pub(super) struct Late {
 
 impl Course {
     /// Of a request that has not been anywhere.
-    pub(super) fn new(role: Role, began: Moment) -> Self {
+    pub(super) fn new(role: Role, began: Moment, story: Option<Rc<Story>>) -> Self {
         Self {
             role,
             why: Reason::None,
@@ -65,6 +69,7 @@ impl Course {
             attempts: 0,
             is_hedged: false,
             begins: Some(began),
+            story,
         }
     }
 

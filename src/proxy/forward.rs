@@ -61,7 +61,7 @@ pub(crate) async fn forward(
     outgoing: &mut Outgoing,
     (began, deadline): (Moment, Option<Moment>),
 ) -> Forwarded {
-    let mut course = Course::new(decision.assignment.role, began);
+    let mut course = Course::new(decision.assignment.role, began, outgoing.story.clone());
     let Some(split) = decision.split() else {
         let result = Err(FaultKind::NoRoute.into());
         return Forwarded {
@@ -135,7 +135,11 @@ async fn attempt(
     let worker = Rc::clone(&client.worker);
     let began = course.begins.take().unwrap_or_else(|| worker.now());
     let account = decision.account_of(course.role);
-    let mut guard = AttemptGuard::open(&worker, account, course.why, began);
+    let of = (course.why, began);
+    let mut guard = AttemptGuard::open(&worker, account, of, course.story.as_ref());
+    if let Some(traceparent) = guard.traceparent() {
+        outgoing.trace(&traceparent);
+    }
     course.attempts = course.attempts.saturating_add(1);
     let version = split.version(course.role);
     let upstream = decision.plan.upstreams.get(version.upstream.index());

@@ -6,7 +6,6 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
-    access_log::{Line, Routed},
     decide::{Decision, View, decide},
     fault::{FaultKind, Form},
     forward::{self, Forwarded},
@@ -17,12 +16,13 @@ use super::{
         outgoing::{Outgoing, Received, Reply},
     },
     settle::RequestGuard,
+    story::{Ended, Story},
     upgrade::{self, Tunnelled},
     worker::{Heads, Worker},
 };
 use crate::{
     measure::RequestLabel,
-    model::{CodeClass, Moment, Outcome},
+    model::{CodeClass, Outcome},
     plan::Ending,
 };
 
@@ -39,16 +39,6 @@ pub(crate) enum Next {
     Gone,
 }
 
-/// What the access log will say, copied while the head is there.
-#[derive(Debug)]
-struct Story {
-    bytes: Vec<u8>,
-    method: usize,
-    host: usize,
-    began: Moment,
-    request_id: u64,
-}
-
 /// Handles the request whose head is parsed in `heads` and lies at the start of `buffer`.
 pub(crate) async fn handle(
     client: &mut Client,
@@ -59,7 +49,7 @@ pub(crate) async fn handle(
     let worker = Rc::clone(&client.worker);
     let began = worker.now();
     let request_id = worker.next_id();
-    let story = Story::copy(&worker, heads, &buffer, (began, request_id));
+    let story = Story::begin(&worker, heads, &buffer, (began, request_id));
     let form = Form {
         is_head: heads.0.is_head(),
         is_grpc: heads.0.is_grpc(&buffer),
@@ -84,7 +74,7 @@ pub(crate) async fn handle(
         return refuse(client, (heads, buffer, head_len), story, (kind, form)).await;
     }
     let deadline = deadline(heads, &buffer, form, &decision);
-    let mut request = RequestGuard::open(&worker, decision.account, began);
+    let mut request = RequestGuard::open(&worker, &decision, began);
     let reply = Reply::prepare(client, heads, form.is_grpc, &decision);
     let received = Received {
         buffer,
@@ -92,26 +82,20 @@ pub(crate) async fn handle(
         is_peer_trusted,
         at: began,
     };
-    let mut outgoing = Outgoing::new(client, heads, reply);
+    let mut outgoing = Outgoing::new(client, heads, reply, story);
     if let Err(kind) = outgoing.prepare(client, heads, received, &decision) {
         note_rejection(&worker, kind);
         let duration = request.settle(kind.status(), kind.outcome(), worker.now());
-        tell(
-            &worker,
-            story,
-            client,
-            &Ended::refused(kind, duration),
-            Some(&decision),
-        );
-        outgoing.recycle(&worker.buffers);
+        outgoing.tell(client, &Ended::refused(kind, duration), &decision);
+        outgoing.recycle(&worker);
         return client.answer(kind, form).await;
     }
     let deadline = deadline.map(|limit| began + limit);
     let forwarded =
         forward::forward(client, heads, &decision, &mut outgoing, (began, deadline)).await;
     let exchange = (&mut request, &decision, &outgoing);
-    let (next, tunnel) = finish(client, exchange, forwarded, story).await;
-    outgoing.recycle(&worker.buffers);
+    let (next, tunnel) = finish(client, exchange, forwarded).await;
+    outgoing.recycle(&worker);
     if let Some(tunnelled) = tunnel {
         // The plan is let go: a tunnel may live for days.
         drop((request, decision));
@@ -154,7 +138,6 @@ async fn finish(
     client: &mut Client,
     (request, decision, outgoing): (&mut RequestGuard, &Decision, &Outgoing),
     forwarded: Forwarded,
-    story: Option<Story>,
 ) -> (Next, Option<Tunnelled>) {
     let worker = Rc::clone(&client.worker);
     let Forwarded { result, attempts } = forwarded;
@@ -199,7 +182,7 @@ async fn finish(
         }
     };
     ended.duration = request.settle(ended.status, ended.outcome, worker.now());
-    tell(&worker, story, client, &ended, Some(decision));
+    outgoing.tell(client, &ended, decision);
     (next, tunnel)
 }
 
@@ -233,22 +216,12 @@ fn keeps_after(client: &Client, heads: &Heads) -> bool {
 async fn refuse(
     client: &mut Client,
     (heads, buffer, head_len): (&Heads, Vec<u8>, usize),
-    story: Option<Story>,
+    story: Option<Rc<Story>>,
     (kind, form): (FaultKind, Form),
 ) -> Next {
     let worker = Rc::clone(&client.worker);
     note_refusal(&worker, kind);
-    let now = worker.now();
-    let duration = story
-        .as_ref()
-        .map_or_else(Default::default, |s| now.since(s.began));
-    tell(
-        &worker,
-        story,
-        client,
-        &Ended::refused(kind, duration),
-        None,
-    );
+    tell_refusal(client, story, kind);
     let keeps = keeps_after(client, heads);
     let form = Form {
         closes: !keeps,
@@ -269,122 +242,18 @@ pub(crate) fn note_refusal(worker: &Worker, kind: FaultKind) {
     note_rejection(worker, kind);
 }
 
+/// Tells of a request that goes to no version.
+pub(crate) fn tell_refusal(client: &Client, story: Option<Rc<Story>>, kind: FaultKind) {
+    if let Some(story) = &story {
+        let duration = client.worker.now().since(story.began());
+        story.tell(client, &Ended::refused(kind, duration), None);
+    }
+    Story::give_back(story, &client.worker);
+}
+
 /// Counts what was refused of a client's, whether its request had a version or not.
 fn note_rejection(worker: &Worker, kind: FaultKind) {
     if let Some(cause) = kind.rejection() {
         worker.reject(cause);
     }
-}
-
-/// How a request ended, for the access log.
-#[derive(Debug)]
-struct Ended {
-    status: u16,
-    outcome: Outcome,
-    cause: &'static str,
-    duration: Duration,
-    attempts: u8,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
-impl Default for Ended {
-    fn default() -> Self {
-        Self {
-            status: 0,
-            outcome: Outcome::Ignored,
-            cause: "",
-            duration: Duration::ZERO,
-            attempts: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-        }
-    }
-}
-
-impl Ended {
-    fn refused(kind: FaultKind, duration: Duration) -> Self {
-        Self {
-            status: kind.status(),
-            outcome: Outcome::Rejected,
-            cause: kind.reason().as_str(),
-            duration,
-            ..Self::default()
-        }
-    }
-}
-
-impl Story {
-    fn copy(
-        worker: &Worker,
-        heads: &Heads,
-        buffer: &[u8],
-        (began, request_id): (Moment, u64),
-    ) -> Option<Self> {
-        if !worker.log.is_on() {
-            return None;
-        }
-        let mut bytes = worker.buffers.head();
-        bytes.extend_from_slice(heads.0.method(buffer));
-        let method = bytes.len();
-        bytes.extend_from_slice(heads.0.host(buffer));
-        let host = bytes.len();
-        for part in heads.0.target(buffer) {
-            bytes.extend_from_slice(part);
-        }
-        Some(Self {
-            bytes,
-            method,
-            host,
-            began,
-            request_id,
-        })
-    }
-}
-
-/// Writes the access log's line, if one is wanted.
-fn tell(
-    worker: &Worker,
-    story: Option<Story>,
-    client: &Client,
-    ended: &Ended,
-    decision: Option<&Decision>,
-) {
-    let Some(story) = story else { return };
-    if worker.log.wants(ended.outcome) {
-        let (method, rest) = story
-            .bytes
-            .split_at_checked(story.method)
-            .unwrap_or_default();
-        let (host, target) = rest
-            .split_at_checked(story.host - story.method)
-            .unwrap_or_default();
-        let routed = decision.and_then(|decision| {
-            let split = decision.split()?;
-            let role = decision.assignment.role;
-            Some(Routed {
-                split: &split.name,
-                route: split.routes.get(decision.route.index())?,
-                version: &split.version(role).name,
-                role,
-            })
-        });
-        worker.log.write(&Line {
-            at: story.began,
-            request_id: story.request_id,
-            client: client.arrival.peer,
-            method,
-            host,
-            target,
-            status: ended.status,
-            outcome: ended.outcome,
-            cause: ended.cause,
-            duration: ended.duration,
-            attempts: ended.attempts,
-            bytes_in: ended.bytes_in,
-            bytes_out: ended.bytes_out,
-            routed,
-        });
-    }
-    worker.buffers.give(story.bytes);
 }

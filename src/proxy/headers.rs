@@ -37,11 +37,6 @@ impl AddressText {
     }
 }
 
-/// Appends a number as 16 hexadecimal digits.
-pub(crate) fn hex(value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&hex_digits(value));
-}
-
 /// A number as 16 hexadecimal digits, all made at once: a digit for each byte of two words.
 pub(crate) fn hex_digits(value: u64) -> [u8; 16] {
     const fn each(b: u8) -> u64 {
@@ -83,9 +78,7 @@ mod tests {
 
     #[test]
     fn a_number_has_sixteen_digits() {
-        let mut out = Vec::new();
-        hex(0x0123_4567_89ab_cdef, &mut out);
-        assert_eq!(out, b"0123456789abcdef");
+        assert_eq!(&hex_digits(0x0123_4567_89ab_cdef), b"0123456789abcdef");
         for value in [
             0,
             9,

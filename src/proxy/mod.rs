@@ -35,14 +35,18 @@ mod hedges;
 mod hoard;
 mod lend;
 mod listener;
+mod outlet;
 mod pace;
 mod pool;
 pub mod proxy_protocol;
 mod race;
 mod settle;
 mod sockets;
+mod story;
 mod streams;
+mod text;
 mod timer;
+mod trace;
 mod upgrade;
 mod warm_up;
 mod websocket;
@@ -61,11 +65,13 @@ use self::{
     accept::Listeners,
     access_log::Log,
     crew::{Crew, Door},
+    trace::Tracer,
     worker::Worker,
 };
 pub use self::{
     access_log::Sink as AccessLog,
     sockets::{Lent, Maker, Sockets, Taken},
+    trace::{StartError as TracingError, Tracing},
 };
 use crate::{measure::Sample, model::ListenerName, net, plan::Reader};
 
@@ -86,6 +92,8 @@ pub struct Setup {
     pub samples: mpsc::Sender<Box<Sample>>,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
+    /// Where spans go, if anywhere.
+    pub tracing: Option<Tracing>,
 }
 
 /// Why the workers could not start.
@@ -159,6 +167,7 @@ impl Workers {
                 reader: setup.reader.clone(),
                 samples: setup.samples.clone(),
                 access_log: setup.access_log.clone(),
+                tracing: setup.tracing.clone(),
                 orders: orders.subscribe(),
                 borrowers,
                 kept: Arc::clone(&kept),
@@ -239,6 +248,7 @@ struct Seat {
     reader: Reader,
     samples: mpsc::Sender<Box<Sample>>,
     access_log: Option<AccessLog>,
+    tracing: Option<Tracing>,
     orders: watch::Receiver<Order>,
     borrowers: mpsc::Receiver<Borrower>,
     kept: Arc<[ListenerName]>,
@@ -259,8 +269,8 @@ impl Seat {
     }
 
     async fn work(mut self) {
-        let log = Log::new(self.access_log);
-        let worker = Worker::new((self.number, self.workers), self.reader, self.samples, log);
+        let told = (self.access_log.map(Log::new), self.tracing.map(Tracer::new));
+        let worker = Worker::new((self.number, self.workers), self.reader, self.samples, told);
         let listeners = Listeners::new(self.workers, self.crew);
         let plan = worker.plan();
         listeners.open(&worker, &plan.listeners, self.bound);

@@ -124,7 +124,7 @@ pub(super) async fn race<'p>(
     let worker = Rc::clone(&client.worker);
     let (decision, split, upstream) = plan;
     let rules = rules(split, outgoing, course).filter(|_| upstream.endpoints.len() > 1);
-    let (Some(hedge), Some(head)) = (rules, outgoing.bare_head()) else {
+    let Some(hedge) = rules else {
         return Ok(Begun::Nothing);
     };
     let version = (split.key, upstream.ward.key());
@@ -135,7 +135,7 @@ pub(super) async fn race<'p>(
     };
     let left = patience.saturating_sub(now.since(first.guard.began()));
     let of_first = (&mut first.lent.stream, first.target.key);
-    let ran = run(client, plan, (head, course, deadlines), of_first, left).await;
+    let ran = run(client, plan, (outgoing, course, deadlines), of_first, left).await;
     client.slot.disarm();
     match ran {
         Ran::Single(begun) => begun,
@@ -149,12 +149,13 @@ pub(super) async fn race<'p>(
 async fn run<'p>(
     client: &mut Client,
     (decision, split, upstream): (&'p Decision, &'p Split, &'p Upstream),
-    (head, course, deadlines): (&[u8], &mut Course, &mut Deadlines),
+    (outgoing, course, deadlines): (&Outgoing, &mut Course, &mut Deadlines),
     (stream, first): (&mut Wire, EndpointKey),
     patience: Duration,
 ) -> Ran<'p> {
     let worker = Rc::clone(&client.worker);
     let from = worker.now();
+    let head = outgoing.bare_head().unwrap_or_default();
     let is_sent = Cell::new(false);
     let mut asking = pin!(ask(stream, (head, &is_sent), &worker.buffers));
     let limits = (patience, deadlines.send);
@@ -173,6 +174,9 @@ async fn run<'p>(
     course.attempts = course.attempts.saturating_add(1);
     course.is_hedged = true;
     deadlines.are_last();
+    let traceparent = second.guard.traceparent();
+    let traced = traceparent.map(|traceparent| outgoing.traced_head(&traceparent));
+    let head = traced.as_deref().unwrap_or(head);
     let on_the_way = (&mut second, course, upstream);
     let won = both(client, asking, on_the_way, (head, deadlines, now)).await;
     deadlines.spend(worker.now().since(now));
@@ -249,7 +253,8 @@ fn launch<'p>(
         return None;
     }
     let account = decision.account_of(course.role);
-    let mut guard = AttemptGuard::open(worker, account, Reason::Hedge, now);
+    let of = (Reason::Hedge, now);
+    let mut guard = AttemptGuard::open(worker, account, of, course.story.as_ref());
     let has_room = enter_at_once(worker, &mut guard, upstream, now);
     if has_room && worker.hedges.borrow_mut().withdraw(split.key) {
         return Some(Second {

@@ -3,18 +3,23 @@
 //! A guard is opened when an attempt or a request begins. Settling it records how it ended; a
 //! guard that is dropped unsettled (the worker stops, the client's task ends) records that.
 
+mod request;
+
 use std::{rc::Rc, time::Duration};
 
+pub(crate) use self::request::RequestGuard;
 use super::{
     breaker::{Permit, Seat},
     decide::Decision,
     fault::FaultKind,
     pool::Place,
+    story::{Chapter, Story},
     streams::LongLived,
+    trace::LEN,
     worker::Worker,
 };
 use crate::{
-    measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, Request, RequestLabel, StreamKey},
+    measure::{Attempt, AttemptLabel, CellKey, Ejection, Flight, StreamKey},
     model::{CodeClass, EndpointKey, Moment, Outcome, Reason},
     plan::{Ending, Target},
 };
@@ -58,6 +63,8 @@ pub(crate) struct AttemptGuard {
     /// How long the request had waited for another attempt in whose place the judge sees this one.
     waited: Duration,
     is_settled: bool,
+    /// What will be told of it, if anything is.
+    chapter: Option<Chapter>,
     /// First byte of the answer.
     pub(crate) first_byte: Option<Moment>,
     /// Last byte of the answer.
@@ -69,7 +76,12 @@ pub(crate) struct AttemptGuard {
 impl AttemptGuard {
     /// An attempt begins. `why` is `Reason::None` for a client request's first attempt, the only
     /// one that the judge sees, and says for any other why it is made.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, why: Reason, began: Moment) -> Self {
+    pub(crate) fn open(
+        worker: &Rc<Worker>,
+        account: Account,
+        (why, began): (Reason, Moment),
+        story: Option<&Rc<Story>>,
+    ) -> Self {
         let is_judged = account.is_judged && why == Reason::None;
         let account = Account {
             is_judged,
@@ -79,6 +91,7 @@ impl AttemptGuard {
         let flight = account
             .is_awaited
             .then(|| worker.recorder.borrow_mut().launch(account.key, began));
+        let part = (account.key.role, why);
         Self {
             worker: Rc::clone(worker),
             account,
@@ -89,6 +102,7 @@ impl AttemptGuard {
             began,
             waited: Duration::ZERO,
             is_settled: false,
+            chapter: story.map(|story| Chapter::begin(story, worker, part, began)),
             first_byte: None,
             last_byte: None,
             client_time: Duration::ZERO,
@@ -101,6 +115,9 @@ impl AttemptGuard {
         let Some(now) = waited else { return };
         // The queue is ours: the version's time begins here.
         self.began = now;
+        if let Some(chapter) = &self.chapter {
+            chapter.let_in(now);
+        }
         if let Some(flight) = self.flight.take() {
             let mut recorder = self.worker.recorder.borrow_mut();
             recorder.land(&flight);
@@ -115,6 +132,9 @@ impl AttemptGuard {
 
     /// The attempt goes to this endpoint.
     pub(crate) fn at(&mut self, target: &Target) -> Place {
+        if let Some(chapter) = &self.chapter {
+            chapter.at(target);
+        }
         let place = self.worker.pool.borrow_mut().begin(target.key);
         self.endpoint = Some(At {
             key: target.key,
@@ -148,6 +168,9 @@ impl AttemptGuard {
 
     /// A connection was made for it, or could not be, and took so long.
     pub(crate) fn connected(&self, took: Duration) {
+        if let Some(chapter) = &self.chapter {
+            chapter.connected(took);
+        }
         let mut recorder = self.worker.recorder.borrow_mut();
         recorder.connected(self.account.key, took);
     }
@@ -158,6 +181,11 @@ impl AttemptGuard {
             split, stage, role, ..
         } = self.account.key;
         LongLived::begin(&self.worker, StreamKey { split, stage, role })
+    }
+
+    /// What its endpoint is told of the trace, if anything is.
+    pub(crate) fn traceparent(&self) -> Option<[u8; LEN]> {
+        self.chapter.as_ref()?.traceparent()
     }
 
     /// Whether the endpoint's answers are long.
@@ -187,6 +215,7 @@ impl AttemptGuard {
         });
         let end = self.end();
         self.learn(decision, (status, outcome, Reason::None), end);
+        self.tell((status, outcome, Reason::None), end);
         self.record(status, outcome, self.why, end);
         outcome
     }
@@ -196,24 +225,32 @@ impl AttemptGuard {
         let end = self.end();
         let outcome = decision.outcome_of_fault(kind, self.lasted(end));
         self.learn(decision, (status, outcome, kind.reason()), end);
+        self.tell((status, outcome, kind.reason()), end);
         self.record(status, outcome, kind.reason(), end);
         outcome
     }
 
     /// The attempt has ended with an answer that says nothing of its version.
     pub(crate) fn passed_over(&mut self, status: u16) {
-        self.record(status, Outcome::Ignored, self.why, self.end());
+        let end = self.end();
+        self.tell((status, Outcome::Ignored, Reason::None), end);
+        self.record(status, Outcome::Ignored, self.why, end);
     }
 
     /// The attempt was on a connection that had gone stale: it never reached the endpoint's
     /// program, so it is no evidence of anything.
     pub(crate) fn withdrawn(&mut self) {
         self.is_settled = true;
+        if let Some(chapter) = &self.chapter {
+            chapter.withdrawn();
+        }
     }
 
     /// The request is answered by another attempt that was made beside this one.
     pub(crate) fn overtaken(&mut self) {
-        self.record(0, Outcome::Ignored, Reason::Hedge, self.worker.now());
+        let now = self.worker.now();
+        self.tell((0, Outcome::Ignored, Reason::Hedge), now);
+        self.record(0, Outcome::Ignored, Reason::Hedge, now);
     }
 
     /// The judge sees this attempt instead of the one beside which it was made: as one that has
@@ -296,6 +333,12 @@ impl AttemptGuard {
         }
     }
 
+    fn tell(&self, ending: (u16, Outcome, Reason), end: Moment) {
+        if let Some(chapter) = &self.chapter {
+            chapter.ended(ending, (self.first_byte, end));
+        }
+    }
+
     fn record(&mut self, status: u16, outcome: Outcome, reason: Reason, end: Moment) {
         self.is_settled = true;
         let attempt = Attempt {
@@ -307,6 +350,7 @@ impl AttemptGuard {
             },
             first_byte: self.first_byte.map(|at| at.since(self.began)),
             total: self.lasted(end),
+            ended: end,
             judged: self.account.is_judged,
             user: self.account.user,
             request_id: self.account.request_id,
@@ -321,59 +365,8 @@ impl Drop for AttemptGuard {
         self.leave();
         if !self.is_settled {
             let stopped = FaultKind::Stopped;
+            self.tell((0, stopped.outcome(), stopped.reason()), self.end());
             self.record(0, stopped.outcome(), stopped.reason(), self.end());
-        }
-    }
-}
-
-/// A request under way.
-#[derive(Debug)]
-pub(crate) struct RequestGuard {
-    worker: Rc<Worker>,
-    account: Account,
-    began: Moment,
-    is_settled: bool,
-}
-
-impl RequestGuard {
-    /// A request was assigned.
-    pub(crate) fn open(worker: &Rc<Worker>, account: Account, began: Moment) -> Self {
-        if account.is_judged {
-            worker.recorder.borrow_mut().assign(account.key);
-        }
-        Self {
-            worker: Rc::clone(worker),
-            account,
-            began,
-            is_settled: false,
-        }
-    }
-
-    /// How long it has taken until then.
-    pub(crate) fn lasted(&self, until: Moment) -> Duration {
-        until.since(self.began)
-    }
-
-    /// The request has ended for the client, `at` this time.
-    pub(crate) fn settle(&mut self, status: u16, outcome: Outcome, at: Moment) -> Duration {
-        self.is_settled = true;
-        let duration = self.lasted(at);
-        self.worker.recorder.borrow_mut().request(&Request {
-            key: self.account.key,
-            label: RequestLabel {
-                code_class: CodeClass::of(status),
-                outcome,
-            },
-            duration,
-        });
-        duration
-    }
-}
-
-impl Drop for RequestGuard {
-    fn drop(&mut self) {
-        if !self.is_settled {
-            self.settle(0, Outcome::ClientAbort, self.worker.now());
         }
     }
 }

@@ -25,8 +25,10 @@ use super::{
     headers::hex_digits,
     hedges::Hedges,
     pool::{Pool, Round},
+    story::Story,
     streams::Streams,
     timer::{TICK, Wheel},
+    trace::Tracer,
 };
 use crate::{
     clock,
@@ -91,7 +93,11 @@ pub(crate) struct Worker {
     /// Streams that live long.
     pub(crate) streams: Streams,
     /// The access log.
-    pub(crate) log: Log,
+    pub(crate) log: Option<Log>,
+    /// Spans.
+    pub(crate) tracer: Option<Tracer>,
+    /// Stories that were told.
+    pub(crate) stories: RefCell<Vec<Rc<Story>>>,
 }
 
 /// A plan in the hands of one worker: its requests share it by a count that no other thread
@@ -115,7 +121,7 @@ impl Worker {
         (number, workers): (u16, u16),
         mut reader: Reader,
         samples: mpsc::Sender<Box<Sample>>,
-        log: Log,
+        (log, tracer): (Option<Log>, Option<Tracer>),
     ) -> Rc<Self> {
         let held = Rc::new(Held(Arc::clone(reader.current())));
         let mut random = fastrand::Rng::new();
@@ -151,6 +157,8 @@ impl Worker {
             endpoints: RefCell::default(),
             streams: Streams::default(),
             log,
+            tracer,
+            stories: RefCell::default(),
         })
     }
 
@@ -297,7 +305,12 @@ impl Worker {
 
     /// Hands over what was counted; what cannot be handed over is kept and merged.
     pub(crate) fn hand_over(&self, listeners: &Listeners, now: Instant) {
-        self.log.flush();
+        if let Some(log) = &self.log {
+            log.flush();
+        }
+        if let Some(tracer) = &self.tracer {
+            tracer.flush();
+        }
         let mut recorder = self.recorder.borrow_mut();
         let mut sample = recorder.take(self.number, self.moment(now));
         sample.gauges.listeners = listeners.gauges();

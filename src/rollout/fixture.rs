@@ -6,6 +6,7 @@ use crate::{
     config::{
         Admin, Analysis, Config, Drain, Match, Metrics, OnUnhealthy, PathMatch, RateMargin,
         RetryPolicy, Source, Split, SplitTimeouts, StaticEndpoint, Upstream, UpstreamTimeouts,
+        Written,
     },
     model::{RouteName, SplitName, UpstreamName},
 };
@@ -74,6 +75,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
     names.dedup();
     Config {
         hash,
+        text: Written::default(),
         listeners: Vec::new(),
         admin: Admin::default(),
         workers: Some(1),
@@ -86,6 +88,7 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: Arc::from("serin"),
             max_series: 1_000,

@@ -86,7 +86,14 @@ async fn every_path_asks_for_a_role_and_who_has_less_changes_nothing() {
         .collect();
     assert_eq!(
         open,
-        ["/healthz", "/readyz", "/startupz", "/v1/whoami", "/"]
+        [
+            "/healthz",
+            "/readyz",
+            "/startupz",
+            "/v1/whoami",
+            "/",
+            "/page/{file}"
+        ]
     );
     // Who tries a text changes nothing.
     let is_act = |route: &Route| route.method != "GET" && route.path != "/v1/config:validate";

@@ -7,6 +7,7 @@
 )]
 
 mod endpoints;
+mod plan;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -128,6 +128,18 @@ impl House {
         self.said.iter().any(|line| line.contains(what))
     }
 
+    /// What the log has told of an event, if it has by now.
+    pub(crate) fn event(&mut self, what: &str) -> Option<Value> {
+        let mut lines = self.lines.try_iter();
+        lines.find(|line| line["event"] == what)
+    }
+
+    /// How often the log has said something so far.
+    pub(crate) fn times_said(&self, what: &str) -> usize {
+        let said = self.said.iter();
+        said.filter(|line| line.contains(what)).count()
+    }
+
     /// The number of the process that serves now.
     pub(crate) fn pid(&self) -> u32 {
         *self.pids.last().unwrap()

@@ -15,6 +15,7 @@ mod support;
 mod house;
 mod load;
 mod systemd;
+mod telling;
 
 use std::process::{Command, Stdio};
 

@@ -9,6 +9,7 @@
 mod support;
 
 mod abuse;
+mod access_log;
 mod arrival;
 mod assets;
 mod behaviour;
@@ -32,4 +33,5 @@ mod ruby;
 mod split;
 mod streams;
 mod table;
+mod traces;
 mod warm_up;

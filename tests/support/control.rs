@@ -4,10 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serin::{
     admin::{self, Bind, Serving},
-    config::{Admin, Config, Drain, Match, Metrics, PathMatch},
+    config::{Admin, Config, Drain, Match, Metrics, PathMatch, Written},
     control::{
         Admission, ArmStatus, Ask, Command, ConfigStatus, Done, Dossier, EndpointStatus, Entry,
-        Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey,
+        Event, Findings, Handle, Measured, News, Recall, Refusal, RefusalKind, RepeatKey, Rollback,
         SeriesKey, ShadowStatus, SplitStatus, Status, Summary, Totals, Trail, UpstreamStatus,
     },
     judge::{Effect, Forecast, Invalid, Judgement, MetricJudgement, Need, Part, Suspect, Verdict},
@@ -23,6 +23,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 /// 2026-01-02T03:04:05.678Z.
 pub(crate) const NOW: Moment = Moment::from_millis(1_767_323_045_678);
+
+/// The text that is in force.
+pub(crate) const IN_FORCE: &str = "listen: \"127.0.0.1:0\"\nupstreams:\n  \
+     mesos: { static: [\"127.0.0.1:1\"] }\n  ecs: { static: [\"127.0.0.1:2\"] }\nsplits:\n  \
+     shop:\n    stable: mesos\n    canary: ecs\n    sticky: { key: [\"header:x-user\"] }\n    \
+     weight: 5%\n";
 
 /// The ends of a handle that control would hold.
 pub(crate) struct Fake {
@@ -88,6 +94,9 @@ fn control() -> (Handle, Fake) {
                 Event::Surveyed(answer) => answer.send(vec![endpoint()]).unwrap(),
                 Event::Recalled(Recall::Summaries(answer)) => {
                     answer.send(vec![rollout()]).unwrap();
+                }
+                Event::Recalled(Recall::Records(answer)) => {
+                    answer.send(Vec::new()).unwrap();
                 }
                 Event::Recalled(Recall::Dossier(split, epoch, answer)) => {
                     let is_known = (split, epoch) == (split_name(), Epoch(2));
@@ -171,6 +180,7 @@ fn config() -> Config {
     };
     Config {
         hash: 0xfeed,
+        text: Written(IN_FORCE.into()),
         listeners: Vec::new(),
         admin: Admin::default(),
         workers: None,
@@ -200,6 +210,7 @@ fn config() -> Config {
             long_lived: None,
         },
         access_log: None,
+        tracing: None,
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,
@@ -269,12 +280,14 @@ fn split() -> SplitStatus {
         harm_budget: Some((12.4, 200)),
         forecast: Some(forecast()),
         warnings: vec![WARNING.to_owned()],
+        rollback: Some(rollback()),
         arms: [
             ArmStatus {
                 role: Role::Stable,
                 trials: 19_000,
                 failures: 19,
                 rate: 95.2,
+                users: Some(8_120),
                 streams: 240,
                 quantiles: Some([12, 30, 80, 240].map(Duration::from_millis)),
                 latency: Arc::new(latencies(&[(12, 100), (30, 80), (80, 18), (240, 2)])),
@@ -287,6 +300,7 @@ fn split() -> SplitStatus {
                 trials: 1_000,
                 failures: 4,
                 rate: 5.0,
+                users: Some(412),
                 streams: 12,
                 quantiles: None,
                 latency: Arc::default(),
@@ -312,6 +326,20 @@ fn split() -> SplitStatus {
             by: "judge".to_owned(),
             why: "the canary is no worse than the margins allow".to_owned(),
         }],
+    }
+}
+
+fn rollback() -> Rollback {
+    let before = |millis| Moment::from_millis(NOW.millis() - millis);
+    Rollback {
+        epoch: Epoch(2),
+        cause: "verdict",
+        broke: before(2_000),
+        found: before(1_200),
+        applied: before(1_199),
+        complete: Some(before(400)),
+        failed_requests: 31,
+        users: Some(9),
     }
 }
 
@@ -536,6 +564,9 @@ fn totals() -> Totals {
         repeats: repeats(),
         rollbacks: vec![(split_name(), "verdict", 1)],
         rollouts: vec![(split_name(), "rolled_back", 1)],
+        rollback_times: [("detect", 800), ("apply", 1), ("complete", 799)]
+            .map(|(stage, millis)| (split_name(), stage, times(millis)))
+            .to_vec(),
         discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],
         ..Totals::default()
     };
@@ -574,6 +605,12 @@ fn totals() -> Totals {
     };
     totals.workers = vec![gauges.clone(), gauges];
     totals
+}
+
+fn times(millis: u64) -> Latencies {
+    let mut times = Latencies::new();
+    times.record(Duration::from_millis(millis));
+    times
 }
 
 fn cell(good: u64, bad: u64) -> Cell {

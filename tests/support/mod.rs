@@ -15,6 +15,7 @@
 pub mod canon;
 pub mod certificates;
 pub mod client;
+pub mod collector;
 pub mod corpus;
 pub mod ecs;
 pub mod frames;

@@ -4,18 +4,19 @@ use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
+    thread::JoinHandle,
     time::Duration,
 };
 
 use serin::{
     config::Config,
-    measure::{Cell, Ejection, EndpointCounts, Latencies, Sample},
+    measure::{Cell, Ejection, EndpointCounts, Latencies, Outlets, Sample},
     model::{
         Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, Rejection, Role, Share, SplitName,
         Stage, UpstreamName,
     },
     plan::{self, Inputs, Keys, Publisher, Reader, Secrets, Shift, compile},
-    proxy::{Setup, Sockets, Workers},
+    proxy::{AccessLog, Setup, Sockets, Tracing, Workers},
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -66,6 +67,9 @@ pub struct Proxy {
     pub endpoints: HashMap<(Role, EndpointKey), EndpointCounts>,
     /// Endpoints that were ejected and not asked for yet.
     ejections: VecDeque<Ejection>,
+    /// What became of log lines and spans.
+    pub outlets: Outlets,
+    tellers: Vec<JoinHandle<()>>,
 }
 
 /// A file that listens on a port of the system's choice and sends everything to one split `shop`
@@ -182,11 +186,14 @@ impl Proxy {
         let (tell, samples) = mpsc::channel(64);
         let listeners = world.config.listeners.iter();
         let wanted: Vec<_> = listeners.map(|it| (it.name.clone(), it.address)).collect();
+        let (outlets, mut tellers) = (Outlets::default(), Vec::new());
+        let (access_log, tracing) = telling(&world.config, &outlets, &mut tellers);
         let setup = Setup {
             sockets: Sockets::open(workers, &wanted, Vec::new()).unwrap(),
             reader: reader.clone(),
             samples: tell,
-            access_log: None,
+            access_log,
+            tracing,
         };
         let workers = Workers::start(setup).unwrap();
         let address = workers.addresses()[0].1;
@@ -208,6 +215,8 @@ impl Proxy {
             handshakes: HashMap::new(),
             endpoints: HashMap::new(),
             ejections: VecDeque::new(),
+            outlets,
+            tellers,
         }
     }
 
@@ -435,6 +444,21 @@ impl Proxy {
         self.workers.as_ref().unwrap().drain(timeout);
     }
 
+    /// Ends, and waits until all was told that is told of requests.
+    pub async fn end(mut self) {
+        let workers = self.workers.take().unwrap();
+        let tellers = std::mem::take(&mut self.tellers);
+        // Origins and collectors go on meanwhile.
+        let ended = tokio::task::spawn_blocking(move || {
+            workers.drain(Duration::ZERO);
+            workers.join();
+            for teller in tellers {
+                teller.join().unwrap();
+            }
+        });
+        ended.await.unwrap();
+    }
+
     /// Whether every worker has ended.
     pub fn is_finished(&self) -> bool {
         self.workers.as_ref().unwrap().is_finished()
@@ -448,6 +472,26 @@ impl Drop for Proxy {
             workers.join();
         }
     }
+}
+
+/// Starts what tells of requests, if the file asks for it.
+fn telling(
+    config: &Config,
+    outlets: &Outlets,
+    tellers: &mut Vec<JoinHandle<()>>,
+) -> (Option<AccessLog>, Option<Tracing>) {
+    let access_log = config.access_log.as_ref().map(|settings| {
+        let started = AccessLog::start(settings, outlets.log_dropped.clone());
+        let (sink, thread) = started.unwrap();
+        tellers.push(thread);
+        sink
+    });
+    let tracing = config.tracing.as_ref().map(|settings| {
+        let (tracing, thread) = Tracing::start(settings, outlets).unwrap();
+        tellers.push(thread);
+        tracing
+    });
+    (access_log, tracing)
 }
 
 impl World {

@@ -71,6 +71,7 @@ impl Client {
             }
         };
         let edits = rewrite::RequestEdits {
+            trace: None,
             client: b"192.0.2.1",
             proto: b"http",
             subject: None,

@@ -28,6 +28,25 @@ const INVALIDS: [(Invalid, &str); 4] = [
     (Invalid::StableOutsideSlo, "stable_outside_slo"),
 ];
 
+/// Upper edges of the buckets of rollbacks, in microseconds.
+const ROLLBACK_BUCKETS: [u64; 15] = [
+    100,
+    1_000,
+    5_000,
+    10_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+];
+
 /// Writes the families.
 pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     weights(text, &status.splits);
@@ -165,6 +184,13 @@ fn endings(text: &mut Text, totals: &Totals) {
     for (split, cause, count) in &totals.rollbacks {
         let labels = [("split", split.as_str()), ("cause", cause)];
         text.sample(&labels, real(*count));
+    }
+    let help = "Rollbacks: from the first failure to the verdict (detect), from there to weight 0 \
+                (apply), from there to no request and no stream (complete).";
+    text.family("rollback_seconds", Kind::Histogram, help);
+    for (split, stage, times) in &totals.rollback_times {
+        let labels = [("split", split.as_str()), ("stage", stage)];
+        text.distribution(&labels, &ROLLBACK_BUCKETS, times);
     }
 }
 

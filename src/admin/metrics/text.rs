@@ -3,12 +3,14 @@
 //! There is no registry: our counts live in workers and control, so a scrape is one walk over
 //! them.
 
+use std::time::Duration;
+
 use prometheus::{
     TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
 };
 
-use crate::model::number::real;
+use crate::{measure::Latencies, model::number::real};
 
 /// What a family is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,20 @@ impl Text {
         }
     }
 
+    /// One histogram of latencies, with buckets up to these many microseconds.
+    pub(super) fn distribution(
+        &mut self,
+        labels: &[(&str, &str)],
+        edges: &[u64],
+        latencies: &Latencies,
+    ) {
+        let all = latencies.count();
+        let at_most = |micros| all - latencies.count_above(Duration::from_micros(micros));
+        let buckets = edges.iter().map(|edge| (seconds(*edge), at_most(*edge)));
+        // Sums of nothing can be -0.
+        self.histogram(labels, buckets, latencies.sum_seconds() + 0.0, all);
+    }
+
     /// How many series were added.
     pub(super) const fn series(&self) -> usize {
         self.series
@@ -138,7 +154,7 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
 }
 
 /// Microseconds as the seconds of a bucket's bound.
-pub(super) fn seconds(micros: u64) -> f64 {
+fn seconds(micros: u64) -> f64 {
     real(micros) / 1e6
 }
 

@@ -1,11 +1,8 @@
 //! Requests and attempts: the families that have a series for each split, version and route.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
-use super::text::{Kind, Text, seconds};
+use super::text::{Kind, Text};
 use crate::{
     control::{SeriesKey, Totals},
     measure::{AttemptLabel, Cell, Latencies, RequestLabel},
@@ -208,10 +205,6 @@ fn histograms(
 ) {
     text.family(name, Kind::Histogram, help);
     for (labels, cell) in cells {
-        let latencies = chosen(cell);
-        let all = latencies.count();
-        let at_most = |micros| all - latencies.count_above(Duration::from_micros(micros));
-        let buckets = BUCKETS.map(|micros| (seconds(micros), at_most(micros)));
-        text.histogram(labels, buckets, latencies.sum_seconds(), all);
+        text.distribution(labels, &BUCKETS, chosen(cell));
     }
 }

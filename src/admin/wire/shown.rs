@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     Analysis, Config, Counts, Decision, Done, Errors, Forecast, Frame, HarmBudget, Latency, Metric,
-    News, Part, Shadow, Split, Splits, States, Step, Suspect, Upstream, Upstreams, Version, Weight,
+    News, Part, Rollback, Shadow, Split, Splits, States, Step, Suspect, Upstream, Upstreams,
+    Version, Weight,
 };
 use crate::{
     control::{
@@ -18,26 +19,10 @@ use crate::{
 /// A moment as RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(moment: Moment) -> String {
     let (seconds, millis) = (moment.millis() / 1_000, moment.millis() % 1_000);
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let of_day = seconds % 86_400;
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    let (year, month, day) = civil(days);
+    let (year, month, day) = moment.date();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// Year, month, day of a number of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// Reads a share as the file has it: `5%`, `0.01%`. The unit is not optional.
@@ -121,6 +106,10 @@ impl From<&SplitStatus> for Split {
             dispersion: split.dispersion.map(finite),
             shadow: split.shadow.as_ref().map(Shadow::from),
             forecast: split.forecast.as_ref().map(Forecast::from),
+            rollback: split
+                .rollback
+                .as_ref()
+                .map(|rollback| Rollback::of(&split.name, rollback)),
             warnings: split.warnings.clone(),
             versions: versions(split),
             history: split.history.iter().map(Decision::from).collect(),
@@ -138,6 +127,7 @@ fn versions(split: &SplitStatus) -> Vec<Version> {
             requests: arm.trials,
             failures: arm.failures,
             rate: arm.rate,
+            users: arm.users,
             streams: arm.streams,
             latency_ms: latency(arm),
             curve: curve(&arm.latency)

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Admin, Ask};
+use super::Ask;
 
 /// `serin status`.
 #[derive(Debug, Args)]
@@ -63,5 +63,5 @@ pub(in crate::cli) struct Health {
     #[arg(long)]
     pub(in crate::cli) ready: bool,
     #[command(flatten)]
-    pub(in crate::cli) admin: Admin,
+    pub(in crate::cli) ask: Ask,
 }

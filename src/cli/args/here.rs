@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Ask, Output};
+use super::{Output, Print};
 
 /// `validate`
 #[derive(Debug, Args)]
@@ -12,45 +12,18 @@ pub(in crate::cli) struct Validate {
     /// Config files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(in crate::cli) files: Vec<PathBuf>,
-    /// Print one JSON object
+    /// The same as -o json
     #[arg(long)]
     pub(in crate::cli) json: bool,
-}
-
-/// `serin plan`
-#[derive(Debug, Args)]
-pub(in crate::cli) struct Plan {
-    /// The file; `-` is standard input
-    pub(in crate::cli) file: PathBuf,
-    /// Only this split
-    #[arg(long, value_name = "NAME")]
-    pub(in crate::cli) split: Option<String>,
-    /// Requests a second, of both versions [default: what the running proxy sees]
-    #[arg(long, value_name = "RPS", value_parser = rate)]
-    pub(in crate::cli) rate: Option<f64>,
-    /// Stable's failures [default: what the running proxy sees; with --rate 0.5%]
-    #[arg(long, value_name = "RATIO", value_parser = ratio)]
-    pub(in crate::cli) error_rate: Option<f64>,
     #[command(flatten)]
-    pub(in crate::cli) ask: Ask,
+    pub(in crate::cli) print: Print,
 }
 
-/// A positive number.
-fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok();
-    let number = number.filter(|number| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "expected a number above 0, such as 40".to_owned())
-}
-
-/// `0.5%`.
-fn ratio(text: &str) -> Result<f64, String> {
-    let number = text
-        .strip_suffix('%')
-        .and_then(|number| number.parse::<f64>().ok());
-    let number = number.filter(|number| (0.0..=100.0).contains(number));
-    number
-        .map(|number| number / 100.0)
-        .ok_or_else(|| "expected 0% to 100%, such as 0.5%".to_owned())
+impl Validate {
+    /// Whether a program reads what is found.
+    pub(in crate::cli) const fn is_json(&self) -> bool {
+        self.json || self.print.output.is_json()
+    }
 }
 
 /// `serin run`.
@@ -87,6 +60,8 @@ pub(in crate::cli) struct Override {
     /// The file whose `override: { signed_by: ... }` names the secret
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) config: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) print: Print,
 }
 
 /// `serin explain`.
@@ -106,6 +81,8 @@ pub(in crate::cli) struct Explain {
     /// The client's address
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(in crate::cli) client: IpAddr,
+    #[command(flatten)]
+    pub(in crate::cli) print: Print,
 }
 
 /// `serin replay`.

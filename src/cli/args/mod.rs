@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::{
     acts::{Act, Eject, EndpointAct, Gate, Promote, SetWeight, Terms},
     asks::{Endpoints, Events, Health, Rollouts, Status, Why},
-    here::{Explain, LogFormat, Override, Plan, Replay, Run, Validate},
+    here::{Explain, LogFormat, Override, Replay, Run, Validate},
 };
 
 /// Moves live traffic from an old version to a new one, and back by itself when the new one is bad.
@@ -46,12 +46,14 @@ pub(super) enum Here {
     Run(Run),
     /// Check config files: all problems at once, with line, column and what to write instead
     Validate(Validate),
-    /// Tell how long the steps of a file will take, and which of them cannot decide in their time
-    Plan(Plan),
+    /// Tell what a file would lead to: who moves, what it takes and costs, what cannot decide
+    Plan(super::plan::Arguments),
+    /// Tell what differs between two files, or between a file and what the running proxy obeys
+    Diff(super::plan::DiffArguments),
     /// Make a config file of another proxy's
     Convert(super::convert::Arguments),
-    /// Print the JSON Schema of the config file, for completion in editors
-    Schema,
+    /// Print every key of the config file: JSON Schema for editors, or the manual
+    Schema(super::schema::Arguments),
     /// Tell which version a request would get, and why
     Explain(Explain),
     /// Print a signed value that chooses a version, for testers
@@ -60,6 +62,10 @@ pub(super) enum Here {
     Replay(Replay),
     /// Watch a canary break and be rolled back, with nothing to install
     Demo(super::demo::Arguments),
+    /// Print what completes serin's words in a shell
+    Completions(super::shell::Completions),
+    /// Print the man page, or write one of each verb
+    Man(super::shell::Man),
 }
 
 /// Verbs that a running proxy is asked.
@@ -67,6 +73,8 @@ pub(super) enum Here {
 pub(super) enum There {
     /// Show splits, versions and verdicts
     Status(Status),
+    /// Watch and act on a whole terminal: verdict, versions, differences, endpoints, news
+    Top(super::top::Arguments),
     /// Show the evidence: what the judge has seen, and what was decided
     Why(Why),
     /// List rollouts: what became of them, and why
@@ -144,6 +152,15 @@ pub(super) struct Ask {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
     #[arg(value_name = "text|wide|json", hide_default_value = true)]
+    pub(super) output: Output,
+}
+
+/// How to print, of verbs that ask nobody.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Print {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
+    #[arg(value_name = "text|json", hide_default_value = true)]
     pub(super) output: Output,
 }
 

@@ -21,6 +21,7 @@ use self::{
     summary::{Ending, Story},
     view::View,
 };
+use super::args::Print;
 use crate::{
     app::{self, Options, Running},
     clock,
@@ -78,9 +79,18 @@ pub(super) struct Arguments {
     /// Requests a second, over both versions.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(50..=5_000))]
     pub(super) rate: u32,
-    /// Print one JSON object a line; the last one is the summary.
+    /// Print one JSON object a line, the last one is the summary; the same as -o json.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) print: Print,
+}
+
+impl Arguments {
+    /// Whether a program reads what happens.
+    const fn is_json(&self) -> bool {
+        self.json || self.print.output.is_json()
+    }
 }
 
 /// Plays the demo to its end. The exit code is 0 only if what should have happened did.
@@ -91,7 +101,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         .build()?;
     let story = runtime.block_on(play(arguments))?;
     let mut out = std::io::stdout().lock();
-    if arguments.json {
+    if arguments.is_json() {
         writeln!(out, "{}", story.json())?;
     } else {
         writeln!(out, "{}", story.text())?;
@@ -123,7 +133,7 @@ async fn show(
     let mut news = running.handle.news();
     let mut crowd = Crowd::start(*proxy, arguments.rate);
     let mut story = Story::new(arguments.fault, clock::now());
-    let mut view = View::new(arguments.json, story.began);
+    let mut view = View::new(arguments.is_json(), story.began);
     view.open(*proxy, &forecast(arguments.fault))?;
     let began = Instant::now();
     let mut frames = tokio::time::interval(FRAME);

@@ -15,6 +15,7 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -28,7 +29,7 @@ pub(super) use self::{
 };
 
 use super::{
-    AccessLog, Config, Drain, LongLived, Metrics,
+    Config, Drain, LongLived, Metrics, Written,
     leaf::{Count, OrZero, Text},
     schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
@@ -65,13 +66,14 @@ pub(super) fn one_listener(
 }
 
 /// Makes the config.
-pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
+pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
     let listeners = &file.listeners.as_ref()?.value;
     let upstreams = &file.upstreams.as_ref()?.value.items;
     let splits = &file.splits.as_ref()?.value.items;
     let workers = file.workers.as_ref().map(|at| u16::try_from(at.value.0));
     Some(Config {
-        hash,
+        hash: hash(text),
+        text: Written(text.into()),
         listeners: listeners
             .iter()
             .map(|at| listener::listener(&at.value))
@@ -88,7 +90,8 @@ pub(super) fn config(file: &FileBlock, hash: u64) -> Option<Config> {
             .map(|(name, block)| split::split(&name.value, &block.value))
             .collect::<Option<_>>()?,
         drain: drain(file)?,
-        access_log: access_log(file)?,
+        access_log: telling::access_log(file)?,
+        tracing: telling::tracing(file)?,
         metrics: metrics(file)?,
     })
 }
@@ -113,23 +116,6 @@ fn drain(file: &FileBlock) -> Option<Drain> {
             }
         },
     })
-}
-
-/// The outer `None`: it could not be read; the inner one: there is none.
-#[expect(
-    clippy::option_option,
-    reason = "the two say different things, one line apart"
-)]
-fn access_log(file: &FileBlock) -> Option<Option<AccessLog>> {
-    let Some(Placed { value: block, .. }) = &file.access_log else {
-        return Some(None);
-    };
-    let sample = &block.sample.as_ref()?.value;
-    Some(Some(AccessLog {
-        path: plain(block.path.as_ref())?,
-        success: plain(sample.success.as_ref())?,
-        failure: plain(sample.failure.as_ref())?,
-    }))
 }
 
 fn metrics(file: &FileBlock) -> Option<Metrics> {

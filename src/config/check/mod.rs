@@ -12,13 +12,17 @@ mod analysis;
 mod balance;
 mod breaker;
 mod classify;
+mod course;
 mod health;
 mod listener;
 mod marathon;
+mod memory;
 mod overlap;
+mod places;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -47,6 +51,7 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
     admin::check(file, walk);
     drain(file, walk);
     metrics(file, walk);
+    telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
         at,
@@ -74,9 +79,12 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         }
         for (name, block) in &splits.items {
             split::check(block, name.at, walk);
+            memory::check(&name.value, &block.value, walk);
         }
         overlap::check(&splits.items, walk);
+        memory::shared(&splits.items, walk);
     }
+    places::check(file, walk);
     references(file, walk);
 }
 

@@ -23,6 +23,7 @@ mod retry;
 mod rollout;
 mod short;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
@@ -55,24 +56,25 @@ pub(super) use self::{
         AbsoluteBlock, AnalysisBlock, LATENCIES, MatchBlock, MetricBlock, MetricName, SloBlock,
         SloGuard, SloQuantile, SplitBlock, StickyBlock,
     },
+    telling::{AccessLogBlock, CollectorUrl, LogForm, LogQuery, TracingBlock},
     upstream::{
         DnsBlock, EndpointBlock, ListedBlock, ProxyHeader, UpstreamBlock, UpstreamTlsBlock,
     },
     warm_up::WarmUpBlock,
 };
 use super::{
-    LogPath, Preset,
+    Preset,
     collection::Named,
     declare::{
         KeyInfo,
         Need::{Default, Optional, Required},
         block, describe_block, words,
     },
-    leaf::{Count, OrZero, Text},
+    leaf::{Count, OrZero, SecretFile, Text},
     tree::Node,
     walk::{Placed, Shape, Walk, word},
 };
-use crate::model::{Share, SplitName, UpstreamName};
+use crate::model::{SplitName, UpstreamName};
 
 /// Up to what fits a `u32`.
 pub(super) type Many = Count<1, 4_294_967_295>;
@@ -119,9 +121,11 @@ block! {
         drain: DrainBlock = Default("{}"),
         /// The access log. Without it: none.
         access_log: AccessLogBlock = Optional,
+        /// Spans of requests. Without it: none, and what clients say of traces passes through.
+        tracing: TracingBlock = Optional,
         /// Names and bounds of metrics.
         metrics: MetricsBlock = Default("{}"),
-    } later ["tracing", "fleet"]
+    } later ["fleet"]
 }
 
 block! {
@@ -145,28 +149,6 @@ block! {
         deadline: Duration = Default("2m"),
         /// Over this time their ends are spread, so that clients do not all come back at once.
         spread: OrZero = Default("20s"),
-    } later []
-}
-
-block! {
-    /// The access log.
-    struct AccessLogBlock {
-        /// `stdout`, `stderr` or the path of a file that is appended to.
-        path: LogPath = Default("stdout"),
-        /// One JSON object a line.
-        format: LogFormat = Default("json"),
-        /// How much of it is written.
-        sample: SampleBlock = Default("{}"),
-    } later []
-}
-
-block! {
-    /// How much of the access log is written.
-    struct SampleBlock {
-        /// The share of successes.
-        success: Share = Default("100%"),
-        /// The share of everything else.
-        failure: Share = Default("100%"),
     } later []
 }
 
@@ -225,26 +207,4 @@ impl Shape for LongLivedForm {
     }
 }
 
-/// The form of an access log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogFormat {
-    Json,
-}
-
 words!(Preset { "edge" => Preset::Edge, "sidecar" => Preset::Sidecar, } later []);
-words!(LogFormat { "json" => Self::Json, } later ["text"]);
-
-impl Shape for LogPath {
-    fn read(node: &Node, walk: &mut Walk) -> Option<Self> {
-        let Text(text) = Text::read(node, walk)?;
-        Some(match text.as_str() {
-            "stdout" => Self::Stdout,
-            "stderr" => Self::Stderr,
-            _ => Self::File(PathBuf::from(text)),
-        })
-    }
-
-    fn describe() -> Json {
-        json!({ "type": "string", "examples": ["stdout", "stderr", "/var/log/serin.log"] })
-    }
-}

@@ -16,10 +16,11 @@ mod marathon;
 mod retry;
 mod rollout;
 mod split;
+mod telling;
 mod upstream;
 mod warm_up;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     admin::{Admin, AdminSocket, CallerCertificate},
@@ -43,19 +44,21 @@ pub use self::{
         Cookie, HeaderMatch, KeySource, Match, OnUnhealthy, Override, PathMatch, RequestStart,
         SameSite, Split, SplitTimeouts, Sticky,
     },
+    telling::{AccessLog, LogField, LogFormat, LogPath, LogPiece, Tracing},
     upstream::{
         Buffer, ProxyVersion, Source, StaticEndpoint, Upstream, UpstreamProtocol, UpstreamTimeouts,
         UpstreamTls, Verify,
     },
     warm_up::{SafeMethod, WarmUp},
 };
-use crate::model::Share;
 
 /// The whole file, understood. Built by [`load`](crate::config::load) only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// SipHash of the text, to tell whether anything changed at all.
     pub hash: u64,
+    /// The text itself.
+    pub text: Written,
     /// Addresses to accept on; at least one.
     pub listeners: Vec<Listener>,
     /// Where operators and scrapers ask.
@@ -72,6 +75,8 @@ pub struct Config {
     pub drain: Drain,
     /// The access log, if any.
     pub access_log: Option<AccessLog>,
+    /// Spans, if any.
+    pub tracing: Option<Tracing>,
     /// Names and bounds of metrics.
     pub metrics: Metrics,
 }
@@ -88,6 +93,17 @@ pub struct Drain {
     pub long_lived: Option<LongLived>,
 }
 
+/// The text of a file, kept so that it can be compared with another one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Arc<str>);
+
+/// It may be long.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// How long-lived streams end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LongLived {
@@ -95,28 +111,6 @@ pub struct LongLived {
     pub deadline: Duration,
     /// Over this time their ends are spread.
     pub spread: Duration,
-}
-
-/// The access log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccessLog {
-    /// Where it goes.
-    pub path: LogPath,
-    /// Of successes, this share is written (low discrepancy).
-    pub success: Share,
-    /// Of everything else, this share is written.
-    pub failure: Share,
-}
-
-/// Where a log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogPath {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Appended to a file.
-    File(PathBuf),
 }
 
 /// Names and bounds of metrics.

@@ -14,6 +14,13 @@ const STANDINGS: [(Standing, &str); 4] = [
     (Standing::Finished, "finished"),
 ];
 
+/// A record as text, without what cookies are bound to.
+pub(in crate::control) fn shown_record(record: &Record) -> String {
+    let mut shown = record.clone();
+    shown.state.nonce = Nonce(0);
+    record_text(&shown)
+}
+
 /// A record as text.
 pub(super) fn record_text(record: &Record) -> String {
     let State {
@@ -47,7 +54,7 @@ pub(super) fn record_text(record: &Record) -> String {
 }
 
 /// A record from text; `None`: it is not one.
-pub(super) fn read_record(text: &str) -> Option<Record> {
+pub fn read_record(text: &str) -> Option<Record> {
     let value: Value = serde_json::from_str(text).ok()?;
     let standing = value.get("standing")?.as_str()?;
     let position = Position {

@@ -266,6 +266,7 @@ impl World {
     fn new(splits: Vec<config::Split>) -> Self {
         let config = Config {
             hash: 0,
+            text: config::Written::default(),
             listeners: vec![listener(8080)],
             admin: config::Admin::default(),
             workers: None,
@@ -278,6 +279,7 @@ impl World {
                 long_lived: None,
             },
             access_log: None,
+            tracing: None,
             metrics: config::Metrics {
                 prefix: "serin".into(),
                 max_series: 1,

@@ -13,6 +13,7 @@ use crate::{
         h2,
         handle::{self, Next},
         listener::Open,
+        story::Story,
         timer::Slot,
         wire::Wire,
         worker::{Heads, Worker},
@@ -256,6 +257,7 @@ impl Client {
     /// Answers a head that cannot be understood. Where the next request begins is unknown then.
     async fn refuse_head(&mut self, kind: FaultKind, heads: &Heads, buffer: Vec<u8>) -> Next {
         handle::note_refusal(&self.worker, kind);
+        handle::tell_refusal(self, Story::of_unread(&self.worker), kind);
         self.worker.buffers.give(buffer);
         let form = Form {
             is_head: heads.0.is_head(),

@@ -23,6 +23,7 @@ mod notes;
 mod opening;
 pub(crate) mod outgoing;
 mod reject;
+mod reply;
 mod request;
 mod response;
 pub mod rewrite;

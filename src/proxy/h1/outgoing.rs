@@ -1,9 +1,10 @@
 //! What goes to the endpoint, made once and sent as often as attempts need it.
 
-use std::{cell::Cell, ops::Range};
+use std::{cell::Cell, ops::Range, rc::Rc};
 
+pub(crate) use super::reply::Reply;
 use super::{
-    BodyRelay, Framing, Version,
+    BodyRelay, Framing,
     downstream::Client,
     rewrite::{self, RequestEdits},
     upstream::COALESCED,
@@ -12,7 +13,13 @@ use crate::{
     model::{Moment, Role},
     plan::{Asked, RequestStart},
     proxy::{
-        buffer::Buffers, decide::Decision, fault::FaultKind, headers, hoard::Hoard, worker::Heads,
+        decide::Decision,
+        fault::FaultKind,
+        headers,
+        hoard::Hoard,
+        story::{Ended, Story},
+        trace::LEN,
+        worker::{Heads, Worker},
     },
 };
 
@@ -21,58 +28,11 @@ use crate::{
 const BEHIND_VERSION: usize = "\r\nVia: 1.1 serin\r\n\r\n".len();
 /// What a copy says of itself, behind the version's name.
 const COPY: &[u8] = b"\r\nX-Serin-Warm-Up: 1";
+/// Bytes between the end of what is told of the trace, in a head that `rewrite` has made, and the
+/// version's name.
+const BEHIND_TRACE: usize = "\r\nX-Serin-Version: ".len();
 /// Room for a request's id as 32 hexadecimal digits.
 const ID: usize = 32;
-
-/// How the answer goes to the client.
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one fact of the request's head"
-)]
-pub(crate) struct Reply {
-    /// The client's version.
-    pub(crate) version: Version,
-    /// The method was HEAD.
-    pub(crate) is_head: bool,
-    /// It is a call of gRPC.
-    pub(crate) is_grpc: bool,
-    /// A WebSocket was asked for.
-    pub(crate) is_websocket: bool,
-    /// The client waits for `100 Continue`.
-    pub(crate) expects_continue: bool,
-    /// The client's connection may stay open.
-    pub(crate) keep_alive: bool,
-    /// Whole lines for the head: `Set-Cookie`.
-    pub(crate) lines: Vec<u8>,
-}
-
-impl Reply {
-    /// What the head and the decision say about the answer.
-    pub(crate) fn prepare(
-        client: &Client,
-        heads: &Heads,
-        is_grpc: bool,
-        decision: &Decision,
-    ) -> Self {
-        let head = &heads.0;
-        let mut lines = Vec::new();
-        if let Some(remember) = decision.assignment.remember
-            && let Some(affinity) = decision.split().and_then(|split| split.affinity.as_ref())
-        {
-            affinity.write_cookie(remember, &mut lines);
-        }
-        Self {
-            version: head.version(),
-            is_head: head.is_head(),
-            is_grpc,
-            is_websocket: head.wants_websocket() && client.settings.websocket,
-            expects_continue: head.expects_continue(),
-            keep_alive: head.keep_alive() && !client.worker.is_draining(),
-            lines,
-        }
-    }
-}
 
 /// A request as it goes to an endpoint.
 #[derive(Debug)]
@@ -94,6 +54,8 @@ pub(crate) struct Outgoing {
     is_untouched: Cell<bool>,
     /// How the answer goes to the client.
     pub(crate) reply: Reply,
+    /// What will be told of it, if anything is.
+    pub(crate) story: Option<Rc<Story>>,
 }
 
 /// What the sending side of an exchange needs.
@@ -123,7 +85,12 @@ pub(crate) struct Received {
 
 impl Outgoing {
     /// A request of which nothing goes yet.
-    pub(crate) fn new(client: &Client, heads: &Heads, reply: Reply) -> Self {
+    pub(crate) fn new(
+        client: &Client,
+        heads: &Heads,
+        reply: Reply,
+        story: Option<Rc<Story>>,
+    ) -> Self {
         let framing = heads.0.framing();
         let tells_end = client.stream.is_stream() && !framing.is_empty();
         let incoming = if tells_end {
@@ -141,6 +108,7 @@ impl Outgoing {
             keeps: 0,
             is_untouched: Cell::new(true),
             reply,
+            story,
         }
     }
 
@@ -163,7 +131,7 @@ impl Outgoing {
             client,
             heads,
             (&buffer, is_peer_trusted, at, self.reply.is_websocket),
-            decision,
+            (decision, self.story.as_deref()),
             &mut self.bytes,
         );
         let name_end = self.bytes.len().saturating_sub(BEHIND_VERSION);
@@ -326,12 +294,38 @@ impl Outgoing {
         self.version.end = end;
     }
 
-    /// Gives the buffers back.
-    pub(crate) fn recycle(self, buffers: &Buffers) {
+    /// Tells the endpoint whose child it is in the trace.
+    pub(crate) fn trace(&mut self, traceparent: &[u8; LEN]) {
+        let end = self.version.start.saturating_sub(BEHIND_TRACE);
+        let range = end.saturating_sub(LEN)..end;
+        if let Some(place) = self.bytes.get_mut(range) {
+            place.copy_from_slice(traceparent);
+        }
+    }
+
+    /// The head as another attempt at the same time sends it.
+    pub(crate) fn traced_head(&self, traceparent: &[u8; LEN]) -> Vec<u8> {
+        let end = self.version.start.saturating_sub(BEHIND_TRACE);
+        let before = self.bytes.get(..end.saturating_sub(LEN));
+        let behind = self.bytes.get(end..).unwrap_or_default();
+        [before.unwrap_or_default(), traceparent, behind].concat()
+    }
+
+    /// Tells how it has ended, if anybody wants to know.
+    pub(crate) fn tell(&self, client: &Client, ended: &Ended, decision: &Decision) {
+        if let Some(story) = &self.story {
+            story.tell(client, ended, Some(decision));
+        }
+    }
+
+    /// Gives the buffers back, and the story.
+    pub(crate) fn recycle(self, worker: &Worker) {
+        let buffers = &worker.buffers;
         buffers.give(self.bytes);
         if let Some((buffer, _)) = self.tail {
             buffers.give(buffer);
         }
+        Story::give_back(self.story, worker);
     }
 }
 
@@ -351,7 +345,7 @@ fn write_head(
     client: &Client,
     heads: &Heads,
     (buffer, trusted, at, upgrade): (&[u8], bool, Moment, bool),
-    decision: &Decision,
+    (decision, story): (&Decision, Option<&Story>),
     out: &mut Vec<u8>,
 ) -> usize {
     let mut id = [0; ID];
@@ -366,6 +360,8 @@ fn write_head(
     let name = decision
         .split()
         .map_or("", |split| split.version(role).name.as_str());
+    let trace = story.and_then(Story::trace);
+    let traceparent = trace.map(|trace| (trace.told_by(trace.span), trace.keeps_state));
     let edits = RequestEdits {
         client: client.arrival.peer_text.as_bytes(),
         proto: client.arrival.scheme().as_bytes(),
@@ -378,6 +374,9 @@ fn write_head(
                 .split()
                 .map_or(RequestStart::Disabled, |split| split.request_start),
         ),
+        trace: traceparent
+            .as_ref()
+            .map(|(text, keeps_state)| (text, *keeps_state)),
         version_name: name.as_bytes(),
         default_host: b"localhost",
         upgrade,

@@ -2,7 +2,7 @@
 //! field stays behind, then what the proxy says itself is appended.
 
 use super::{
-    fields::{Field, FieldKind},
+    fields::{Field, FieldKind, is},
     framing::{Framing, Outgoing},
     head::Version,
     request::RequestHead,
@@ -27,6 +27,9 @@ pub struct RequestEdits<'a> {
     pub request_id: &'a [u8],
     /// When the request came, in microseconds since 1970, and how that is told.
     pub request_start: (u64, RequestStart),
+    /// The `traceparent` that takes the place of what the client says of its trace, and whether
+    /// the client's `tracestate` still belongs to it; `None`: both pass as they came.
+    pub trace: Option<(&'a [u8; 55], bool)>,
     /// The version that the request is sent to.
     pub version_name: &'a [u8],
     /// The Host of an HTTP/1.0 request that came without one; the endpoint's address, say.
@@ -40,7 +43,7 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
     out.reserve(head.len + 320);
     let mut run = request_line(head, buf, out);
     for field in &head.fields {
-        if !keeps(field, head, edits) {
+        if !keeps(field, (head, buf), edits) {
             copy(buf, run, field.name.start(), out);
             run = field.end;
         }
@@ -68,6 +71,10 @@ pub fn request(head: &RequestHead, buf: &[u8], edits: &RequestEdits<'_>, out: &m
     if !(edits.trusted && has(head, FieldKind::RequestStart)) {
         push_start(edits.request_start, out);
     }
+    if let Some((traceparent, _)) = edits.trace {
+        // It is changed where it stands, for each attempt.
+        line(out, b"traceparent: ", traceparent);
+    }
     line(out, b"X-Serin-Version: ", edits.version_name);
     out.extend_from_slice(via(head.version()));
 }
@@ -85,10 +92,13 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
 }
 
 /// Whether a field leaves as it came.
-fn keeps(field: &Field, head: &RequestHead, edits: &RequestEdits<'_>) -> bool {
+fn keeps(field: &Field, (head, buf): (&RequestHead, &[u8]), edits: &RequestEdits<'_>) -> bool {
     let kind = field.kind;
     if matches!(kind, FieldKind::Other | FieldKind::Ambiguous) || field.dropped {
-        return !field.dropped;
+        return !field.dropped
+            && edits
+                .trace
+                .is_none_or(|(_, keeps)| passes(field, buf, keeps));
     }
     if kind == FieldKind::RequestId {
         return head.has_request_id();
@@ -108,6 +118,12 @@ fn keeps(field: &Field, head: &RequestHead, edits: &RequestEdits<'_>) -> bool {
     } else {
         !matches!(kind, FieldKind::ForwardedFor | FieldKind::SerinVersion)
     }
+}
+
+/// Whether a field says nothing of a trace that is told anew.
+fn passes(field: &Field, buf: &[u8], keeps_state: bool) -> bool {
+    let name = field.name.of(buf);
+    !(is(name, b"traceparent") || !keeps_state && is(name, b"tracestate"))
 }
 
 /// Writes where the request came from, as far as no trusted peer has said so already.

@@ -94,7 +94,7 @@ locals {
     ]
     dependsOn = concat([{ containerName = "serin-files", condition = "SUCCESS" }], local.waits_for_app)
     healthCheck = {
-      command = ["CMD", "/serin", "health", "--ready"], interval = 5, timeout = 3, retries = 3, startPeriod = 20,
+      command = ["CMD", "/serin", "health", "--ready"], interval = 5, timeout = 3, retries = 3, startPeriod = 60,
     }
     linuxParameters  = { capabilities = { drop = ["ALL"] } }
     ulimits          = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]

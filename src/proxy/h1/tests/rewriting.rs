@@ -10,6 +10,7 @@ use crate::{
 };
 
 const EDITS: RequestEdits<'_> = RequestEdits {
+    trace: None,
     client: b"192.0.2.1",
     proto: b"http",
     subject: None,

@@ -1,132 +1,37 @@
-//! `serin plan`: how long each step of a file will take, and which of them cannot decide.
+//! How long each step of a file will take, and which of them cannot decide.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{
-    Trouble,
-    args::{Output, Plan},
-    client::Client,
+use super::super::{
     forecast::{HEADINGS, time, to_find},
-    offline::faulty,
-    screen::{Screen, Tone},
+    screen::Tone,
     status::percent,
     table::{Cell, number, table, word},
-    validate::read,
 };
 use crate::{
-    admin::wire::{self, Forecast, Latency},
-    config::{self, Config, Split},
-    control::{Ahead, Traffic, ahead, roughly},
+    admin::wire::{Forecast, Latency},
+    control::{Ahead, Traffic, roughly},
     measure::Latencies,
-    model::number::real,
 };
 
-/// Stable's error rate if only a rate is given.
-const ERROR_RATE: f64 = 0.005;
 /// Points of a distribution that is known by its quantiles.
 const POINTS: u32 = 4_000;
-/// A step cannot decide in its time.
-const TOO_SLOW: u8 = 1;
 
 /// One split with what lies ahead.
-struct Planned {
-    name: String,
-    traffic: Traffic,
-    steps: Vec<Ahead>,
-}
-
-/// Reads the file, learns the traffic, and prints every step; the exit code.
-pub(super) async fn plan(screen: &mut Screen, wanted: &Plan) -> Result<u8, Trouble> {
-    let config = load(&wanted.file)?;
-    let mut planned = Vec::new();
-    for split in chosen(&config, wanted.split.as_deref())? {
-        let traffic = traffic(split, wanted).await?;
-        let steps = ahead(split, &traffic);
-        planned.push(Planned {
-            name: split.name.to_string(),
-            traffic,
-            steps,
-        });
-    }
-    let text = match wanted.ask.output {
-        Output::Json => format!("{:#}\n", as_json(&planned)),
-        Output::Text | Output::Wide => as_text(&planned, screen.has_colour()),
-    };
-    screen.write(&text)?;
-    let is_slow = planned.iter().any(Planned::is_slow);
-    Ok(if is_slow { TOO_SLOW } else { 0 })
-}
-
-fn load(file: &Path) -> Result<Config, Trouble> {
-    let is_stdin = file == Path::new("-");
-    let name = file.display().to_string();
-    let text = read(file, is_stdin).map_err(|error| {
-        Trouble::unasked(
-            format!("cannot read {name}: {error}"),
-            "give the path of a file, or `-`",
-        )
-    })?;
-    let (config, _warnings) =
-        config::load(&text, &name).map_err(|problems| faulty(file, &problems))?;
-    Ok(config)
-}
-
-/// The splits with a canary, or the one that was named.
-fn chosen<'a>(config: &'a Config, only: Option<&str>) -> Result<Vec<&'a Split>, Trouble> {
-    let has_canary = |split: &&Split| split.canary.is_some();
-    let all: Vec<&Split> = config.splits.iter().filter(has_canary).collect();
-    let names: Vec<&str> = all.iter().map(|split| split.name.as_str()).collect();
-    let Some(only) = only else {
-        return Ok(all);
-    };
-    match all.iter().find(|split| split.name.as_str() == only) {
-        Some(split) => Ok(vec![split]),
-        None => Err(Trouble::refused(
-            format!("there is no split `{only}` with a canary"),
-            format!("there are: {}", names.join(", ")),
-        )),
-    }
-}
-
-/// As given, or as the running proxy sees it.
-async fn traffic(split: &Split, wanted: &Plan) -> Result<Traffic, Trouble> {
-    if let Some(rate) = wanted.rate {
-        return Ok(Traffic {
-            rate,
-            error_rate: wanted.error_rate.unwrap_or(ERROR_RATE),
-            latency: Latencies::new(),
-        });
-    }
-    let client = Client::new(&wanted.ask.admin)?;
-    let path = format!("/v1/splits/{}", split.name);
-    let found: Result<wire::Split, Trouble> = client.get(&path).await;
-    let seen = found.map_err(|trouble| unknown(&trouble.message))?;
-    let rate = seen.versions.iter().map(|version| version.rate).sum();
-    if rate <= 0.0 {
-        return Err(unknown(&format!(
-            "{} has no traffic at {}",
-            split.name,
-            client.shown()
-        )));
-    }
-    let stable = seen
-        .versions
-        .iter()
-        .find(|version| version.role == "stable");
-    let failed = stable.map(|stable| real(stable.failures) / real(stable.requests.max(1)));
-    Ok(Traffic {
-        rate,
-        error_rate: wanted.error_rate.or(failed).unwrap_or(ERROR_RATE),
-        latency: stable
-            .and_then(|stable| stable.latency_ms)
-            .map_or_else(Latencies::new, shape),
-    })
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// Its name.
+    pub(super) name: String,
+    /// What is known of its traffic.
+    pub(super) traffic: Traffic,
+    /// Its steps.
+    pub(super) steps: Vec<Ahead>,
 }
 
 /// A distribution with these quantiles, smooth between them.
-fn shape(seen: Latency) -> Latencies {
+pub(super) fn shape(seen: Latency) -> Latencies {
     // The share that is slower, and from which latency on; to both ends by guess.
     let knots = [
         (1.0, 0.5 * seen.p50),
@@ -151,14 +56,9 @@ fn shape(seen: Latency) -> Latencies {
     latencies
 }
 
-fn unknown(why: &str) -> Trouble {
-    let help = "give it with --rate (requests a second of both versions), or name a running proxy \
-                with --admin";
-    Trouble::unasked(format!("the rate of requests is not known: {why}"), help)
-}
-
 impl Planned {
-    fn is_slow(&self) -> bool {
+    /// Whether a step cannot decide in its time.
+    pub(super) fn is_slow(&self) -> bool {
         self.steps.iter().any(|step| step.warning.is_some())
     }
 
@@ -182,7 +82,8 @@ impl Planned {
     }
 }
 
-fn as_json(planned: &[Planned]) -> Value {
+/// One split as JSON.
+pub(super) fn as_json(split: &Planned) -> Value {
     let seconds = |takes: Option<Duration>| takes.map(|takes| takes.as_secs_f64());
     let step = |step: &Ahead| {
         json!({
@@ -195,33 +96,17 @@ fn as_json(planned: &[Planned]) -> Value {
             "warning": step.warning,
         })
     };
-    let split = |split: &Planned| {
-        json!({
-            "name": split.name,
-            "rate": split.traffic.rate,
-            "error_rate": split.traffic.error_rate,
-            "seconds": seconds(split.total()),
-            "steps": split.steps.iter().map(step).collect::<Vec<_>>(),
-        })
-    };
     json!({
-        "ok": !planned.iter().any(Planned::is_slow),
-        "splits": planned.iter().map(split).collect::<Vec<_>>(),
+        "name": split.name,
+        "rate": split.traffic.rate,
+        "error_rate": split.traffic.error_rate,
+        "seconds": seconds(split.total()),
+        "steps": split.steps.iter().map(step).collect::<Vec<_>>(),
     })
 }
 
-fn as_text(planned: &[Planned], has_colour: bool) -> String {
-    if planned.is_empty() {
-        return "no split has a canary\n".to_owned();
-    }
-    let shown: Vec<String> = planned
-        .iter()
-        .map(|split| show(split, has_colour))
-        .collect();
-    shown.join("\n")
-}
-
-fn show(split: &Planned, has_colour: bool) -> String {
+/// One split in words.
+pub(super) fn as_text(split: &Planned, has_colour: bool) -> String {
     let Traffic {
         rate, error_rate, ..
     } = &split.traffic;
