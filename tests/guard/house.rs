@@ -44,8 +44,8 @@ impl House {
     pub(crate) fn with_secrets(admin: &str, secrets: [&str; 6]) -> Self {
         let [comment, path, query, header, _, cookie] = secrets;
         let split = format!(
-            "{{ stable: old, canary: new, match: {{ path_prefix: /, headers: {{ x-a: {header} }} }},\
-             \x20sticky: {{ key: client_ip, secret_file: @/cookie }}, rollout: {{ steps: [\
+            "{{ stable: old, canary: new, \
+             match: {{ path_prefix: /, headers: {{ x-a: {header} }} }}, sticky: {{ key: client_ip, secret_file: @/cookie }}, rollout: {{ steps: [\
              {{ set_weight: 5% }}, {{ gate: {{ webhook: \"https://hooks.internal/{path}?key={query}\" \
              }} }}] }} }} # {comment}"
         );
