@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{
     sync::{
         Notify, OwnedSemaphorePermit,
-        broadcast::error::RecvError,
+        broadcast::{self, error::RecvError},
         mpsc,
         watch::{self, Receiver},
     },
@@ -33,7 +33,7 @@ use super::{
     wire::{Frame, News, Survey, to_json},
 };
 use crate::{
-    control::{Handle, Status},
+    control::{self, Handle, Status},
     model::{Epoch, Share},
 };
 
@@ -85,7 +85,7 @@ impl Feed {
                 changed = snapshots.changed() => if changed.is_err() { return },
             }
             let status = Arc::clone(&snapshots.borrow_and_update());
-            let decided = Some(decided(&status));
+            let decided = Some(Decided::of(&status));
             // Counts can wait until it is time; a decision cannot.
             is_waiting = known == decided && Instant::now() < due;
             if !is_waiting {
@@ -132,12 +132,29 @@ impl Feed {
 }
 
 /// What of a snapshot nobody is to wait for.
-fn decided(status: &Status) -> (bool, bool, bool, Vec<(Epoch, u64, &'static str, Share)>) {
-    let splits = status.splits.iter();
-    let splits = splits.map(|split| (split.epoch, split.revision, split.phase, split.share));
-    let has_problem = status.config.problem.is_some();
-    let splits = splits.collect();
-    (status.is_ready, status.is_draining, has_problem, splits)
+#[derive(Debug, PartialEq)]
+struct Decided {
+    is_ready: bool,
+    is_draining: bool,
+    has_problem: bool,
+    splits: Vec<Standing>,
+}
+
+/// Where a split stands: epoch, revision, phase, the canary's share.
+type Standing = (Epoch, u64, &'static str, Share);
+
+impl Decided {
+    fn of(status: &Status) -> Self {
+        let splits = status.splits.iter();
+        Self {
+            is_ready: status.is_ready,
+            is_draining: status.is_draining,
+            has_problem: status.config.problem.is_some(),
+            splits: splits
+                .map(|split| (split.epoch, split.revision, split.phase, split.share))
+                .collect(),
+        }
+    }
 }
 
 /// Until the next event of this kind: longer after a large one.
@@ -162,7 +179,9 @@ pub(super) async fn events(extract::State(state): extract::State<State>) -> Resp
             .into_response();
     };
     let (into, events) = mpsc::channel(1);
-    tokio::spawn(tell(state, into, permit));
+    // Before the answer: whoever has it misses nothing that happens from now on.
+    let news = state.handle.news();
+    tokio::spawn(tell((state, news), into, permit));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -172,8 +191,11 @@ pub(super) async fn events(extract::State(state): extract::State<State>) -> Resp
 }
 
 /// Until the reader is gone or the process goes down.
-async fn tell(state: State, into: Sender, _permit: OwnedSemaphorePermit) {
-    let mut news = state.handle.news();
+async fn tell(
+    (state, mut news): (State, broadcast::Receiver<control::News>),
+    into: Sender,
+    _permit: OwnedSemaphorePermit,
+) {
     let (mut frames, mut surveys) = state.feed.join();
     let mut silence = interval(SILENCE_MAX);
     silence.set_missed_tick_behavior(MissedTickBehavior::Delay);

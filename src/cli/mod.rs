@@ -14,12 +14,14 @@ mod client;
 mod convert;
 mod demo;
 mod endpoints;
+mod events;
 mod figures;
 mod forecast;
 mod logs;
 mod offline;
 mod plan;
 mod process;
+mod progress;
 mod record;
 pub mod replay;
 mod rollouts;
@@ -117,7 +119,7 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Top(wanted) => top::top(wanted).await,
         There::Why(wanted) => why::why(screen, wanted).await,
         There::Rollouts(wanted) => rollouts::rollouts(screen, wanted).await,
-        There::Events(wanted) => why::events(screen, wanted).await,
+        There::Events(wanted) => events::events(screen, wanted).await,
         There::Endpoints(wanted) => endpoints::endpoints(screen, wanted).await,
         There::Eject(it) => endpoints::act(screen, "eject", it.seconds, it.act).await,
         There::Uneject(it) => endpoints::act(screen, "uneject", None, it).await,

@@ -6,8 +6,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::json;
 
-pub(super) use self::split::worst;
 use self::split::{Look, show_splits};
+pub(super) use self::split::{cost, moments, users, worst};
 pub(super) use super::figures::percent;
 use super::{
     Trouble,

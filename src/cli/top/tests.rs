@@ -70,7 +70,8 @@ fn split(name: &str, epoch: u64, second: u64) -> Value {
         "name": name, "stable": "mesos", "canary": "ecs", "epoch": epoch, "revision": 1,
         "phase": "progressing", "phase_reason": "",
         "step": {
-            "number": 2, "of": 5, "text": "analysis, at most 10m", "ends_at": "2026-01-02T03:14:05Z",
+            "number": 2, "of": 5, "text": "analysis, at most 10m",
+            "ends_at": "2026-01-02T03:14:05Z",
         },
         "weight": { "configured": null, "effective": "5%", "observed": 0.0498 },
         "analysis": {
@@ -113,13 +114,16 @@ fn survey() -> Value {
             "ejected_seconds": why.map(|_| 8), "latency_ms": latency, "in_flight": 2,
         })
     };
-    let of = |upstream: &str, cells: &[Value]| json!({ "upstream": upstream, "endpoints": 2, "per_cell": 1, "cells": cells });
     json!({ "upstreams": [
         of("mesos", &[cell("10.0.0.1:8080", "healthy", 4.0, None),
                       cell("10.0.0.2:8080", "healthy", 9.0, None)]),
         of("ecs", &[cell("10.0.0.8:8080", "warming", 7.0, None),
                     cell("10.0.0.9:8080", "ejected", 1.0, Some("3 failures in a row"))]),
     ] })
+}
+
+fn of(upstream: &str, cells: &[Value]) -> Value {
+    json!({ "upstream": upstream, "endpoints": 2, "per_cell": 1, "cells": cells })
 }
 
 fn drawn(top: &Top, width: u16, height: u16) -> TestBackend {

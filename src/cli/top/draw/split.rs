@@ -16,7 +16,7 @@ use crate::{
         figures::{clock, evidence, millis, percent, points},
         forecast,
         screen::Tone,
-        status::worst,
+        status::{cost, moments, users, worst},
         top::state::{Top, Trend},
     },
     model::number::{length, real, real_len, whole},
@@ -135,6 +135,11 @@ fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
             "last change {at}: {what}, canary {weight}, by {by}"
         )));
     }
+    if let Some(rollback) = &split.rollback {
+        let (epoch, moments, cost) = (rollback.epoch, moments(rollback), cost(rollback));
+        let told = format!("rollback of epoch {epoch}: {moments}; it cost {cost}");
+        all.extend(wrapped(&told, width, 0).into_iter().map(Line::from));
+    }
     let warnings = split.warnings.iter();
     let warnings = warnings.flat_map(|it| wrapped(&format!("warning: {it}"), width, 0));
     all.extend(warnings.map(|it| Line::from(span(it, Tone::Wait, top))));
@@ -177,7 +182,7 @@ fn gauge(analysis: &Analysis) -> Line<'static> {
 /// A line for each version, with fewer columns where there is less room.
 fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
     let is_narrow = width < NARROW;
-    let heading = ["/s", "REQUESTS", "FAILED", "STREAMS", "p50", "p99"];
+    let heading = ["/s", "REQUESTS", "FAILED", "USERS", "STREAMS", "p50", "p99"];
     let rows = split
         .versions
         .iter()
@@ -192,8 +197,8 @@ fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
         .min(30);
     let lines = rows.iter().enumerate().map(|(place, (title, cells))| {
         let cells = cells.iter().enumerate();
-        let cells = cells.filter(|(column, _)| !(is_narrow && matches!(column, 1 | 3)));
-        let cells: Vec<_> = cells.map(|(_, cell)| format!("{cell:>10}")).collect();
+        let cells = cells.filter(|(column, _)| !(is_narrow && matches!(column, 1 | 3 | 4)));
+        let cells: Vec<_> = cells.map(|(_, cell)| format!("{cell:>9}")).collect();
         let text = format!("{title:<name$}{}", cells.concat());
         if place == 0 {
             Line::from(span(text, Tone::Head, top))
@@ -204,7 +209,7 @@ fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
     lines.collect()
 }
 
-fn cells(version: &Version) -> [String; 6] {
+fn cells(version: &Version) -> [String; 7] {
     let failed = match version.requests {
         0 => "-".to_owned(),
         all => percent(real(version.failures) / real(all)),
@@ -214,6 +219,7 @@ fn cells(version: &Version) -> [String; 6] {
         format!("{:.1}", version.rate),
         version.requests.to_string(),
         failed,
+        users(version),
         version.streams.to_string(),
         latency(version.latency_ms.map(|it| it.p50)),
         latency(version.latency_ms.map(|it| it.p99)),
