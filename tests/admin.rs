@@ -157,7 +157,7 @@ async fn the_page_may_load_nothing_from_elsewhere_and_is_asked_for_once() {
     );
     assert!(page.body.contains("page/main.js"), "{}", page.body);
     let script = call(at, "GET /page/main.js", "", "").await;
-    assert!(script.body.contains("EventSource"), "{}", script.body);
+    assert!(script.body.contains("v1/events"), "{}", script.body);
     for answer in [&page, &script] {
         let policy = "content-security-policy: default-src 'none'; script-src 'self';";
         assert!(answer.head.contains(policy), "{}", answer.head);

@@ -119,7 +119,7 @@ unsafe impl GlobalAlloc for Watched {
 /// One kind of request.
 struct Case {
     name: &'static str,
-    /// Added to the split.
+    /// Added to the split, or behind it.
     split: &'static str,
     method: &'static str,
     body: usize,
@@ -146,7 +146,8 @@ impl Case {
             client.send(self.request(None)).await;
             let answer = client.answer_to(self.method).await;
             let cookie = answer.field("set-cookie").map(str::to_owned);
-            assert_eq!(cookie.is_some(), !self.split.is_empty(), "{}", self.name);
+            let is_sticky = self.split.contains("sticky");
+            assert_eq!(cookie.is_some(), is_sticky, "{}", self.name);
             let cookie = cookie.as_deref().and_then(|it| it.split(';').next());
             clients.push((client, self.request(cookie)));
         }
@@ -217,6 +218,14 @@ fn cases() -> Vec<Case> {
             method: "POST",
             body: 16 << 10,
             ..case("16 KiB up", usual())
+        },
+        Case {
+            split: "access_log: { path: /dev/null }\n",
+            ..case("a line of the access log", usual())
+        },
+        Case {
+            split: "tracing: { otlp: \"http://127.0.0.1:9\", sample: 0% }\n",
+            ..case("a part of a trace that is not recorded", usual())
         },
         case("64 KiB down", ok(&"b".repeat(64 << 10))),
         case("chunks down", chunked.into_bytes()),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use serin::config::{self, Config};
+use serin::config::{self, Config, Written};
 
 const SHIPPED: [&str; 4] = [
     "config/minimal.yaml",
@@ -170,8 +170,15 @@ fn words_of(value: &Value, words: &mut BTreeSet<String>) {
 fn json_is_taken_and_means_the_same() {
     let json = reference().to_string();
     let (from_json, _) = config::load(&json, "x.json").expect("it loads");
-    let hash = load("config/reference.yaml").hash;
-    assert_eq!(Config { hash, ..from_json }, load("config/reference.yaml"));
+    let Config { hash, text, .. } = load("config/reference.yaml");
+    assert_eq!(
+        Config {
+            hash,
+            text,
+            ..from_json
+        },
+        load("config/reference.yaml")
+    );
 }
 
 #[test]
@@ -182,8 +189,15 @@ fn line_ends_of_windows_and_a_byte_order_mark_change_nothing() {
     );
     let (config, problems) = config::load(&text, "x.yaml").expect("it loads");
     assert!(problems.is_empty(), "{problems}");
-    let hash = load("config/reference.yaml").hash;
-    assert_eq!(Config { hash, ..config }, load("config/reference.yaml"));
+    let Config { hash, text, .. } = load("config/reference.yaml");
+    assert_eq!(
+        Config {
+            hash,
+            text,
+            ..config
+        },
+        load("config/reference.yaml")
+    );
 }
 
 #[test]
@@ -253,6 +267,7 @@ fn short_forms_and_defaults_become_this_config() {
             "{:#?}",
             Config {
                 hash: 0,
+                text: Written::default(),
                 ..load(path)
             }
         )

@@ -1,7 +1,8 @@
 //! Files with seeded faults: each fault is found, in its line, and nothing else is said.
 //!
-//! In `fixtures/bad-configs` the comment `#! code ...` stands in every line with a fault and names
-//! the codes that must be told for that line.
+//! In `fixtures/bad-configs` and `fixtures/conflicts` the comment `#! code ...` stands in every
+//! line with a fault and names the codes that must be told for that line. The files of the second
+//! are right in every single key: what is wrong is between two of them.
 
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -9,10 +10,16 @@ use std::{fs, path::Path};
 
 use serin::config::{self, Problems};
 
-/// Every file of the folder: its name and its text.
-#[expect(clippy::disallowed_methods, reason = "a test reads its fixtures")]
+/// Every file of both folders: its name and its text.
 fn fixtures() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad-configs");
+    [files("bad-configs"), files("conflicts")].concat()
+}
+
+/// Every file of a folder: its name and its text.
+#[expect(clippy::disallowed_methods, reason = "a test reads its fixtures")]
+fn files(folder: &str) -> Vec<(String, String)> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let folder = fixtures.join(folder);
     let entries = fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<_> = entries
         .map(|entry| entry.expect("it can be read").path())
@@ -70,6 +77,18 @@ fn there_are_many_kinds_of_faults() {
     assert!(fixtures.len() >= 40, "{} files", fixtures.len());
     let most = fixtures.iter().map(|(_, text)| expected(text).len()).max();
     assert!(most >= Some(10), "one file has ten faults");
+}
+
+#[test]
+fn there_are_many_conflicts_and_each_is_told_with_a_remedy() {
+    let conflicts = files("conflicts");
+    assert!(conflicts.len() >= 20, "{} files", conflicts.len());
+    for (name, text) in conflicts {
+        let found = problems(&text, &name);
+        assert!(!found.list.is_empty(), "{name}: nothing is told");
+        let is_helpful = found.list.iter().all(|problem| !problem.help.is_empty());
+        assert!(is_helpful, "{name}: {found}");
+    }
 }
 
 #[test]

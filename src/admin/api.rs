@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{
-    State,
+    State, audit,
     caller::Caller,
     guard::{Body, Denial},
     wire::{Act, Analysis, Config, Done, Split, Splits, Upstreams, Weights, parse_share},
@@ -61,8 +61,12 @@ pub(super) async fn config(extract::State(state): Shared) -> Json<Config> {
 }
 
 /// `POST /v1/config:reload`: reads the file now; what comes of it is in `GET /v1/config`.
-pub(super) async fn reload(extract::State(state): Shared) -> (StatusCode, Json<Config>) {
+pub(super) async fn reload(
+    extract::State(state): Shared,
+    Extension(caller): Extension<Caller>,
+) -> (StatusCode, Json<Config>) {
     state.handle.reload();
+    audit::note(&state, &caller, "config reload", "done".to_owned()).await;
     (
         StatusCode::ACCEPTED,
         Json(Config::from(&state.handle.status().config)),

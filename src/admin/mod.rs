@@ -7,6 +7,7 @@
 //! *Read next:* `api.rs`, `wire.rs`, `metrics.rs`, `hooks.rs`.
 
 mod api;
+mod audit;
 mod caller;
 mod endpoints;
 mod evidence;

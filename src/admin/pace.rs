@@ -20,6 +20,8 @@ const WAITING_MAX: usize = 256;
 pub(super) enum Try {
     /// A token that is not known; by address.
     Unknown,
+    /// What the caller's role does not allow: it is written down.
+    Refused,
     /// An act.
     Act,
     /// The act that takes a canary to zero.
@@ -31,6 +33,7 @@ impl Try {
     const fn budget(self) -> (u32, Duration) {
         match self {
             Self::Unknown => (10, Duration::from_secs(6)),
+            Self::Refused => (5, Duration::from_secs(10)),
             Self::Act | Self::Abort => (20, Duration::from_millis(200)),
         }
     }

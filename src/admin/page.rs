@@ -52,6 +52,7 @@ const ASSETS: &[Asset] = &[
     asset!("latency.js", SCRIPT),
     asset!("memory.js", SCRIPT),
     asset!("plot.js", SCRIPT),
+    asset!("stream.js", SCRIPT),
     asset!("timeline.js", SCRIPT),
     asset!("traffic.js", SCRIPT),
     asset!("verdict.js", SCRIPT),

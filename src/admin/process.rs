@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract, http::StatusCode};
+use axum::{Extension, Json, extract, http::StatusCode};
 use tokio::sync::{mpsc, watch};
 
-use super::{State, guard::Denial, wire};
+use super::{State, audit, caller::Caller, guard::Denial, wire};
 use crate::measure::Outlets;
 
 /// How an upgrade stands.
@@ -73,6 +73,7 @@ pub(super) async fn show(extract::State(state): extract::State<State>) -> Json<w
 /// `POST /v1/process:upgrade`: begins; what comes of it is in `GET /v1/process`.
 pub(super) async fn upgrade(
     extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<(StatusCode, Json<wire::Process>), Denial> {
     let process = &state.process;
     let is_first = process.upgrade.send_if_modified(|upgrade| {
@@ -86,6 +87,7 @@ pub(super) async fn upgrade(
         let message = "this process cannot be upgraded";
         return Err(Denial::new(StatusCode::CONFLICT, "conflict", message, help));
     }
+    audit::note(&state, &caller, "upgrade", "done: it begins".to_owned()).await;
     Ok((StatusCode::ACCEPTED, Json(shown(process))))
 }
 

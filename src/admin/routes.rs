@@ -17,7 +17,7 @@ use axum::{
 };
 
 use super::{
-    State,
+    State, audit,
     caller::{Caller, How, Peer, Unknown},
     guard::{self, Denial},
     pace::Try,
@@ -154,7 +154,16 @@ async fn admit(
     }
     let is_abort = request.uri().path().ends_with(":abort");
     let caller = match caller {
-        Ok(caller) => gate.admitted(caller, is_abort, &admission).await,
+        Ok(caller) => {
+            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+            let budget = match (is_read, is_abort) {
+                (true, _) => None,
+                (false, true) => Some(Try::Abort),
+                (false, false) => Some(Try::Act),
+            };
+            let what = format!("{} {}", request.method(), request.uri().path());
+            gate.admitted(caller, (what, budget), &admission).await
+        }
         Err(Unknown) => Err(gate.unknown(&peer, &admission).await),
     };
     match caller {
@@ -170,17 +179,17 @@ impl Gate {
     async fn admitted(
         &self,
         caller: Caller,
-        is_abort: bool,
+        (what, budget): (String, Option<Try>),
         admission: &Admission,
     ) -> Result<Caller, Response> {
         if caller.access < self.needs {
+            self.note(&caller, &what).await;
             return Err(self.refused(&caller, admission));
         }
-        if self.needs > Access::Read {
-            let what = if is_abort { Try::Abort } else { Try::Act };
-            if let Some(wait) = self.state.pace.spend(what, caller.who.clone()).await {
-                return Err(too_often(wait, "too many acts by one caller"));
-            }
+        if let Some(budget) = budget
+            && let Some(wait) = self.state.pace.spend(budget, caller.who.clone()).await
+        {
+            return Err(too_often(wait, "too many acts by one caller"));
         }
         Ok(caller)
     }
@@ -210,6 +219,19 @@ impl Gate {
         ))
     }
 
+    /// Writes down who has tried to act without the role for it, a few times.
+    async fn note(&self, caller: &Caller, what: &str) {
+        if self.needs <= Access::Read {
+            return;
+        }
+        let place = caller.who.clone();
+        if self.state.pace.spend(Try::Refused, place).await.is_none() {
+            let result = format!("refused: it takes the role {}", self.needs);
+            audit::note(&self.state, caller, what, result).await;
+        }
+    }
+
+    /// The caller's role is not enough.
     fn refused(&self, caller: &Caller, admission: &Admission) -> Response {
         let (needs, has) = (self.needs, caller.access);
         let can_prove = !admission.tokens.is_empty() || admission.asks_for_certificates();

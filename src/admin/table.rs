@@ -12,7 +12,7 @@ use tower::{
 };
 
 use super::{
-    State, api, endpoints, guard, health, in_force, metrics,
+    State, api, audit, endpoints, guard, health, in_force, metrics,
     pace::Pace,
     page,
     process::{self, Process},
@@ -63,6 +63,7 @@ fn table(state: State) -> Routes {
         .set(Operate, "/v1/splits/{split}/weights", api::set_weights)
         .read("/v1/rollouts", rollouts::rollouts)
         .read("/v1/rollouts/{id}/{what}", rollouts::show)
+        .read("/v1/audit", audit::show)
         .read("/v1/upstreams", api::upstreams)
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)

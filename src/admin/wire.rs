@@ -4,6 +4,7 @@
 //! The types of other rooms are not serializable on purpose (I9); each has its twin here.
 
 mod acts;
+mod audit;
 mod budget;
 mod endpoints;
 mod forecast;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
     acts::{Act, Done, Weights},
+    audit::{Audit, Audited},
     budget::HarmBudget,
     endpoints::{Endpoint, EndpointAct, EndpointDone, Endpoints},
     forecast::{Finding, Forecast, Need},

@@ -1,20 +1,28 @@
 //! What a person's act leads to, and how it is answered.
 
 use super::{
-    Ask, Control, Done, Refusal, RefusalKind,
-    journal::{Audit, Subject},
+    Ask, Audit, Control, Done, Moved, Refusal, RefusalKind, Subject,
     open::nonce,
     turn::{Answer, Before, Turn},
 };
 use crate::{
-    model::{Moment, SplitName, UpstreamName},
+    model::{Epoch, Moment, Share, SplitName, UpstreamName},
     rollout::{Act, Command, Event as RolloutEvent, Phase, Rollout, step_text},
 };
 
 impl Control {
     /// A person asks. The answer goes out when the act is in force.
     pub(super) fn asked(&mut self, ask: Ask, now: Moment, turn: &mut Turn) {
+        let before = self.stands(&ask.split);
         let result = self.act(&ask, now, turn);
+        // What it has led to is told in one line, which says who has asked.
+        turn.audits.clear();
+        let moved = before.zip(self.stands(&ask.split));
+        let moved = moved.map(|((_, before), (epoch, after))| Moved {
+            epoch,
+            before,
+            after,
+        });
         let Ask {
             split,
             command,
@@ -33,6 +41,7 @@ impl Control {
                 Ok(done) => format!("done: {}", done.message),
                 Err(refusal) => format!("refused: {refusal}"),
             },
+            moved,
         };
         turn.answer = Some(Answer { to, result, audit });
     }
@@ -70,6 +79,7 @@ impl Control {
         let before = Before {
             phase: rollout.phase(),
             epoch,
+            share: rollout.share(),
         };
         if let Some(stable) = gone
             && ask.command == Command::Undo
@@ -106,6 +116,12 @@ impl Control {
         let done = done(rollout);
         self.decided(&ask.split, &before, decisions, turn);
         Ok(done)
+    }
+
+    /// The epoch of a split, and its canary's share.
+    fn stands(&self, split: &SplitName) -> Option<(Epoch, Share)> {
+        let rollout = &self.courses.get(split)?.rollout;
+        Some((rollout.epoch(), rollout.share()))
     }
 
     /// The stable version of a split, if nobody answers for it any more.

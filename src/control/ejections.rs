@@ -8,11 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{
-    Control, News, Refusal, RefusalKind,
-    journal::{Audit, Subject},
-    turn::Turn,
-};
+use super::{Audit, Control, News, Refusal, RefusalKind, Subject, turn::Turn};
 use crate::{
     measure::Ejection,
     model::{EndpointKey, Moment, Reason, SplitName, UpstreamName},
@@ -101,6 +97,7 @@ impl Control {
                 why,
             };
             turn.news.push(told(&out, ejection.at, "proxy"));
+            turn.audits.push(audited(&out, ejection.at, "proxy"));
             turn.is_status_stale = true;
             self.ejections.note(endpoint, out);
         }
@@ -148,8 +145,18 @@ impl Control {
         let why = format!("the judge of {split}: it is bad and the canary's others are not");
         for address in endpoints {
             let at = (&canary.name, *address);
+            let until = Some(now + length);
             // One that has gone meanwhile needs no ejection.
-            let _ejected = self.eject(at, Some(now + length), (&why, "judge"), (now, turn));
+            if self.eject(at, until, (&why, "judge"), (now, turn)).is_ok() {
+                let (upstream, address, why) = (canary.name.clone(), *address, why.clone());
+                let out = Out {
+                    upstream,
+                    address,
+                    why,
+                    until,
+                };
+                turn.audits.push(audited(&out, now, "judge"));
+            }
         }
     }
 
@@ -163,7 +170,7 @@ impl Control {
             let parts = found.into_iter().map(|at| self.act_on(at, &ask, now, turn));
             Ok(parts.collect::<Vec<_>>().join("; "))
         };
-        self.journal.asked(Audit {
+        self.audit(Audit {
             at: now,
             of: Subject::Endpoint(ask.upstream, ask.address),
             actor: ask.actor,
@@ -173,6 +180,7 @@ impl Control {
                 Ok(done) => format!("done: {done}"),
                 Err(refusal) => format!("refused: {refusal}"),
             },
+            moved: None,
         });
         // Whoever asked may be gone.
         let _gone = ask.answer.send(result);
@@ -291,6 +299,19 @@ fn because(ejection: &Ejection, upstream: &Upstream) -> String {
         format!("it fails again: {last} (ejection {})", ejection.times)
     } else {
         format!("{failures} failures in a row, the last one {last}")
+    }
+}
+
+/// A line of the audit log.
+fn audited(out: &Out, at: Moment, by: &str) -> Audit {
+    Audit {
+        at,
+        of: Subject::Endpoint(Some(out.upstream.clone()), out.address),
+        actor: by.to_owned(),
+        command: "eject".to_owned(),
+        reason: Some(out.why.clone()),
+        result: "done".to_owned(),
+        moved: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{
+    audit::Audit,
     dossier::{Dossier, Summary},
     ejections::EndpointAsk,
     gate::GateAnswer,
@@ -42,6 +43,8 @@ pub enum Event {
     Scraped(oneshot::Sender<Totals>),
     /// Somebody wants to know of rollouts under way and of those that ended last.
     Recalled(Recall),
+    /// An act that was done, or refused, before it came to control.
+    Noted(Box<Audit>),
     /// Time has passed.
     Tick,
     /// The listeners are open.
@@ -77,7 +80,7 @@ pub struct Ask {
     pub answer: oneshot::Sender<Result<Done, Refusal>>,
 }
 
-/// What somebody wants to know of each split's newest rollout, with where the answer goes.
+/// What somebody wants to know of what is kept in memory, with where the answer goes.
 #[derive(Debug)]
 pub enum Recall {
     /// All of them in a line each.
@@ -86,6 +89,10 @@ pub enum Recall {
     Records(oneshot::Sender<Vec<(SplitName, String)>>),
     /// All that is known of one; `None`: it is not the newest of its split.
     Dossier(SplitName, Epoch, oneshot::Sender<Option<Box<Dossier>>>),
+    /// The newest lines of the audit log, of one split or of all, at most so many.
+    Audit(Option<SplitName>, usize, oneshot::Sender<Vec<Audit>>),
+    /// When everything that has happened is in the journal.
+    Written(oneshot::Sender<()>),
 }
 
 /// What an act has led to.

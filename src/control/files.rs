@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::{Config, Problems, Split},
     discover::{CheckTls, Checked, Discovered, Wanted},
-    model::{Epoch, Moment, UpstreamName},
+    model::{Epoch, Moment, Share, UpstreamName},
     rollout::{Event as RolloutEvent, Origin, Phase, Rollout},
 };
 
@@ -102,6 +102,7 @@ impl Control {
             let before = Before {
                 phase: rollout.phase(),
                 epoch: rollout.epoch(),
+                share: rollout.share(),
             };
             (
                 before,
@@ -120,6 +121,7 @@ impl Control {
                 Before {
                     phase: Phase::Idle,
                     epoch: Epoch::default(),
+                    share: Share::ZERO,
                 },
                 decisions,
             )

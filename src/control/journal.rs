@@ -5,6 +5,7 @@
 //! logged, and tried again with the next state. `synchronous=FULL`: decisions are rare, and one
 //! that was told to people must survive a power cut; nobody waits for the disk but this thread.
 
+mod acts;
 mod archive;
 mod findings;
 mod judged;
@@ -15,7 +16,6 @@ mod witness;
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -33,9 +33,9 @@ use self::{
     store::{JournalError, Store},
     witness::Witness,
 };
-use super::{Done, Findings, Refusal, Summary};
+use super::{Audit, Done, Findings, Refusal, Summary};
 use crate::{
-    model::{Epoch, Moment, SplitName, UpstreamName},
+    model::{Epoch, Moment, SplitName},
     rollout::{Entry, Record},
 };
 
@@ -65,25 +65,6 @@ pub(super) enum Note {
     Changed(Box<Summary>),
 }
 
-/// What a person acts on.
-#[derive(Debug, Clone)]
-pub(super) enum Subject {
-    Split(SplitName),
-    /// Of this upstream, or of all that have it.
-    Endpoint(Option<UpstreamName>, SocketAddr),
-}
-
-/// A person's act and what came of it.
-#[derive(Debug, Clone)]
-pub(super) struct Audit {
-    pub(super) at: Moment,
-    pub(super) of: Subject,
-    pub(super) actor: String,
-    pub(super) command: String,
-    pub(super) reason: Option<String>,
-    pub(super) result: String,
-}
-
 /// What a person is told.
 type Answer = Result<Done, Refusal>;
 
@@ -96,6 +77,8 @@ enum Write {
     Audit(Box<Audit>),
     Answer(oneshot::Sender<Answer>, Answer),
     Flush(SyncSender<()>),
+    /// Somebody wants to read what was written before.
+    Told(oneshot::Sender<()>),
     /// Let the file go, say so, and write no more until a word comes; none will: end.
     Lend(oneshot::Sender<()>, Receiver<()>),
 }
@@ -217,6 +200,13 @@ impl Journal {
         }
     }
 
+    /// Says when everything before is written; at once if that cannot be waited for.
+    pub(super) fn tell(&self, done: oneshot::Sender<()>) {
+        let writes = self.writes.as_ref().filter(|_| self.lent.is_none());
+        // If there is no room, `done` is dropped, and who waits reads what is there.
+        let _no_room = writes.map(|writes| writes.try_send(Write::Told(done)));
+    }
+
     /// Lets another process have the file; `done` is told when it may open it. What comes up
     /// meanwhile waits.
     pub(super) fn lend(&mut self, done: oneshot::Sender<()>) {
@@ -314,6 +304,7 @@ impl Write {
             // Whoever waited may be gone.
             Self::Answer(to, answer) => drop(to.send(answer)),
             Self::Flush(done) => drop(done.send(())),
+            Self::Told(done) => drop(done.send(())),
             Self::Lend(..)
             | Self::State(..)
             | Self::Note(_)
@@ -373,7 +364,7 @@ fn write_one(store: &mut Store, write: &Write) -> Result<(), JournalError> {
         Write::Note(note) => store.noted(note),
         Write::Decision(decision) => store.decided(decision),
         Write::Audit(audit) => store.asked(audit),
-        Write::Answer(..) | Write::Flush(_) | Write::Lend(..) => Ok(()),
+        Write::Answer(..) | Write::Flush(_) | Write::Told(_) | Write::Lend(..) => Ok(()),
     }
 }
 

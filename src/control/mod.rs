@@ -11,6 +11,7 @@ mod ahead;
 mod analysis;
 mod announce;
 mod asks;
+mod audit;
 mod by_endpoint;
 mod carried;
 mod certificates;
@@ -59,6 +60,7 @@ pub use self::{
     admission::{Admission, Tokens, is_name},
     ahead::{Ahead, Traffic, ahead, roughly, until_found},
     announce::News,
+    audit::{Audit, Moved, Subject},
     dossier::{Dossier, Findings, Measured, Summary, curve},
     ejections::{EndpointAsk, EndpointCommand},
     event::{Ask, Command, Done, Event, Recall, Refusal, RefusalKind},
@@ -127,6 +129,8 @@ pub struct Control {
     book: Book,
     ejections: Ejections,
     journal: Journal,
+    /// What was done last.
+    audited: audit::Lines,
     /// Of the file in force.
     tokens: Tokens,
     /// After the courses, whose records it ends.
@@ -248,6 +252,7 @@ impl Control {
                 });
             }
             Event::Recalled(recall) => self.recalled(recall, now),
+            Event::Noted(audit) => self.audit(*audit),
             Event::Listening => {
                 self.is_listening = true;
                 turn.is_status_stale = true;

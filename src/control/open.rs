@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Problems, Split},
     discover,
     measure::Sample,
-    model::{Epoch, Generation, Moment, Nonce, SplitKey, SplitName},
+    model::{Epoch, Generation, Moment, Nonce, Share, SplitKey, SplitName},
     plan::{Keys, Secrets, Shift},
     rollout::{Decisions, Origin, Phase, Rollout},
 };
@@ -91,6 +91,7 @@ pub(super) fn open(setup: Setup, now: Moment) -> Opened {
         book: Book::default(),
         ejections: Ejections::default(),
         journal,
+        audited: super::audit::Lines::default(),
         tokens,
         recordings,
         announcer: Announcer::new(ends.handle.news.clone()),
@@ -138,6 +139,7 @@ impl Control {
             let before = Before {
                 phase: Phase::Idle,
                 epoch: Epoch::default(),
+                share: Share::ZERO,
             };
             self.decided(&split, &before, decisions, &mut turn);
         }

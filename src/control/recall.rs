@@ -36,6 +36,10 @@ impl Control {
                 let dossier = course.and_then(|course| course.dossier(now));
                 let _gone = answer.send(dossier.map(Box::new));
             }
+            Recall::Written(done) => self.journal.tell(done),
+            Recall::Audit(split, limit, answer) => {
+                let _gone = answer.send(self.audited.newest(split.as_ref(), limit));
+            }
         }
     }
 }
@@ -122,7 +126,10 @@ impl Handle {
     }
 
     /// What the loop answers; `None`: it has ended.
-    async fn recall<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Recall) -> Option<T> {
+    pub(super) async fn recall<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Recall,
+    ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         // An error means that control has ended: the answer channel says so.
         let _ended = self.events().send(Event::Recalled(question(answer))).await;
@@ -171,7 +178,8 @@ fn joined(live: Dossier, kept: Dossier) -> Dossier {
     }
 }
 
-fn unreadable(error: impl std::error::Error) -> Refusal {
+/// What was kept cannot be read.
+pub(super) fn unreadable(error: impl std::error::Error) -> Refusal {
     Refusal {
         kind: RefusalKind::Unreadable,
         message: format!("what was kept of rollouts cannot be read: {error}"),

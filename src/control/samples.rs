@@ -179,6 +179,7 @@ impl Control {
             let before = Before {
                 phase: course.rollout.phase(),
                 epoch: course.rollout.epoch(),
+                share: course.rollout.share(),
             };
             let endpoints = &self.in_force.endpoints;
             course.tell_endpoints(|upstream| endpoints.counts(upstream).0);

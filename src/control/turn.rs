@@ -8,12 +8,12 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Control, Done, News, Refusal,
-    journal::{Audit, Decision, Note},
+    Audit, Control, Done, News, Refusal,
+    journal::{Decision, Note},
 };
 use crate::{
     judge::Judgement,
-    model::{Epoch, Moment, SplitName},
+    model::{Epoch, Moment, Share, SplitName},
     rollout::{Decisions, Entry, Phase},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Turn {
     /// Splits whose canary was taken back.
     pub(super) rolled_back: Vec<SplitName>,
     pub(super) news: Vec<News>,
+    /// What has moved traffic.
+    pub(super) audits: Vec<Audit>,
     pub(super) answer: Option<Answer>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Answer {
 pub(super) struct Before {
     pub(super) phase: Phase,
     pub(super) epoch: Epoch,
+    pub(super) share: Share,
 }
 
 impl Control {
@@ -67,6 +70,7 @@ impl Control {
             turn.changed.insert(split.clone());
         }
         let epoch = course.rollout.epoch();
+        Self::audit_moves(split, (before, epoch), &decisions.entries, turn);
         let was_open = matches!(
             before.phase,
             Phase::Progressing { .. } | Phase::Paused { .. }
@@ -117,8 +121,11 @@ impl Control {
             }
             self.journal.decided(decision);
         }
+        for audit in turn.audits {
+            self.audit(audit);
+        }
         if let Some(answer) = turn.answer {
-            self.journal.asked(answer.audit);
+            self.audit(answer.audit);
             self.journal.answer(answer.to, answer.result);
         }
         let is_news = !turn.news.is_empty();

@@ -116,16 +116,15 @@ mod tests {
         let lost = Counter::default();
         let (way, queue) = way(lost.clone());
         let outlet = Outlet::new(way);
-        let blocks = QUEUE as u64 + 7;
-        for _ in 0..blocks {
+        for _ in 0..QUEUE + 7 {
             outlet.add(3, |out| out.resize(HAND_OVER, b'x'));
         }
         assert_eq!(lost.get(), 7 * 3);
         assert_eq!(queue.try_iter().count(), QUEUE);
         outlet.add(1, |out| out.push(b'y'));
         outlet.flush();
-        let last = queue.try_recv().unwrap();
-        assert_eq!((&*last.bytes, last.count), (&b"y"[..], 1));
+        let block = queue.try_recv().unwrap();
+        assert_eq!((&*block.bytes, block.count), (&b"y"[..], 1));
         drop(queue);
         outlet.add(2, |out| out.push(b'z'));
         outlet.flush();

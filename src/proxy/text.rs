@@ -66,8 +66,14 @@ pub(super) fn address(address: SocketAddr, out: &mut Vec<u8>) {
 type Second = [u8; 20];
 
 /// Times as RFC 3339 has them: the part that changes each second is kept for the next line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stamps(Cell<(u64, Second)>);
+
+impl Default for Stamps {
+    fn default() -> Self {
+        Self(Cell::new((0, start(Moment::ZERO))))
+    }
+}
 
 impl Stamps {
     /// Appends a moment in UTC, with its microseconds.

@@ -25,6 +25,7 @@ pub(crate) const ADMIN: &str = "admin-0123456789-abcdef";
 /// Serin, and the files that it reads. `@` in its file stands for their directory.
 pub(crate) struct House {
     running: Option<Running>,
+    text: String,
     pub(crate) place: TempDir,
     pub(crate) authority: Authority,
     pub(crate) at: SocketAddr,
@@ -46,6 +47,7 @@ impl House {
         authority.issue(&["localhost"]).write(place.path(), "admin");
         let mut house = Self {
             running: None,
+            text: String::new(),
             authority,
             at: ([127, 0, 0, 1], 0).into(),
             place,
@@ -59,13 +61,37 @@ impl House {
              splits:\n  shop: {{ stable: old, canary: new, weight: 5% }}\n"
         );
         let directory = house.place.path().display().to_string();
-        let config = house.place.path().join("serin.yaml");
-        fs::write(&config, text.replace('@', &directory)).unwrap();
-        let state_dir = Some(house.place.path().join("state"));
-        let running = app::start(&Options { config, state_dir }).unwrap();
-        house.at = running.admin.unwrap();
-        house.running = Some(running);
+        house.text = text.replace('@', &directory);
+        house.begin();
         house
+    }
+
+    fn begin(&mut self) {
+        let config = self.place.path().join("serin.yaml");
+        fs::write(&config, &self.text).unwrap();
+        let state_dir = Some(self.place.path().join("state"));
+        let running = app::start(&Options { config, state_dir }).unwrap();
+        self.at = running.admin.unwrap();
+        self.running = Some(running);
+    }
+
+    /// Another process in the same place.
+    pub(crate) async fn restart(&mut self) {
+        self.end().await;
+        self.begin();
+    }
+
+    /// Saves the file with another weight.
+    pub(crate) fn save_weight(&mut self, weight: &str) {
+        self.text = self
+            .text
+            .replace("weight: 5%", &format!("weight: {weight}"));
+        let (new, path) = (
+            self.place.path().join("new"),
+            self.place.path().join("serin.yaml"),
+        );
+        fs::write(&new, &self.text).unwrap();
+        fs::rename(new, path).unwrap();
     }
 
     /// Saves the tokens, by rename.
@@ -136,6 +162,10 @@ impl House {
     }
 
     pub(crate) async fn close(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
         let drain = Drain {
             timeout: std::time::Duration::ZERO,
             lag: std::time::Duration::ZERO,

@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod house;
 mod pages;
 
@@ -84,7 +85,14 @@ async fn every_path_asks_for_a_role_and_who_has_less_changes_nothing() {
         .collect();
     assert_eq!(
         open,
-        ["/healthz", "/readyz", "/startupz", "/v1/whoami", "/"]
+        [
+            "/healthz",
+            "/readyz",
+            "/startupz",
+            "/v1/whoami",
+            "/",
+            "/page/{file}"
+        ]
     );
     let is_act = |route: &Route| route.method != "GET";
     assert!(

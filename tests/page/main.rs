@@ -23,7 +23,7 @@ mod support;
 #[expect(dead_code, reason = "the scenes of detection need more of it")]
 mod version;
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use browser::Browser;
 use serin::control::Command;
@@ -297,5 +297,52 @@ async fn what_is_wrong_is_told_loudly_and_a_lost_connection_comes_back() {
     browser
         .until("serin.frame.splits[0].weight.effective === '20%'")
         .await;
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_tokens_are_needed_the_page_asks_for_them_and_says_who_may_act() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let tokens = place.path().join("tokens");
+    fs::write(
+        &tokens,
+        "read kim kim-0123456789-abcdef\noperate lee lee-0123456789-abcdef\n",
+    )
+    .unwrap();
+    fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
+    let path = tokens.display();
+    let line = format!("admin: {{ http: \"127.0.0.1:0\", tokens_file: \"{path}\" }}");
+    let stage = Stage::with(place, &line, "    weight: 10%\n", 50).await;
+    browser.open(&stage.page()).await;
+    browser.until("document.getElementById('login').open").await;
+    assert_eq!(browser.text("#health").await, "", "nothing is told");
+    browser.keys("kim-0123456789-abcdef").await;
+    browser.keys(&ENTER.to_string()).await;
+    browser.until(&is_phase("Progressing")).await;
+    browser
+        .until("serin.frame.splits[0].versions[1].requests > 5")
+        .await;
+
+    browser.keys("a").await;
+    browser
+        .until("!document.getElementById('act-token-row').hidden")
+        .await;
+    let said = browser.text("#act-who").await;
+    assert!(
+        said.starts_with("kim (token, 127.0.0.1) may not act (role: read)"),
+        "{said}"
+    );
+    browser.click("#act-do").await;
+    browser
+        .until("!document.getElementById('act-refusal').hidden")
+        .await;
+    browser.keys("lee-0123456789-abcdef").await;
+    browser.keys(&ENTER.to_string()).await;
+    browser.until(&is_phase("Rolled back")).await;
+    let split = stage.until(|split| split.phase == "rolled_back").await;
+    assert_eq!(split.history.last().unwrap().by, "lee (token, 127.0.0.1)");
     browser.quit().await;
 }

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, load::Load, version::Version};
 
+/// Whoever comes from this machine may do everything.
+const OPEN: &str = "admin: \"127.0.0.1:0\"";
 /// At once.
 const END: Drain = Drain {
     timeout: Duration::ZERO,
@@ -25,6 +27,8 @@ pub(crate) struct Stage {
     running: Option<Running>,
     pub(crate) canary: Version,
     admin: SocketAddr,
+    /// Of the file: what it says of admin.
+    line: String,
     load: Option<Load>,
     place: TempDir,
     stable: Version,
@@ -33,13 +37,18 @@ pub(crate) struct Stage {
 impl Stage {
     /// Two versions of three endpoints each, and `split` below the keys of the split `shop`.
     pub(crate) async fn set(split: &str, rate: u32) -> Self {
+        Self::with(tempfile::tempdir().unwrap(), OPEN, split, rate).await
+    }
+
+    /// The same with another `admin:` and the files that it names.
+    pub(crate) async fn with(place: TempDir, line: &str, split: &str, rate: u32) -> Self {
         let (stable, canary) = (Version::of(3).await, Version::of(3).await);
-        let place = tempfile::tempdir().unwrap();
         let admin = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut stage = Self {
             running: None,
             canary,
             admin,
+            line: line.to_owned(),
             load: None,
             place,
             stable,
@@ -67,14 +76,15 @@ impl Stage {
         self.load = None;
         let text = fs::read_to_string(self.file()).unwrap();
         let named = format!("admin: \"{}\"", self.admin);
-        fs::write(self.file(), text.replace("admin: \"127.0.0.1:0\"", &named)).unwrap();
+        fs::write(self.file(), text.replace(OPEN, &named)).unwrap();
         let running = self.running.take().unwrap();
         running.stop(END, std::future::pending()).await;
     }
 
     /// Writes another file in its place.
     pub(crate) fn write(&self, split: &str) {
-        fs::write(self.file(), text((&self.stable, &self.canary), split)).unwrap();
+        let text = text(&self.line, (&self.stable, &self.canary), split);
+        fs::write(self.file(), text).unwrap();
     }
 
     fn file(&self) -> PathBuf {
@@ -114,14 +124,14 @@ impl Stage {
     }
 }
 
-fn text((stable, canary): (&Version, &Version), split: &str) -> String {
+fn text(admin: &str, (stable, canary): (&Version, &Version), split: &str) -> String {
     let quoted = |version: &Version| {
         let all = version.addresses().into_iter();
         let all: Vec<_> = all.map(|address| format!("\"{address}\"")).collect();
         all.join(", ")
     };
     format!(
-        "listen: \"127.0.0.1:0\"\nadmin: \"127.0.0.1:0\"\nworkers: 2\nupstreams:\n\
+        "listen: \"127.0.0.1:0\"\n{admin}\nworkers: 2\nupstreams:\n\
          \x20 mesos: {{ static: [{}] }}\n\x20 ecs: {{ static: [{}] }}\n\
          splits:\n\x20 shop:\n\x20   match:\n\
          \x20     - {{ name: checkout, path_prefix: /checkout }}\n\

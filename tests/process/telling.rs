@@ -83,8 +83,11 @@ async fn a_rollback_is_one_line_with_what_it_rests_on() {
         (&"error_rate".into(), 1.0)
     );
     assert!(number("canary_counted") >= 5.0, "{line}");
-    assert_eq!(number("canary_counted"), number("canary_of"));
-    assert_eq!((number("stable_counted"), number("estimate")), (0.0, 1.0));
+    assert_eq!(line["canary_counted"], line["canary_of"]);
+    assert_eq!(
+        (&line["stable_counted"], &line["estimate"]),
+        (&0.into(), &1.0.into())
+    );
     assert!(
         number("low") > number("margin") && number("high") <= 1.0,
         "{line}"

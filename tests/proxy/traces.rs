@@ -9,7 +9,7 @@ use crate::support::{
     collector::{Collector, Span},
     h2_client::Connection,
     h2_origin::{H2Origin, given},
-    origin::{Origin, Seen, answer, nowhere},
+    origin::{Origin, Seen, answer, nowhere, request},
     proxy::{Proxy, edge, one_worker},
 };
 
@@ -34,9 +34,9 @@ fn told(seen: &Seen) -> Vec<(&str, &str)> {
 fn parent(seen: &Seen) -> (String, String, String) {
     let parents: Vec<_> = told(seen);
     let parents = parents.iter().filter(|(name, _)| *name == "traceparent");
-    let [(_, value)] = parents.collect::<Vec<_>>()[..] else {
-        panic!("{seen:?}");
-    };
+    let parents: Vec<_> = parents.collect();
+    assert_eq!(parents.len(), 1, "{seen:?}");
+    let (_, value) = parents[0];
     let parts: Vec<_> = value.split('-').map(str::to_owned).collect();
     assert_eq!(
         (parts.len(), &*parts[0], value.len()),
@@ -86,10 +86,16 @@ async fn what_clients_say_of_traces_passes_untouched_whatever_it_is() {
             .iter()
             .map(|(name, value)| (*name, &**value))
             .collect();
-        let lines: String = said
+        let lines: Vec<_> = said
             .iter()
-            .map(|(name, it)| format!("{name}: {it}\r\n"))
+            .map(|(name, it)| {
+                format!(
+                    "{name}: {it}
+"
+                )
+            })
             .collect();
+        let lines = lines.concat();
         assert_eq!(client.get("/", &lines).await.status, 200);
         assert_eq!(told(&origin.next().await), said);
         assert_eq!(connection.get("/", &said).await.status, 200);
@@ -108,10 +114,16 @@ async fn what_clients_say_of_traces_reaches_an_endpoint_of_http2_untouched() {
             .iter()
             .map(|(name, value)| (*name, &**value))
             .collect();
-        let lines: String = said
+        let lines: Vec<_> = said
             .iter()
-            .map(|(name, it)| format!("{name}: {it}\r\n"))
+            .map(|(name, it)| {
+                format!(
+                    "{name}: {it}
+"
+                )
+            })
             .collect();
+        let lines = lines.concat();
         assert_eq!(client.get("/", &lines).await.status, 200);
         assert_eq!(told(&origin.next().await), said);
     }
@@ -160,9 +172,8 @@ async fn a_request_and_its_attempt_are_spans_between_the_clients_and_the_endpoin
         assert_eq!(request.text(name), value, "{name}");
     }
     assert_eq!(request.attributes["serin.weight"], 0);
-    let [attempt] = &attempts[..] else {
-        panic!("{attempts:?}");
-    };
+    assert_eq!(attempts.len(), 1);
+    let attempt = &attempts[0];
     assert_eq!(attempt.id, child_of, "the endpoint's parent is the attempt");
     assert_eq!(attempt.flags, 0x101);
     let port = origin.address.port().to_string();
@@ -253,9 +264,8 @@ async fn what_failed_at_the_canary_is_sent_unsampled_with_a_span_for_each_attemp
         assert_eq!(request.attributes["serin.rescued"], true);
         assert_eq!(request.attributes["serin.weight"], 1);
         let seen = [canary.next().await, stable.next().await];
-        let [failed, rescue] = &attempts[..] else {
-            panic!("{attempts:?}");
-        };
+        assert_eq!(attempts.len(), 2);
+        let (failed, rescue) = (&attempts[0], &attempts[1]);
         for (attempt, seen) in attempts.iter().zip(&seen) {
             let (trace, child_of, flags) = parent(seen);
             assert_eq!(
@@ -314,12 +324,11 @@ async fn two_attempts_at_once_are_two_spans_and_each_endpoint_has_its_own_parent
         let tell = tell.clone();
         async move {
             let mut buffer = Vec::new();
-            while let Some(seen) = crate::support::origin::request(&mut stream, &mut buffer).await {
+            if let Some(seen) = request(&mut stream, &mut buffer).await {
                 let _heard = tell.send(seen);
                 // Until its client has had enough.
                 let mut byte = [0];
                 let _left = stream.read(&mut byte).await;
-                return;
             }
         }
     });
@@ -429,7 +438,7 @@ async fn a_collector_that_is_dead_or_talks_nonsense_changes_no_request_and_losse
 async fn a_collector_that_is_stuck_changes_no_request_and_the_queue_has_an_end() {
     let stuck = Origin::doing(|stream| async move {
         let _held = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     let stuck = stuck.await;
     let origin = Origin::saying("fine").await;

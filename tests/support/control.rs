@@ -102,6 +102,7 @@ fn control() -> (Handle, Fake) {
                     let is_known = (split, epoch) == (split_name(), Epoch(2));
                     answer.send(is_known.then(|| Box::new(dossier()))).unwrap();
                 }
+                Event::Noted(_) => {}
                 other => panic!("admin sent {other:?}"),
             }
         }

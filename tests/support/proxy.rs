@@ -452,7 +452,9 @@ impl Proxy {
         let ended = tokio::task::spawn_blocking(move || {
             workers.drain(Duration::ZERO);
             workers.join();
-            tellers.into_iter().for_each(|it| it.join().unwrap());
+            for teller in tellers {
+                teller.join().unwrap();
+            }
         });
         ended.await.unwrap();
     }

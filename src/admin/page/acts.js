@@ -36,7 +36,52 @@ export function isAllowed(act, split) {
 }
 
 export const name = verb => verb[0].toUpperCase() + verb.slice(1).replace("-", " ");
-export const isOpen = () => by("act").open || by("help").open;
+export const isOpen = () => document.querySelector("dialog[open]") !== null;
+
+/** What goes along with every question. */
+export const credentials = (known = token) =>
+  known ? { Authorization: "Bearer " + known } : {};
+
+/** A link that a token is needed for is fetched and saved: a browser sends none along. */
+export async function follow(event) {
+  if (!token) return;
+  event.preventDefault();
+  const link = event.currentTarget;
+  const answer = await fetch(link.href, { headers: credentials() });
+  const saved = make("a", { download: link.href.split("/").slice(-2).join("-") });
+  saved.href = URL.createObjectURL(await answer.blob());
+  saved.click();
+  URL.revokeObjectURL(saved.href);
+}
+
+/** Waits until a token was typed in. */
+export function askToken() {
+  token = null;
+  by("login").showModal();
+  return new Promise(given => by("login").addEventListener("close", () => {
+    token = by("login-token").value.trim() || null;
+    by("login-token").value = "";
+    given();
+  }, { once: true }));
+}
+
+/** Whether this caller may act; a dialog that can say so at once asks for a token. */
+async function role() {
+  try {
+    const answer = await fetch("v1/whoami", { headers: credentials() });
+    return answer.ok ? await answer.json() : { role: "none", who: "nobody" };
+  } catch {
+    return null;
+  }
+}
+
+async function showRole() {
+  const known = await role();
+  const mayAct = !known || known.role === "operate" || known.role === "admin";
+  by("act-token-row").hidden = mayAct;
+  put(by("act-who"), !known ? "" : mayAct ? "As " + known.who + "."
+    : known.who + " may not act (role: " + known.role + "); a token with the role operate may.");
+}
 
 /** Opens the dialog of an act. */
 export function ask(act) {
@@ -49,11 +94,13 @@ export function ask(act) {
   by("act-do").disabled = false;
   by("act-full-row").hidden = act.verb !== "promote";
   by("act-full").checked = false;
-  by("act-token-row").hidden = token === null;
+  by("act-token-row").hidden = true;
+  put(by("act-who"), "");
   by("act-refusal").hidden = true;
   by("act-reason").value = "";
   by("act").showModal();
   by("act-reason").focus();
+  showRole();
 }
 
 /** Does what a key means; whether it means something. */
@@ -76,10 +123,9 @@ function refuse(text) {
 async function send(event) {
   event.preventDefault();
   const { act, split, epoch } = open;
-  const typed = by("act-token").value.trim();
-  if (typed) token = typed;
-  const headers = { "Content-Type": "application/json", "If-Match": `"${epoch}"` };
-  if (token) headers.Authorization = "Bearer " + token;
+  const tried = by("act-token").value.trim() || token;
+  const headers = { "Content-Type": "application/json", "If-Match": `"${epoch}"`,
+    ...credentials(tried) };
   const body = {};
   const reason = by("act-reason").value.trim();
   if (reason) body.reason = reason;
@@ -90,13 +136,13 @@ async function send(event) {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
     const said = await answer.json().catch(() => ({}));
     if (answer.ok) {
+      token = tried;
       by("act").close();
       done(said.message ?? name(act.verb) + ": done");
       return;
     }
     const { message = "the answer was " + answer.status, help = "" } = said.error ?? {};
     if (answer.status === 401 || answer.status === 403) {
-      token = null;
       by("act-token-row").hidden = false;
       by("act-token").focus();
     }

@@ -1,5 +1,6 @@
 // After a rollback: when it broke, was found, and was over; what that has cost; and the evidence.
 
+import { follow } from "./acts.js";
 import { by, fact, field, make } from "./dom.js";
 import { at as pathOf } from "./verdict.js";
 import * as words from "./words.js";
@@ -71,7 +72,9 @@ function costs(split, path) {
 
 function links(split, memory) {
   const id = encodeURIComponent(split.name + "-" + split.epoch);
-  const link = (end, said) => make("a", { href: "v1/rollouts/" + id + "/evidence" + end }, said);
+  const link = (end, said) => make("a", {
+    href: "v1/rollouts/" + id + "/evidence" + end, onclick: follow,
+  }, said);
   const record = memory.evidence?.records.at(-1);
   return make("p", { class: "links" }, link(".html", "The evidence as a page"),
     link(".json", "as JSON"), record ? link(".rec", "the record") : "",

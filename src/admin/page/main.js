@@ -1,7 +1,7 @@
 // The page's loop: frames come from the event stream, are remembered, and are shown. Nothing is
 // kept that is not in a frame, in news or in a rollout's evidence.
 
-import { isOpen, setUpActs, shortcut } from "./acts.js";
+import { askToken, credentials, isOpen, setUpActs, shortcut } from "./acts.js";
 import { by, make, put } from "./dom.js";
 import { showAftermath } from "./aftermath.js";
 import { showAlarms, showHealth } from "./health.js";
@@ -11,6 +11,7 @@ import { showEndpoints } from "./endpoints.js";
 import { showErrors } from "./errors.js";
 import { showLatency } from "./latency.js";
 import { Memory } from "./memory.js";
+import { listen } from "./stream.js";
 import { remember, tell } from "./timeline.js";
 import { showTraffic } from "./traffic.js";
 import { setUpVerdict, showVerdict } from "./verdict.js";
@@ -20,7 +21,6 @@ import { phase, verdict } from "./words.js";
 const REMEMBERED_MAX = 20;
 /** So long without a frame means that something is wrong. */
 const SILENCE_MS = 4000;
-const AGAIN_MS = 2000;
 /** Between two questions for the evidence of one rollout. */
 const ASK_MS = 5000;
 
@@ -132,7 +132,7 @@ async function recall(split, memory) {
 }
 
 async function get(path) {
-  const answer = await fetch(path);
+  const answer = await fetch(path, { headers: credentials() });
   if (!answer.ok) throw new Error(path + ": " + answer.status);
   return answer.json();
 }
@@ -171,24 +171,24 @@ function found() {
   document.body.classList.remove("stale");
 }
 
-let events;
-function connect() {
-  events?.close();
-  events = new EventSource("v1/events");
-  events.addEventListener("status", event => takeFrame(JSON.parse(event.data)));
-  events.addEventListener("endpoints", event => {
-    state.survey = JSON.parse(event.data);
+function take(name, data) {
+  if (name === "status") takeFrame(JSON.parse(data));
+  else if (name === "news") tell(JSON.parse(data));
+  else if (name === "endpoints") {
+    state.survey = JSON.parse(data);
     schedule();
-  });
-  events.addEventListener("news", event => tell(JSON.parse(event.data)));
-  events.addEventListener("missed", event => tell({
+  } else if (name === "missed") tell({
     at: state.frame?.at ?? "", split: null, event: "missed", by: "this page", is_warning: true,
-    text: event.data + " news were missed; `serin events` and the log have them",
-  }));
-  events.onerror = () => {
-    lost("The connection to Serin is lost.");
-    if (events.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
-  };
+    text: data + " news were missed; `serin events` and the log have them",
+  });
+}
+
+/** Says what is the matter; where nobody may read without a token, waits until one is given. */
+async function end(status) {
+  if (status === 401 || status === 403) {
+    lost("Whoever wants to look needs a token.");
+    await askToken();
+  } else lost(status === 503 ? "Too many pages are open." : "The connection to Serin is lost.");
 }
 
 setInterval(() => {
@@ -210,4 +210,4 @@ addEventListener("resize", schedule);
 
 setUpVerdict(chosenSplit);
 setUpActs(chosenSplit);
-connect();
+listen("v1/events", credentials, take, end);

@@ -20,13 +20,12 @@ pub(super) fn access_log(file: &FileBlock) -> Option<Option<AccessLog>> {
     let sample = &block.sample.as_ref()?.value;
     let format = match &block.format.as_ref()?.value {
         LogForm::Template(pieces) => LogFormat::Template(pieces.clone()),
-        LogForm::Json => LogFormat::Json(match &block.fields {
-            Some(fields) => fields.value.iter().map(|at| at.value).collect(),
-            None => {
-                let all = LogField::ALL.iter().copied();
-                all.filter(|field| field.is_usual()).collect()
-            }
-        }),
+        LogForm::Json => {
+            let written = block.fields.as_ref().map(|fields| fields.value.iter());
+            let written = written.map(|fields| fields.map(|at| at.value).collect());
+            let usual = || LogField::ALL.iter().copied().filter(|it| it.is_usual());
+            LogFormat::Json(written.unwrap_or_else(|| usual().collect()))
+        }
     };
     Some(Some(AccessLog {
         path: plain(block.path.as_ref())?,

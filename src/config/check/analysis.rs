@@ -48,13 +48,51 @@ fn metrics(split: &SplitBlock, walk: &mut Walk) {
             walk.error(margin.at, "duplicate_name", message, "keep one");
         }
         critical(metric, walk);
+        reachable(metric, walk);
     }
+    all_dry(split, &metrics, walk);
     let of_latency = |metric: &&Metric| metric.name != MetricName::ErrorRate;
     let criticals = metrics.iter().filter(of_latency);
     if let Some(second) = criticals.filter_map(|at| at.critical.as_ref()).nth(1) {
         let message = "`critical` is written for two quantiles of latency";
         let help = "keep the one that tells most: it is one fast test";
         walk.error(second.at, "conflict", message, help);
+    }
+}
+
+/// Points that no rate can ever be above.
+fn reachable(metric: &Metric, walk: &mut Walk) {
+    if metric.name != MetricName::ErrorRate {
+        return;
+    }
+    for margin in std::iter::once(&metric.margin).chain(&metric.critical) {
+        if margin.value.points.is_some_and(|points| points >= 1.0) {
+            let message = "no error rate is ever more than 100 points above another: it never acts";
+            walk.error(
+                margin.at,
+                "out_of_range",
+                message,
+                "write fewer points, such as `+0.5pp`",
+            );
+        }
+    }
+}
+
+/// Notes that nothing of what is compared may act.
+fn all_dry(split: &SplitBlock, metrics: &[Metric], walk: &mut Walk) {
+    let Some(analysis) = &split.analysis else {
+        return;
+    };
+    let is_dry = |wanted: MetricName| {
+        let mut named = metrics.iter().filter(|metric| metric.name == wanted);
+        named.any(|metric| metric.is_dry_run)
+    };
+    let absolute = analysis.value.absolute.as_ref();
+    let is_limited = absolute.is_some_and(|at| at.is_written) || analysis.value.slo.is_some();
+    if is_dry(MetricName::ErrorRate) && is_dry(MetricName::Latency) && !is_limited {
+        let message = "every metric is a `dry_run`: nothing can roll the canary back";
+        let help = "let one of them act, or write `absolute` floors";
+        walk.warn(analysis.at, "unjudged_rollout", message, help);
     }
 }
 

@@ -18,6 +18,13 @@ pub(super) fn check(block: &UpstreamBlock, walk: &mut Walk) {
                     `adaptive: true`";
         walk.error(breaker.at, "missing_key", message, help);
     }
+    if let (Some(each), Some(all)) = (&limits.max_requests_per_endpoint, &limits.max_requests)
+        && each.value.0 > all.value.0
+    {
+        let message = "one endpoint may do more than all together: this limit is never reached";
+        let help = "write less than `max_requests`";
+        walk.warn(each.at, "empty_limit", message, help);
+    }
     let policy = block
         .balance
         .as_ref()

@@ -4,8 +4,10 @@ use super::split::{empty, one_path};
 use crate::config::{
     ClassRule, PathMatch, When, build,
     schema::{ClassifyBlock, WhenBlock, WhenForm},
+    tree::Place,
     walk::{Placed, Walk},
 };
+use crate::model::Outcome;
 
 /// So many rules are looked at by a request at most.
 const RULES_MAX: usize = 64;
@@ -43,7 +45,28 @@ pub(super) fn check(rules: &Placed<Vec<Placed<ClassifyBlock>>>, walk: &mut Walk)
             let help = "the first rule that fits decides: write this one before it, or remove it";
             walk.warn(*at, "shadowed_rule", message, help);
         }
+        ignores_all(&rule, *at, walk);
         earlier.push((at.line, rule));
+    }
+}
+
+/// A rule after which nothing is left to judge.
+fn ignores_all(rule: &ClassRule, at: Place, walk: &mut Walk) {
+    let When::Request {
+        path,
+        statuses,
+        grpc_statuses,
+        ..
+    } = &rule.when
+    else {
+        return;
+    };
+    let is_any = matches!(path, None | Some(PathMatch::Prefix(_)))
+        && !matches!(path, Some(PathMatch::Prefix(prefix)) if prefix != "/");
+    let is_every = is_any && statuses.is_empty() && grpc_statuses.is_empty();
+    if is_every && rule.outcome == Outcome::Ignored {
+        let message = "this ignores every answer: the canary is never judged";
+        walk.warn(at, "unjudged_rollout", message, "name a path or a status");
     }
 }
 

@@ -134,6 +134,15 @@ fn certificates(block: &Placed<TlsBlock>, walk: &mut Walk) {
         let help = "write `certificates: [{ cert: PATH, key: PATH }]`";
         walk.error(*at, "empty_list", "there is no certificate", help);
     }
+    let pairs = tls.certificates.iter().flat_map(|list| &list.value);
+    let mut seen = HashSet::new();
+    for pair in pairs {
+        let cert = pair.value.cert.as_ref().map(|at| &at.value.0);
+        if let Some(cert) = cert.filter(|cert| !seen.insert(*cert)) {
+            let message = format!("the certificate {} is listed twice", cert.display());
+            walk.warn(pair.at, "duplicate_name", message, "keep one");
+        }
+    }
     if let Some(auth) = &tls.client_auth
         && tls.client_ca.is_none()
         && walk.is_absent(block.at, "client_ca")
@@ -177,6 +186,13 @@ fn proxy_protocol(listener: &ListenerBlock, walk: &mut Walk) {
 }
 
 fn nested_limits(limits: &LimitsBlock, walk: &mut Walk) {
+    if let (Some(each), Some(all)) = (&limits.max_connections_per_ip, &limits.max_connections)
+        && each.value.0 > all.value.0
+    {
+        let message = "one client may have more connections than all: this limit is never reached";
+        let help = format!("`max_connections` is {}: write less", all.value.0);
+        walk.warn(each.at, "empty_limit", message, help);
+    }
     let Some(whole) = &limits.max_headers else {
         return;
     };

@@ -12,10 +12,13 @@ mod analysis;
 mod balance;
 mod breaker;
 mod classify;
+mod course;
 mod health;
 mod listener;
 mod marathon;
+mod memory;
 mod overlap;
+mod places;
 mod retry;
 mod rollout;
 mod split;
@@ -76,9 +79,12 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
         }
         for (name, block) in &splits.items {
             split::check(block, name.at, walk);
+            memory::check(&name.value, &block.value, walk);
         }
         overlap::check(&splits.items, walk);
+        memory::shared(&splits.items, walk);
     }
+    places::check(file, walk);
     references(file, walk);
 }
 

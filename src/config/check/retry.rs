@@ -74,6 +74,7 @@ pub(super) fn check(split: &SplitBlock, no_canary: bool, walk: &mut Walk) {
         empty(list, key, walk);
     }
     rescue(split, block, no_canary, walk);
+    pointless(split, block, walk);
     timeout(split, block, walk);
     if let Some(methods) = &block.methods {
         let unsafe_ones = ["POST", "PATCH"];
@@ -121,6 +122,43 @@ fn rescue(split: &SplitBlock, block: &RetryBlock, no_canary: bool, walk: &mut Wa
         let message = "`attempts: 1` leaves none for stable";
         let help = "write `attempts: 2`: the canary's, then stable's";
         walk.error(rescue.at, "conflict", message, help);
+    }
+}
+
+/// What is written and can have no effect.
+fn pointless(split: &SplitBlock, block: &RetryBlock, walk: &mut Walk) {
+    let is_single = block.attempts.as_ref().is_some_and(|at| at.value.0 == 1);
+    if let Some(conditions) = block.retry_on.as_ref().filter(|_| is_single) {
+        let message = "`attempts: 1` repeats nothing, whatever is listed here";
+        walk.error(
+            conditions.at,
+            "conflict",
+            message,
+            "write `attempts: 2`, or remove one",
+        );
+    }
+    let budget = block.retry_budget.as_ref().filter(|at| at.is_written);
+    if let Some(budget) = budget.filter(|at| at.value == Share::ZERO) {
+        let message = "a budget of nothing repeats only what could not be sent";
+        let help = "write `20%`, or `attempts: 1` if nothing is to be repeated";
+        walk.warn(budget.at, "empty_budget", message, help);
+    }
+    let is_failing = split
+        .on_unhealthy
+        .as_ref()
+        .is_some_and(|at| at.value == OnUnhealthy::Fail);
+    let is_unrescued = match &block.rescue_on {
+        Some(rescue) => rescue.value == RescueOn::None,
+        None => is_failing,
+    };
+    if let Some(capacity) = block
+        .respect_capacity
+        .as_ref()
+        .filter(|_| is_unrescued && is_failing)
+    {
+        let message = "stable takes nothing back from the canary: there is nothing to limit";
+        let help = "remove it, or `on_unhealthy: fail` and `rescue_on: none`";
+        walk.warn(capacity.at, "empty_limit", message, help);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{analysis, classify, retry, rollout};
+use super::{analysis, classify, course, places, retry, rollout};
 use crate::config::{
     SameSite,
     collection::Several,
@@ -54,6 +54,7 @@ pub(super) fn check(block: &Placed<SplitBlock>, at: Place, walk: &mut Walk) {
     if let Some(block) = &split.rollout {
         rollout::check(block, no_canary, walk);
     }
+    course::check(split, walk);
     timeouts(split, at, walk);
 }
 
@@ -104,6 +105,9 @@ fn routes(matches: &[Placed<MatchBlock>], at: Place, walk: &mut Walk) {
             None | Some(_) => {}
         }
         one_path(block.path.as_ref(), block.path_prefix.as_ref(), walk);
+        places::twice(block.hosts.as_ref(), |host| &host.0, walk);
+        places::twice(block.methods.as_ref(), |method| &method.0, walk);
+        host_field(block, walk);
         empty(
             block
                 .hosts
@@ -120,6 +124,15 @@ fn routes(matches: &[Placed<MatchBlock>], at: Place, walk: &mut Walk) {
             "methods",
             walk,
         );
+    }
+}
+
+/// HTTP/2 has no such field, and a port may stand in it.
+fn host_field(block: &MatchBlock, walk: &mut Walk) {
+    let Some(fields) = &block.headers else { return };
+    if fields.value.0.iter().any(|(name, _)| name.0 == "host") {
+        let message = "a field `host` is compared as it was sent, port and all";
+        walk.warn(fields.at, "host_field", message, "write `hosts: [NAME]`");
     }
 }
 

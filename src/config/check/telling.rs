@@ -1,8 +1,11 @@
 //! Whether the access log and spans are asked for in a way that makes sense.
 
-use crate::config::{
-    schema::{FileBlock, LogForm},
-    walk::{Placed, Walk},
+use crate::{
+    config::{
+        schema::{FileBlock, LogForm},
+        walk::{Placed, Walk},
+    },
+    model::Share,
 };
 
 /// Where collectors take OTLP over gRPC, which is not spoken here.
@@ -11,6 +14,7 @@ const GRPC_PORT: u16 = 4317;
 /// Notes what does not fit together.
 pub(super) fn check(file: &FileBlock, walk: &mut Walk) {
     access_log(file, walk);
+    sample(file, walk);
     tracing(file, walk);
 }
 
@@ -40,6 +44,20 @@ fn access_log(file: &FileBlock, walk: &mut Walk) {
             let help = "an object of JSON has each name once: remove one";
             walk.error(field.at, "duplicate_name", message, help);
         }
+    }
+}
+
+fn sample(file: &FileBlock, walk: &mut Walk) {
+    let Some(log) = &file.access_log else { return };
+    let Some(sample) = &log.value.sample else {
+        return;
+    };
+    let shares = [&sample.value.success, &sample.value.failure];
+    let is_nothing =
+        |share: &Option<Placed<Share>>| share.as_ref().is_some_and(|at| at.value == Share::ZERO);
+    if shares.into_iter().all(is_nothing) {
+        let help = "write a share, or remove `access_log`";
+        walk.warn(sample.at, "empty_log", "of nothing a line is written", help);
     }
 }
 

@@ -10,12 +10,12 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::{
-    findings, judged,
+    acts, findings, judged,
     store::{FILE, JournalError, sql_number},
     wire,
 };
 use crate::{
-    control::{Dossier, Findings, Summary, recording},
+    control::{Audit, Dossier, Findings, Summary, recording},
     model::{Epoch, Moment, Nonce, SplitName, VersionName},
     rollout::Entry,
 };
@@ -101,6 +101,25 @@ impl Archive {
             decisions,
             records: Vec::new(),
         }))
+    }
+
+    /// Acts on one split or on everything, the newest first.
+    pub(in crate::control) fn audit(
+        &self,
+        split: Option<&SplitName>,
+        limit: usize,
+    ) -> Result<Vec<Audit>, JournalError> {
+        let Some(connection) = self.open()? else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT at, split, upstream, endpoint, actor, command, reason, result, epoch,
+            share_before, share_after FROM audit WHERE ?1 IS NULL OR split = ?1
+            ORDER BY id DESC LIMIT ?2";
+        let mut statement = connection.prepare(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let named = params![split.map(SplitName::as_str), limit];
+        let rows = statement.query_map(named, acts::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// `None`: nothing was ever kept.

@@ -8,9 +8,9 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Audit, Decision, Kept, Note, Subject, archive, findings, judged, tables::open, wire};
+use super::{Audit, Decision, Kept, Note, archive, findings, judged, tables::open, wire};
 use crate::{
-    control::{Summary, Trail},
+    control::{Subject, Summary, Trail},
     model::{Epoch, Moment, Nonce, SplitName, UpstreamName},
     rollout::{Entry, Record},
 };
@@ -19,6 +19,8 @@ use crate::{
 pub(super) const FILE: &str = "serin.db";
 /// Rollouts, decisions and acts beyond these are forgotten at the next start, oldest first.
 const ROWS_MAX: i64 = 10_000;
+/// So many acts later the oldest are forgotten without a start, too.
+const PRUNED_EVERY: i64 = 1_000;
 /// Of older decisions than these it is forgotten how the numbers moved: that is most of the file.
 const TRAILS_MAX: i64 = 500;
 /// Decisions of one split that are read at the start.
@@ -274,37 +276,39 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a person's act.
+    /// Keeps an act. Whoever may act cannot fill the disk.
     pub(super) fn asked(&mut self, audit: &Audit) -> Result<(), JournalError> {
-        let sql = "INSERT INTO audit
-            (at, split, upstream, endpoint, actor, command, reason, result)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let mut statement = self.connection()?.prepare_cached(sql)?;
-        let Audit {
-            at,
-            of,
-            actor,
-            command,
-            reason,
-            result,
-        } = audit;
-        let (split, upstream, endpoint) = match of {
+        let sql =
+            "INSERT INTO audit (at, split, upstream, endpoint, actor, command, reason, result,
+            epoch, share_before, share_after)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(sql)?;
+        let (split, upstream, endpoint) = match &audit.of {
             Subject::Split(split) => (Some(split.as_str()), None, None),
             Subject::Endpoint(upstream, address) => {
                 let upstream = upstream.as_ref().map(UpstreamName::as_str);
                 (None, upstream, Some(address.to_string()))
             }
+            Subject::Process => (None, None, None),
         };
-        statement.execute(params![
-            sql_time(*at),
+        let moved = audit.moved.as_ref();
+        let id = statement.insert(params![
+            sql_time(audit.at),
             split,
             upstream,
             endpoint,
-            actor,
-            command,
-            reason,
-            result
+            audit.actor,
+            audit.command,
+            audit.reason,
+            audit.result,
+            moved.map(|moved| sql_number(moved.epoch.0)),
+            moved.map(|moved| moved.before.basis_points()),
+            moved.map(|moved| moved.after.basis_points()),
         ])?;
+        if id % PRUNED_EVERY == 0 {
+            connection.execute("DELETE FROM audit WHERE id <= ?1", [id - ROWS_MAX])?;
+        }
         Ok(())
     }
 }

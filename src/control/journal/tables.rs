@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::store::JournalError;
 
 /// From each shape to the next: the first makes an empty file one of shape 1.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS splits (
         name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL, record TEXT NOT NULL
     ) STRICT;
@@ -41,6 +41,18 @@ const STEPS: [&str; 3] = [
     INSERT INTO audit (id, at, split, actor, command, reason, result)
         SELECT id, at, split, actor, command, reason, result FROM audit_of_splits;
     DROP TABLE audit_of_splits;",
+    // An act may be on the process, too; and what it has moved is told in numbers.
+    "ALTER TABLE audit RENAME TO audit_of_traffic;
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, split TEXT, upstream TEXT, endpoint TEXT,
+        actor TEXT NOT NULL, command TEXT NOT NULL, reason TEXT, result TEXT NOT NULL,
+        epoch INTEGER, share_before INTEGER, share_after INTEGER,
+        CHECK (split IS NULL OR endpoint IS NULL)
+    ) STRICT;
+    INSERT INTO audit (id, at, split, upstream, endpoint, actor, command, reason, result)
+        SELECT id, at, split, upstream, endpoint, actor, command, reason, result
+        FROM audit_of_traffic;
+    DROP TABLE audit_of_traffic;",
 ];
 
 /// Opens a file, and gives it this build's shape.

@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    control::{Measured, Trail},
+    control::{Measured, Subject, Trail},
     judge::{Invalid, Judgement, MetricJudgement, Part, Suspect, Verdict},
     model::{CodeClass, Nonce, Reason, Role, Share, VersionName},
     rollout::{Position, Standing, State},
@@ -255,6 +255,7 @@ fn what_is_kept_comes_back() {
         command: "abort".to_owned(),
         reason: None,
         result: "done".to_owned(),
+        moved: None,
     });
     drop(journal);
     let (journal, kept) = Journal::open(Some(directory.path()), None);

@@ -4,7 +4,10 @@
 //! Whatever is not exactly as it should be is as if it was not there: a trace that begins here is
 //! better than one that others cannot find.
 
-use crate::model::{SpanId, TraceId};
+use crate::{
+    model::{SpanId, TraceId},
+    proxy::headers::hex_digits,
+};
 
 /// The length of a `traceparent` of the version that we write.
 pub(crate) const LEN: usize = 55;
@@ -106,13 +109,19 @@ fn amazon_root(root: &[u8]) -> Option<TraceId> {
 
 /// A `traceparent` for whoever comes next.
 pub(crate) fn write(trace: TraceId, span: SpanId, is_sampled: bool) -> [u8; LEN] {
-    let mut text = Vec::with_capacity(LEN);
-    text.extend_from_slice(b"00-");
-    crate::proxy::text::hex(&trace.bytes(), &mut text);
-    text.push(b'-');
-    crate::proxy::text::hex(&span.bytes(), &mut text);
-    text.extend_from_slice(if is_sampled { b"-01" } else { b"-00" });
-    text.try_into().unwrap_or([b'0'; LEN])
+    let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-00";
+    let (trace, span) = (trace.bytes(), span.bytes());
+    let words = trace.as_chunks().0.iter().chain([&span]);
+    for (place, word) in [3, 19, 36].into_iter().zip(words) {
+        let digits = hex_digits(u64::from_be_bytes(*word));
+        if let Some(place) = text.get_mut(place..place + digits.len()) {
+            place.copy_from_slice(&digits);
+        }
+    }
+    if let Some(last) = text.last_mut().filter(|_| is_sampled) {
+        *last = b'1';
+    }
+    text
 }
 
 #[cfg(test)]

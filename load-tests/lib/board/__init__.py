@@ -1,0 +1,1 @@
+"""The scoreboard: what proxies do with a canary, not what they cost."""
