@@ -281,12 +281,74 @@ async fn health_is_zero_or_one() {
     );
 }
 
+fn news(what: &'static str, seconds: u64) -> serin::control::News {
+    serin::control::News {
+        at: control::NOW + std::time::Duration::from_secs(seconds),
+        what,
+        split: None,
+        epoch: None,
+        share: None,
+        by: "judge".to_owned(),
+        text: "the canary is worse".to_owned(),
+        is_warning: true,
+    }
+}
+
+#[tokio::test]
+async fn events_are_those_of_a_split_or_those_that_matter() {
+    let setup = setup().await;
+    let told = |words: &'static [&'static str]| setup.run(words);
+    let all = told(&["events", "--split", "shop"]).await;
+    assert!(shown(&all).contains("03:04:05  stepped"), "{}", shown(&all));
+    for words in [
+        &["events", "--split", "cart"][..],
+        &["events", "--warnings"],
+    ] {
+        assert_eq!(shown(&told(words).await), "exit code 0\n", "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_has_ended_is_found_again() {
+    let setup = setup().await;
+    let socket = setup.directory.path().join("admin.sock");
+    let mut child = Program::new(env!("CARGO_BIN_EXE_serin"))
+        .args(["events", "-f", "-o", "json", "--admin"])
+        .arg(format!("unix:{}", socket.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (past, mut lines) = blocking(move || (lines.next().unwrap().unwrap(), lines)).await;
+    assert!(past.contains("stepped"), "{past}");
+    setup.serving.stop().await;
+    let (gone, mut notes) = blocking(move || (notes.next().unwrap().unwrap(), notes)).await;
+    assert!(
+        gone.ends_with("has ended the stream; trying again"),
+        "{gone}"
+    );
+    let (_serving, fake) = control::admin(&setup.directory).await;
+    let back = blocking(move || notes.next().unwrap().unwrap()).await;
+    assert!(back.ends_with("is back"), "{back}");
+    fake.news.send(news("rolled_back", 1)).unwrap();
+    let line = blocking(move || lines.next().unwrap().unwrap()).await;
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        told["event"], "rolled_back",
+        "what was told already is not told again"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[tokio::test]
 async fn events_follow_until_the_process_ends() {
     let setup = setup().await;
     let admin = setup.serving.http().unwrap().to_string();
     let mut child = Program::new(env!("CARGO_BIN_EXE_serin"))
-        .args(["events", "-f", "--admin", &admin])
+        .args(["events", "-f", "--wait", "1s", "--admin", &admin])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -294,20 +356,7 @@ async fn events_follow_until_the_process_ends() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (past, mut lines) = blocking(move || (lines.next().unwrap().unwrap(), lines)).await;
     assert!(past.starts_with("03:04:05  stepped"), "{past}");
-    setup
-        .fake
-        .news
-        .send(serin::control::News {
-            at: control::NOW + std::time::Duration::from_secs(1),
-            what: "rolled_back",
-            split: None,
-            epoch: None,
-            share: None,
-            by: "judge".to_owned(),
-            text: "the canary is worse".to_owned(),
-            is_warning: true,
-        })
-        .unwrap();
+    setup.fake.news.send(news("rolled_back", 1)).unwrap();
     let live = blocking(move || lines.next().unwrap().unwrap()).await;
     assert_eq!(
         live,

@@ -22,6 +22,7 @@ use std::{
 const CALLS: &[(&str, &[&str])] = &[
     ("validate", &["FILE"]),
     ("plan", &["FILE", "--rate", "2000"]),
+    ("diff", &["FILE", "FILE"]),
     ("schema", &[]),
     ("explain", &["-c", "FILE", "/cart"]),
     ("override", &["-c", "FILE", "shop", "ecs"]),

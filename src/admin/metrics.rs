@@ -3,8 +3,10 @@
 //! Names and labels are part of the product's promise. Label values come from the file or from
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
+mod format;
 mod outlets;
 mod process;
+mod push;
 mod repeats;
 mod rollout;
 mod text;
@@ -13,11 +15,15 @@ mod upstreams;
 
 use axum::{
     extract,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use self::text::{Kind, Text};
+pub(super) use self::push::{to_emf, to_statsd};
+use self::{
+    format::Format,
+    text::{Kind, Text},
+};
 use super::{State, guard::Denial};
 use crate::{
     control::{Status, Totals},
@@ -28,12 +34,17 @@ use crate::{
     },
 };
 
-/// What Prometheus calls its text format.
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// `GET /metrics`.
-pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Response {
-    let Some(totals) = state.handle.totals().await else {
+pub(super) async fn scrape(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+) -> Response {
+    let prefix = {
+        let config = state.handle.config();
+        let config = config.borrow();
+        config.metrics.prefix.clone()
+    };
+    let Some((text, _)) = collect(&state, &prefix).await else {
         let message = "the control loop has ended";
         return Denial::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -43,8 +54,18 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
         )
         .into_response();
     };
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let format = Format::wanted(accept.unwrap_or_default());
+    let content_type = [(header::CONTENT_TYPE, format.content_type())];
+    (content_type, format.write(&text)).into_response()
+}
+
+/// All families as they are now, with the totals that they are made of; `None`: the process ends.
+async fn collect(state: &State, prefix: &str) -> Option<(Text, Totals)> {
+    let totals = state.handle.totals().await?;
     let status = state.handle.status();
-    let (prefix, budget) = {
+    let budget = {
         let config = state.handle.config();
         let config = config.borrow();
         let routes = config.splits.iter().flat_map(|split| {
@@ -53,18 +74,17 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
                 .iter()
                 .map(|route| (split.name.clone(), route.name.clone()))
         });
-        let budget = traffic::Budget::new(config.metrics.max_series, routes);
-        (config.metrics.prefix.clone(), budget)
+        traffic::Budget::new(config.metrics.max_series, routes)
     };
     // Reading /proc is quick, but it is a file system all the same.
     let process = tokio::task::spawn_blocking(process::read)
         .await
         .unwrap_or_default();
-    let mut text = Text::new(&prefix);
+    let mut text = Text::new(prefix);
     render(&mut text, &status, &totals, &budget);
     outlets::write(&mut text, &state.process.outlets);
     process.write(&mut text);
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
+    Some((text, totals))
 }
 
 fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::Budget) {
@@ -94,7 +114,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
 }
 
 fn build(text: &mut Text) {
-    text.family("build_info", Kind::Gauge, "The program. Always 1.");
+    text.family("build", Kind::Info, "The program. Always 1.");
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("rustc", env!("SERIN_RUSTC")),
@@ -205,7 +225,7 @@ fn config(text: &mut Text, status: &Status) {
     let help = "When the file in force was read, in seconds since the epoch.";
     text.family("config_last_reload_timestamp_seconds", Kind::Gauge, help);
     text.sample(&[], real(config.loaded_at.millis()) / 1e3);
-    text.family("config_info", Kind::Gauge, "The file in force. Always 1.");
+    text.family("config", Kind::Info, "The file in force. Always 1.");
     text.sample(&[("hash", &format!("{:016x}", config.hash))], 1.0);
 }
 

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{
     sync::{
         Notify, OwnedSemaphorePermit,
-        broadcast::error::RecvError,
+        broadcast::{self, error::RecvError},
         mpsc,
         watch::{self, Receiver},
     },
@@ -33,7 +33,7 @@ use super::{
     wire::{Frame, News, Survey, to_json},
 };
 use crate::{
-    control::{Handle, Status},
+    control::{self, Handle, Status},
     model::{Epoch, Share},
 };
 
@@ -179,7 +179,9 @@ pub(super) async fn events(extract::State(state): extract::State<State>) -> Resp
             .into_response();
     };
     let (into, events) = mpsc::channel(1);
-    tokio::spawn(tell(state, into, permit));
+    // Before the answer: whoever has it misses nothing that happens from now on.
+    let news = state.handle.news();
+    tokio::spawn(tell((state, news), into, permit));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -189,8 +191,11 @@ pub(super) async fn events(extract::State(state): extract::State<State>) -> Resp
 }
 
 /// Until the reader is gone or the process goes down.
-async fn tell(state: State, into: Sender, _permit: OwnedSemaphorePermit) {
-    let mut news = state.handle.news();
+async fn tell(
+    (state, mut news): (State, broadcast::Receiver<control::News>),
+    into: Sender,
+    _permit: OwnedSemaphorePermit,
+) {
     let (mut frames, mut surveys) = state.feed.join();
     let mut silence = interval(SILENCE_MAX);
     silence.set_missed_tick_behavior(MissedTickBehavior::Delay);

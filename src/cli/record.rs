@@ -14,6 +14,7 @@ use super::{
     Trouble,
     args::{self, Output},
     offline,
+    progress::Progress,
     screen::Tone,
     table::{number, table, word},
 };
@@ -24,6 +25,9 @@ use crate::{
     record::{Decision, End, Frames, Header, Replay, Said, Torn},
     rollout,
 };
+
+/// How many frames are judged between two looks at the clock.
+const FRAMES: u64 = 256;
 
 /// A record that was judged again.
 struct Judged {
@@ -67,9 +71,14 @@ fn judge(wanted: &args::Replay) -> Result<Judged, Trouble> {
         None => (header.criteria.clone(), "the same criteria".to_owned()),
     };
     let mut replay = Replay::new(&header, &criteria);
-    for frame in &mut frames {
+    let mut progress = Progress::begin();
+    for (frame, number) in (&mut frames).zip(1_u64..) {
         replay.step(&frame.map_err(|error| wrong(&error))?);
+        if number.is_multiple_of(FRAMES) {
+            progress.at(|| format!("judging again: {number} frames"));
+        }
     }
+    drop(progress);
     let torn = frames.torn();
     Ok(Judged {
         header,

@@ -10,6 +10,7 @@ use super::{
     Trouble,
     args::{Ask, Output},
     client::Client,
+    progress::Progress,
     screen::Screen,
 };
 use crate::admin::wire::{self, Process};
@@ -21,10 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Blocks until another process answers, or the old one says why it goes on.
 pub(super) async fn upgrade(screen: &mut Screen, ask: &Ask) -> Result<(), Trouble> {
-    let client = Client::new(ask.admin.as_deref())?;
+    let client = Client::new(&ask.admin)?;
     let path = "/v1/process:upgrade";
     let old: Process = client.act(Method::POST, path, String::new(), None).await?;
-    let Ok(new) = timeout(PATIENCE, successor(&client, &old)).await else {
+    let waiting = format!(
+        "waiting for the process that takes the place of {}",
+        old.pid
+    );
+    let new = timeout(PATIENCE, successor(&client, &old));
+    let Ok(new) = Progress::waiting(&waiting, new).await else {
         let message = format!("process {} has not handed over in {PATIENCE:?}", old.pid);
         let help = "its log says how far it has come";
         return Err(Trouble::unasked(message, help));

@@ -1,10 +1,9 @@
-//! `serin why` and `serin events`: the evidence, and what was decided when.
+//! `serin why`: the evidence, and what was decided when.
 
 use std::fmt::Write as _;
 
 use super::{
-    Trouble,
-    args::{self, Output},
+    Trouble, args,
     client::Client,
     figures::{clock, counts, evidence, points},
     rollouts,
@@ -12,7 +11,7 @@ use super::{
     status::splits,
     table::{number, table, word},
 };
-use crate::admin::wire::{self, Analysis, Decision, Metric, News, Part, Split};
+use crate::admin::wire::{self, Analysis, Decision, Metric, Part, Split};
 
 /// How many parts of the evidence are shown.
 const PARTS_MAX: usize = 5;
@@ -22,7 +21,7 @@ const OF_LATENCY: &str =
 
 /// The evidence of one split, or of all.
 pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
-    let client = Client::new(why.ask.admin.as_deref())?;
+    let client = Client::new(&why.ask.admin)?;
     if let Some(id) = rollouts::meant(&client, &why).await? {
         return rollouts::show(screen, &client, &id, why.ask.output).await;
     }
@@ -222,81 +221,6 @@ fn decision(decision: &Decision) -> Vec<super::table::Cell> {
         word(&decision.by),
         word(&decision.why),
     ]
-}
-
-/// What was decided, and with `--follow` what happens from now on.
-pub(super) async fn events(screen: &mut Screen, events: args::Events) -> Result<(), Trouble> {
-    let client = Client::new(events.ask.admin.as_deref())?;
-    // Subscribe first, then read the past: nothing falls between the two.
-    let live = if events.follow {
-        Some(client.events().await?)
-    } else {
-        None
-    };
-    let splits = splits(&client, None).await?;
-    let mut past: Vec<News> = splits
-        .splits
-        .iter()
-        .flat_map(|split| split.history.iter().map(|it| told(split, it)))
-        .collect();
-    past.sort_by(|a, b| a.at.cmp(&b.at));
-    let newest = past.last().map(|news| news.at.clone());
-    for news in &past {
-        line(screen, news, events.ask.output)?;
-    }
-    let Some(mut live) = live else { return Ok(()) };
-    while let Some((kind, data)) = live.next().await {
-        let Ok(news) = wire::from_json::<News>(data.as_bytes()) else {
-            continue;
-        };
-        let is_shown = newest.as_ref().is_some_and(|newest| news.at <= *newest);
-        if kind == "news" && !is_shown {
-            line(screen, &news, events.ask.output)?;
-        }
-    }
-    let help = "`serin health` tells whether it is back";
-    Err(Trouble::unasked(
-        format!("{} has ended the stream", client.shown()),
-        help,
-    ))
-}
-
-fn told(split: &Split, decision: &Decision) -> News {
-    News {
-        at: decision.at.clone(),
-        event: decision.what.clone(),
-        split: Some(split.name.clone()),
-        epoch: None,
-        weight: Some(decision.weight.clone()),
-        by: decision.by.clone(),
-        text: decision.why.clone(),
-        is_warning: Tone::of(&decision.what) == Tone::Bad,
-    }
-}
-
-fn line(screen: &mut Screen, news: &News, output: Output) -> Result<(), Trouble> {
-    if output.is_json() {
-        return Ok(screen.write(&(wire::to_json(news) + "\n"))?);
-    }
-    let tone = if news.is_warning {
-        Tone::Bad
-    } else {
-        Tone::of(&news.event)
-    };
-    let event = format!("{:<16}", news.event);
-    let event = tone.paint(&event, screen.has_colour());
-    let mut text = format!("{}  {event}", clock(&news.at));
-    if let Some(split) = &news.split {
-        say(&mut text, format_args!("  {split}"));
-    }
-    if let Some(weight) = &news.weight {
-        say(&mut text, format_args!(" {weight}"));
-    }
-    say(&mut text, format_args!("  {}", news.text));
-    if !news.by.is_empty() {
-        say(&mut text, format_args!(" (by {})", news.by));
-    }
-    Ok(screen.write(&(text.trim_end().to_owned() + "\n"))?)
 }
 
 /// Writes to a text.

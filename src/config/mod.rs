@@ -11,12 +11,14 @@ mod check;
 mod collection;
 mod declare;
 mod endpoints;
+mod foreign;
 mod guess;
 mod leaf;
 mod outline;
 mod parse;
 mod preset;
 mod problem;
+mod redact;
 mod schema;
 mod shape;
 mod tree;
@@ -25,20 +27,22 @@ mod walk;
 
 pub use self::{
     endpoints::load_endpoints,
+    foreign::{Foreign, foreign},
     outline::{Difference, differences},
     problem::{Problem, Problems},
+    redact::{redacted, without_addresses},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, AdminSocket, Analysis,
         Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker,
         ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs,
-        Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule, Limits,
-        Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece, LongLived,
-        Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
-        Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod,
-        SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf,
-        TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
-        Verify, WarmUp, Webhook, When, Written,
+        Emf, Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule,
+        Limits, Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece,
+        LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart,
+        OnUnhealthy, OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol,
+        ProxyVersion, Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout,
+        SafeMethod, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Statsd, Step,
+        Sticky, TaskHalf, TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol,
+        UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When, Written,
     },
 };
 use self::{

@@ -31,7 +31,7 @@ pub(in crate::cli) struct EndpointAct {
 }
 
 /// `30s`, `10m`, `2h`.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let wrong = || "expected a time such as 30s, 10m or 2h".to_owned();
     let unit = [("s", 1), ("m", 60), ("h", 3_600)];
     let mut known = unit.iter();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Ask;
+use super::{Ask, acts::seconds};
 
 /// `serin status`.
 #[derive(Debug, Args)]
@@ -43,6 +43,15 @@ pub(in crate::cli) struct Events {
     /// Keep showing what happens, until Ctrl-C
     #[arg(short, long)]
     pub(in crate::cli) follow: bool,
+    /// Only what happens to this split
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) split: Option<String>,
+    /// Only what a person should look at
+    #[arg(long)]
+    pub(in crate::cli) warnings: bool,
+    /// With --follow: how long a proxy that has gone is waited for, before this ends with 2
+    #[arg(long = "wait", value_name = "TIME", value_parser = seconds, default_value = "30s")]
+    pub(in crate::cli) patience: u64,
     #[command(flatten)]
     pub(in crate::cli) ask: Ask,
 }

@@ -60,7 +60,7 @@ pub(super) async fn basis(
         };
         return Ok((Some(basis), Vec::new()));
     }
-    let client = Client::new(ask.admin.as_deref())?;
+    let client = Client::new(&ask.admin)?;
     let asked: Result<InForce, Trouble> = client.get("/v1/config/in-force").await;
     let in_force = match asked {
         Ok(in_force) => in_force,
@@ -92,7 +92,7 @@ pub(super) async fn basis(
 
 /// Asks for splits and upstreams; that nobody answers is no error yet.
 pub(super) async fn seen(ask: &Ask) -> Seen {
-    let client = match Client::new(ask.admin.as_deref()) {
+    let client = match Client::new(&ask.admin) {
         Ok(client) => client,
         Err(trouble) => {
             return Seen {
@@ -122,11 +122,14 @@ pub(super) async fn seen(ask: &Ask) -> Seen {
 impl Seen {
     /// Adds how many users have been on the canary.
     pub(super) fn expose(&self, moves: Moves) -> Moves {
-        let _split = self
-            .splits
-            .iter()
-            .find(|split| split.name == moves.splits.0.as_str());
-        moves
+        let mut splits = self.splits.iter();
+        let split = splits.find(|split| split.name == moves.splits.0.as_str());
+        let mut versions = split.into_iter().flat_map(|split| &split.versions);
+        let canary = versions.find(|version| version.role == "canary");
+        Moves {
+            exposed: canary.and_then(|canary| canary.users),
+            ..moves
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::json;
 
-pub(super) use self::split::worst;
 use self::split::{Look, show_splits};
+pub(super) use self::split::{cost, moments, users, worst};
 pub(super) use super::figures::percent;
 use super::{
     Trouble,
@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shows once, or keeps showing.
 pub(super) async fn status(screen: &mut Screen, status: args::Status) -> Result<(), Trouble> {
-    let client = Client::new(status.ask.admin.as_deref())?;
+    let client = Client::new(&status.ask.admin)?;
     let only = status.split.as_deref();
     if status.watch {
         return watch(screen, &client, only, status.ask.output).await;

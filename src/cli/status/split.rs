@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    admin::wire::{Analysis, Latency, Metric, Split, Step, Version},
+    admin::wire::{Analysis, Latency, Metric, Rollback, Split, Step, Version},
     cli::{
         args::Output,
         figures::{clock, counts, evidence, millis, percent, points},
@@ -70,6 +70,7 @@ pub(super) fn show_splits(text: &mut String, splits: &[Split], look: Look) {
             }
         }
         last_change(text, split);
+        rolled_back(text, split);
         tried(text, split, has_colour);
         budget(text, split);
         shadow(text, split, has_colour);
@@ -126,6 +127,52 @@ fn last_change(text: &mut String, split: &Split) {
         text,
         format_args!("  last change: {at} {what}, canary {weight}, by {by}\n"),
     );
+}
+
+/// When the last rollback broke, was found, applied and complete, and what it had cost.
+fn rolled_back(text: &mut String, split: &Split) {
+    let Some(rollback) = &split.rollback else {
+        return;
+    };
+    say(
+        text,
+        format_args!("  rollback of epoch {}: ", rollback.epoch),
+    );
+    say(text, format_args!("{}\n", moments(rollback)));
+    say(
+        text,
+        format_args!(
+            "  it cost: {}; evidence: {}\n",
+            cost(rollback),
+            rollback.evidence
+        ),
+    );
+}
+
+/// Each stage of a rollback.
+pub(in crate::cli) fn moments(rollback: &Rollback) -> String {
+    let [broke, found, applied] =
+        [&rollback.broke_at, &rollback.found_at, &rollback.applied_at].map(|at| millis_of(at));
+    let complete = rollback.complete_at.as_deref().map(millis_of);
+    let complete = complete.unwrap_or("not yet");
+    let cause = &rollback.cause;
+    format!("{cause}; broke {broke}, found {found}, applied {applied}, complete {complete}")
+}
+
+/// Who paid for it.
+pub(in crate::cli) fn cost(rollback: &Rollback) -> String {
+    let users = rollback
+        .users
+        .map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+    format!(
+        "{} failed requests, users: {users}",
+        rollback.failed_requests
+    )
+}
+
+/// The time of day with milliseconds.
+fn millis_of(at: &str) -> &str {
+    at.get(11..23).unwrap_or_else(|| clock(at))
 }
 
 /// Metrics that are tried only, and would have rolled the canary back.
@@ -214,8 +261,18 @@ fn outlook(text: &mut String, split: &Split, has_colour: bool) {
 }
 
 fn heading(look: Look) -> Vec<Cell> {
-    let numbers = ["PER SECOND", "REQUESTS", "FAILED", "STREAMS", "p50", "p99"];
-    let wide = ["p90", "p99.9"].into_iter().filter(|_| look.is_wide);
+    let numbers = [
+        "PER SECOND",
+        "REQUESTS",
+        "FAILED",
+        "USERS",
+        "STREAMS",
+        "p50",
+        "p99",
+    ];
+    let wide = ["p90", "p99.9", "CLIENTS SAW FAIL", "RESCUED"]
+        .into_iter()
+        .filter(|_| look.is_wide);
     let words = ["ROLE", "VERSION"].map(word);
     let numbers = numbers.into_iter().chain(wide);
     words.into_iter().chain(numbers.map(number)).collect()
@@ -236,6 +293,7 @@ fn version(version: &Version, look: Look) -> Vec<Cell> {
         number(format!("{:.1}", version.rate)),
         number(version.requests.to_string()),
         number(failed),
+        number(users(version)),
         number(version.streams.to_string()),
         latency(|latency| latency.p50),
         latency(|latency| latency.p99),
@@ -243,8 +301,17 @@ fn version(version: &Version, look: Look) -> Vec<Cell> {
     if look.is_wide {
         cells.push(latency(|latency| latency.p90));
         cells.push(latency(|latency| latency.p99_9));
+        cells.push(number(version.answers_failed.to_string()));
+        cells.push(number(version.rescued.to_string()));
     }
     cells
+}
+
+/// How many were exposed; `-`: they are not told apart.
+pub(in crate::cli) fn users(version: &Version) -> String {
+    version
+        .users
+        .map_or_else(|| "-".to_owned(), |users| users.to_string())
 }
 
 fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {

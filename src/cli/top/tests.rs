@@ -70,7 +70,8 @@ fn split(name: &str, epoch: u64, second: u64) -> Value {
         "name": name, "stable": "mesos", "canary": "ecs", "epoch": epoch, "revision": 1,
         "phase": "progressing", "phase_reason": "",
         "step": {
-            "number": 2, "of": 5, "text": "analysis, at most 10m", "ends_at": "2026-01-02T03:14:05Z",
+            "number": 2, "of": 5, "text": "analysis, at most 10m",
+            "ends_at": "2026-01-02T03:14:05Z",
         },
         "weight": { "configured": null, "effective": "5%", "observed": 0.0498 },
         "analysis": {
@@ -113,13 +114,16 @@ fn survey() -> Value {
             "ejected_seconds": why.map(|_| 8), "latency_ms": latency, "in_flight": 2,
         })
     };
-    let of = |upstream: &str, cells: &[Value]| json!({ "upstream": upstream, "endpoints": 2, "per_cell": 1, "cells": cells });
     json!({ "upstreams": [
         of("mesos", &[cell("10.0.0.1:8080", "healthy", 4.0, None),
                       cell("10.0.0.2:8080", "healthy", 9.0, None)]),
         of("ecs", &[cell("10.0.0.8:8080", "warming", 7.0, None),
                     cell("10.0.0.9:8080", "ejected", 1.0, Some("3 failures in a row"))]),
     ] })
+}
+
+fn of(upstream: &str, cells: &[Value]) -> Value {
+    json!({ "upstream": upstream, "endpoints": 2, "per_cell": 1, "cells": cells })
 }
 
 fn drawn(top: &Top, width: u16, height: u16) -> TestBackend {
@@ -140,6 +144,24 @@ fn shown(top: &Top, width: u16, height: u16) -> String {
 #[test]
 fn everything_is_on_a_small_terminal() {
     insta::assert_snapshot!("small", shown(&scene(), 80, 24));
+}
+
+#[test]
+fn after_a_rollback_it_says_when_and_who_paid() {
+    let mut top = scene();
+    let mut over = frame(20);
+    let split = &mut over["splits"][0];
+    (split["phase"], split["weight"]["effective"]) = (json!("rolled_back"), json!("0%"));
+    split["phase_reason"] = json!("error_rate: 40 of 1000 canary requests failed");
+    split["versions"][1]["users"] = json!(412);
+    split["rollback"] = json!({
+        "epoch": 3, "cause": "verdict", "broke_at": "2026-01-02T03:04:20.100Z",
+        "found_at": "2026-01-02T03:04:21.300Z", "applied_at": "2026-01-02T03:04:21.301Z",
+        "complete_at": null, "failed_requests": 40, "users": null,
+        "evidence": "/v1/rollouts/cart-3/evidence.html",
+    });
+    top.told("status", &over.to_string());
+    insta::assert_snapshot!("rolled_back", shown(&top, 80, 24));
 }
 
 #[test]

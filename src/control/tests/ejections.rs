@@ -48,6 +48,7 @@ fn ejects(desk: &mut Desk, nth: usize, seconds: u64) {
     sample.gauges.endpoints = Arc::new([EndpointGauge {
         endpoint: target.key,
         in_flight: 3,
+        idle: 1,
         latency: Some(Duration::from_millis(7)),
     }]);
     desk.on(Event::Sampled(Box::new(sample)));
@@ -156,7 +157,10 @@ fn what_a_person_did_to_an_endpoint_stands_in_the_audit() {
     drop(desk);
     let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
     let mut acts = file
-        .prepare("SELECT endpoint, actor, command, reason, result FROM audit ORDER BY id")
+        .prepare(
+            "SELECT endpoint, actor, command, reason, result FROM audit
+            WHERE endpoint IS NOT NULL ORDER BY id",
+        )
         .unwrap();
     let acts = acts.query_map([], |row| {
         let text = |column| row.get::<_, String>(column);

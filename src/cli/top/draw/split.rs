@@ -16,7 +16,7 @@ use crate::{
         figures::{clock, evidence, millis, percent, points},
         forecast,
         screen::Tone,
-        status::worst,
+        status::{cost, moments, users, worst},
         top::state::{Top, Trend},
     },
     model::number::{length, real, real_len, whole},
@@ -81,12 +81,15 @@ pub(super) fn draw(
 /// What is thought of the canary, and how things stand.
 fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
     let mut all = Vec::new();
-    let word = split
-        .analysis
-        .as_ref()
-        .map(|it| loud(shout(&it.verdict), Tone::of(&it.verdict), top));
-    let word = word.unwrap_or_else(|| loud("NOT JUDGED", Tone::Plain, top));
-    let why = split.analysis.as_ref().map_or("", |it| it.why.as_str());
+    // Of a rollout that is over, its end is the last word.
+    let is_over = is_over(split);
+    let judged = split.analysis.as_ref().filter(|_| !is_over);
+    let word = match judged {
+        Some(it) => loud(shout(&it.verdict), Tone::of(&it.verdict), top),
+        None if is_over => loud(shout(&split.phase), Tone::of(&split.phase), top),
+        None => loud("NOT JUDGED", Tone::Plain, top),
+    };
+    let why = judged.map_or("", |it| it.why.as_str());
     let why = if why.is_empty() {
         &split.phase_reason
     } else {
@@ -96,21 +99,14 @@ fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
     let first = Span::raw(format!(" {}", why.next().unwrap_or_default()));
     all.push(Line::from(vec![word, first]));
     all.extend(why.map(Line::from));
-    let step = split.step.as_ref().map_or_else(
-        || split.phase.clone(),
-        |step| {
-            let end = step
-                .ends_at
-                .as_deref()
-                .map(|end| format!(", until {}", clock(end)));
-            let end = end.unwrap_or_default();
-            format!("step {} of {}: {}{end}", step.number, step.of, step.text)
-        },
-    );
-    all.push(Line::from(format!("{step}; epoch {}", split.epoch)));
-    if let Some(analysis) = &split.analysis {
-        all.push(gauge(analysis));
-    }
+    let step = split.step.as_ref().filter(|_| !is_over).map(|step| {
+        let end = step.ends_at.as_deref().map(clock);
+        let end = end.map_or_else(String::new, |end| format!(", until {end}"));
+        format!("step {} of {}: {}{end}; ", step.number, step.of, step.text)
+    });
+    let (step, epoch) = (step.unwrap_or_default(), split.epoch);
+    all.push(Line::from(format!("{step}epoch {epoch}")));
+    all.extend(judged.map(gauge));
     let mut notes = Vec::new();
     if let Some(budget) = &split.harm_budget {
         let (spent, all) = (budget.spent, budget.failed_requests);
@@ -134,6 +130,11 @@ fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
         all.push(Line::from(format!(
             "last change {at}: {what}, canary {weight}, by {by}"
         )));
+    }
+    if let Some(rollback) = &split.rollback {
+        let (epoch, moments, cost) = (rollback.epoch, moments(rollback), cost(rollback));
+        let told = format!("rollback of epoch {epoch}: {moments}; it cost {cost}");
+        all.extend(wrapped(&told, width, 0).into_iter().map(Line::from));
     }
     let warnings = split.warnings.iter();
     let warnings = warnings.flat_map(|it| wrapped(&format!("warning: {it}"), width, 0));
@@ -162,6 +163,11 @@ fn wrapped(sentence: &str, width: u16, begun: usize) -> Vec<String> {
     lines
 }
 
+/// Whether its rollout has ended.
+pub(super) fn is_over(split: &Split) -> bool {
+    matches!(split.phase.as_str(), "rolled_back" | "promoted")
+}
+
 /// Evidence is a product: its bar grows with its logarithm.
 fn gauge(analysis: &Analysis) -> Line<'static> {
     let part = analysis.evidence.max(1.0).ln() / analysis.threshold.max(2.0).ln();
@@ -177,7 +183,7 @@ fn gauge(analysis: &Analysis) -> Line<'static> {
 /// A line for each version, with fewer columns where there is less room.
 fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
     let is_narrow = width < NARROW;
-    let heading = ["/s", "REQUESTS", "FAILED", "STREAMS", "p50", "p99"];
+    let heading = ["/s", "REQUESTS", "FAILED", "USERS", "STREAMS", "p50", "p99"];
     let rows = split
         .versions
         .iter()
@@ -192,8 +198,8 @@ fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
         .min(30);
     let lines = rows.iter().enumerate().map(|(place, (title, cells))| {
         let cells = cells.iter().enumerate();
-        let cells = cells.filter(|(column, _)| !(is_narrow && matches!(column, 1 | 3)));
-        let cells: Vec<_> = cells.map(|(_, cell)| format!("{cell:>10}")).collect();
+        let cells = cells.filter(|(column, _)| !(is_narrow && matches!(column, 1 | 3 | 4)));
+        let cells: Vec<_> = cells.map(|(_, cell)| format!("{cell:>9}")).collect();
         let text = format!("{title:<name$}{}", cells.concat());
         if place == 0 {
             Line::from(span(text, Tone::Head, top))
@@ -204,7 +210,7 @@ fn versions(split: &Split, width: u16, top: &Top) -> Vec<Line<'static>> {
     lines.collect()
 }
 
-fn cells(version: &Version) -> [String; 6] {
+fn cells(version: &Version) -> [String; 7] {
     let failed = match version.requests {
         0 => "-".to_owned(),
         all => percent(real(version.failures) / real(all)),
@@ -214,6 +220,7 @@ fn cells(version: &Version) -> [String; 6] {
         format!("{:.1}", version.rate),
         version.requests.to_string(),
         failed,
+        users(version),
         version.streams.to_string(),
         latency(version.latency_ms.map(|it| it.p50)),
         latency(version.latency_ms.map(|it| it.p99)),
