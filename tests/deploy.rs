@@ -4,6 +4,7 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::panic,
     reason = "a test reads the files that ship, and says what it expects"
 )]
 
@@ -339,6 +340,41 @@ fn the_container_file_is_as_good_ones_are() {
 }
 
 #[test]
+fn what_the_program_is_built_of_goes_to_the_builder() {
+    let ignore = read("deploy/docker/Dockerfile.dockerignore");
+    let sent: Vec<&str> = ignore
+        .lines()
+        .filter_map(|it| it.strip_prefix('!'))
+        .collect();
+    for path in below("src", ".rs") {
+        let text = read(&path);
+        let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_test = path.contains("/tests");
+        for file in product
+            .split("include_str!(\"")
+            .skip(1)
+            .filter(|_| !is_test)
+        {
+            let file = file.split('"').next().unwrap_or_default();
+            let mut whole: Vec<&str> = path.split('/').collect();
+            whole.pop();
+            for part in file.split('/') {
+                if part == ".." {
+                    whole.pop();
+                } else {
+                    whole.push(part);
+                }
+            }
+            let first = whole.first().copied().unwrap_or_default();
+            assert!(
+                sent.contains(&first),
+                "{path} has {file}, the builder has not"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_unit_and_its_package_agree() {
     assert_eq!(
         unit("ExecStart"),
@@ -347,6 +383,10 @@ fn the_unit_and_its_package_agree() {
     assert_eq!(unit("Type"), "notify");
     assert_eq!(unit("StateDirectory"), "serin");
     assert!(unit("ExecReload").contains("-HUP"));
+    assert!(
+        unit("ExecStop").contains("-TERM"),
+        "or it is killed after an upgrade"
+    );
     assert!(!unit("WatchdogSec").is_empty());
     let account = read("deploy/systemd/sysusers.conf");
     assert!(account.contains(&format!("\nu {} ", unit("User"))));

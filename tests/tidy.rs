@@ -113,7 +113,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postcard", &["src/record/wire"]),
     ("axum", &["src/admin/"]),
     ("tower", &["src/admin/"]),
-    ("prometheus", &["src/admin/"]),
     ("rusqlite", &["src/control/journal"]),
     ("aws_sigv4", &["src/discover/aws/"]),
     ("aws_credential_types", &["src/discover/aws/"]),

@@ -15,8 +15,8 @@ use serin::{
     config::{self, Config},
     measure::{Attempt, AttemptLabel, CellKey, Recorder, Request, RequestLabel, Sample},
     model::{
-        CodeClass, Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, Outcome, Reason, Role,
-        RouteId, Share, SplitId, SplitKey, Stage, UpstreamName,
+        CodeClass, Endpoint, EndpointKey, Epoch, Generation, Moment, Nonce, Outcome, Protocol,
+        Reason, Role, RouteId, Share, SplitId, SplitKey, Stage, UpstreamName,
     },
     plan::{self, Assignment, Chance, Inputs, Keys, Plan, RequestStart, Rotation, Secrets, Shift},
     proxy::h1::{
@@ -297,10 +297,12 @@ impl Counted {
         self.recorder.request(&Request {
             key: self.key,
             label: RequestLabel {
+                protocol: Protocol::H1,
                 code_class,
                 outcome,
             },
             duration: took,
+            trace: None,
         });
     }
 

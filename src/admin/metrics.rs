@@ -3,6 +3,7 @@
 //! Names and labels are part of the product's promise. Label values come from the file or from
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
+mod format;
 mod outlets;
 mod process;
 mod repeats;
@@ -13,11 +14,14 @@ mod upstreams;
 
 use axum::{
     extract,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use self::text::{Kind, Text};
+use self::{
+    format::Format,
+    text::{Kind, Text},
+};
 use super::{State, guard::Denial};
 use crate::{
     control::{Status, Totals},
@@ -28,12 +32,12 @@ use crate::{
     },
 };
 
-/// What Prometheus calls its text format.
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// `GET /metrics`.
-pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Response {
-    let Some(totals) = state.handle.totals().await else {
+pub(super) async fn scrape(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(text) = collect(&state).await else {
         let message = "the control loop has ended";
         return Denial::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -43,6 +47,16 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
         )
         .into_response();
     };
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let format = Format::wanted(accept.unwrap_or_default());
+    let content_type = [(header::CONTENT_TYPE, format.content_type())];
+    (content_type, format.write(&text)).into_response()
+}
+
+/// All families as they are now; `None`: the process ends.
+async fn collect(state: &State) -> Option<Text> {
+    let totals = state.handle.totals().await?;
     let status = state.handle.status();
     let (prefix, budget) = {
         let config = state.handle.config();
@@ -64,7 +78,7 @@ pub(super) async fn scrape(extract::State(state): extract::State<State>) -> Resp
     render(&mut text, &status, &totals, &budget);
     outlets::write(&mut text, &state.process.outlets);
     process.write(&mut text);
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
+    Some(text)
 }
 
 fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::Budget) {
@@ -94,7 +108,7 @@ fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::B
 }
 
 fn build(text: &mut Text) {
-    text.family("build_info", Kind::Gauge, "The program. Always 1.");
+    text.family("build", Kind::Info, "The program. Always 1.");
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("rustc", env!("SERIN_RUSTC")),
@@ -205,7 +219,7 @@ fn config(text: &mut Text, status: &Status) {
     let help = "When the file in force was read, in seconds since the epoch.";
     text.family("config_last_reload_timestamp_seconds", Kind::Gauge, help);
     text.sample(&[], real(config.loaded_at.millis()) / 1e3);
-    text.family("config_info", Kind::Gauge, "The file in force. Always 1.");
+    text.family("config", Kind::Info, "The file in force. Always 1.");
     text.sample(&[("hash", &format!("{:016x}", config.hash))], 1.0);
 }
 

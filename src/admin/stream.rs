@@ -85,7 +85,7 @@ impl Feed {
                 changed = snapshots.changed() => if changed.is_err() { return },
             }
             let status = Arc::clone(&snapshots.borrow_and_update());
-            let decided = Some(decided(&status));
+            let decided = Some(Decided::of(&status));
             // Counts can wait until it is time; a decision cannot.
             is_waiting = known == decided && Instant::now() < due;
             if !is_waiting {
@@ -132,12 +132,29 @@ impl Feed {
 }
 
 /// What of a snapshot nobody is to wait for.
-fn decided(status: &Status) -> (bool, bool, bool, Vec<(Epoch, u64, &'static str, Share)>) {
-    let splits = status.splits.iter();
-    let splits = splits.map(|split| (split.epoch, split.revision, split.phase, split.share));
-    let has_problem = status.config.problem.is_some();
-    let splits = splits.collect();
-    (status.is_ready, status.is_draining, has_problem, splits)
+#[derive(Debug, PartialEq)]
+struct Decided {
+    is_ready: bool,
+    is_draining: bool,
+    has_problem: bool,
+    splits: Vec<Standing>,
+}
+
+/// Where a split stands: epoch, revision, phase, the canary's share.
+type Standing = (Epoch, u64, &'static str, Share);
+
+impl Decided {
+    fn of(status: &Status) -> Self {
+        let splits = status.splits.iter();
+        Self {
+            is_ready: status.is_ready,
+            is_draining: status.is_draining,
+            has_problem: status.config.problem.is_some(),
+            splits: splits
+                .map(|split| (split.epoch, split.revision, split.phase, split.share))
+                .collect(),
+        }
+    }
 }
 
 /// Until the next event of this kind: longer after a large one.

@@ -11,6 +11,7 @@ mod check;
 mod collection;
 mod declare;
 mod endpoints;
+mod foreign;
 mod guess;
 mod leaf;
 mod outline;
@@ -25,6 +26,7 @@ mod walk;
 
 pub use self::{
     endpoints::load_endpoints,
+    foreign::{Foreign, foreign},
     outline::{Difference, differences},
     problem::{Problem, Problems},
     shape::{

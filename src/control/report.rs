@@ -103,11 +103,13 @@ impl Control {
     fn upstream_status(
         &mut self,
         upstream: &Upstream,
-        in_flight: &HashMap<UpstreamName, u64>,
+        in_flight: &HashMap<UpstreamName, (u64, u64)>,
         now: Moment,
     ) -> UpstreamStatus {
         let states = self.states(&upstream.name, now);
         let known = self.in_force.endpoints.get(&upstream.name);
+        let held = in_flight.get(&upstream.name);
+        let (busy, idle) = held.copied().unwrap_or_default();
         UpstreamStatus {
             name: upstream.name.clone(),
             endpoints: self.in_force.endpoints.counts(&upstream.name),
@@ -116,7 +118,8 @@ impl Control {
                 .map(|answered| now.since(answered)),
             problem: known.and_then(|known| known.problem.clone()),
             states,
-            in_flight: in_flight.get(&upstream.name).copied().unwrap_or_default(),
+            in_flight: busy,
+            idle,
         }
     }
 }

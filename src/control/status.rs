@@ -157,6 +157,8 @@ pub struct UpstreamStatus {
     pub states: [usize; 5],
     /// Requests under way, seen once a second.
     pub in_flight: u64,
+    /// Connections that wait for one, seen once a second.
+    pub idle: u64,
 }
 
 /// Of one endpoint.

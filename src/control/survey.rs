@@ -73,13 +73,15 @@ impl Control {
         known.iter().map(status).collect()
     }
 
-    /// Requests under way by upstream.
-    pub(super) fn in_flight(&mut self) -> HashMap<UpstreamName, u64> {
+    /// Requests under way, and connections that wait for one, by upstream.
+    pub(super) fn in_flight(&mut self) -> HashMap<UpstreamName, (u64, u64)> {
         let plan = self.in_force.plan();
         let mut sums = HashMap::new();
         for gauge in self.book.endpoints().values() {
             if let Some(upstream) = plan.owner(gauge.endpoint) {
-                *sums.entry(upstream.name.clone()).or_default() += u64::from(gauge.in_flight);
+                let (busy, idle): &mut (u64, u64) = sums.entry(upstream.name.clone()).or_default();
+                *busy += u64::from(gauge.in_flight);
+                *idle += u64::from(gauge.idle);
             }
         }
         sums

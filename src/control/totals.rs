@@ -83,9 +83,11 @@ impl Book {
             let known = all.entry(gauge.endpoint);
             let known = known.or_insert(EndpointGauge {
                 in_flight: 0,
+                idle: 0,
                 ..*gauge
             });
             known.in_flight += gauge.in_flight;
+            known.idle += gauge.idle;
             known.latency = known.latency.max(gauge.latency);
         }
         all

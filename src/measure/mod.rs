@@ -8,6 +8,7 @@
 
 mod delta;
 mod endpoints;
+mod exemplars;
 mod exposed;
 mod latencies;
 mod outlets;
@@ -20,6 +21,7 @@ mod window;
 mod tests;
 
 pub use endpoints::{EndpointCounts, EndpointLabel, LATENCY_BUCKETS};
+pub use exemplars::{BUCKETS, Exemplar, Exemplars};
 pub use latencies::Latencies;
 pub use outlets::{Counter, Outlets};
 pub use recorder::{Attempt, Flight, Recorder, Request};

@@ -6,14 +6,14 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Gauges, Latencies, RepeatLabel,
+    AttemptLabel, Cell, CellKey, Ejection, EndpointLabel, Exemplar, Gauges, Latencies, RepeatLabel,
     RequestLabel, Sample, StreamKey,
     delta::{self, Delta},
     endpoints::Endpoints,
     exposed::Exposed,
 };
 use crate::model::{
-    EndpointKey, Moment, Outcome, Role, SplitKey, Stage,
+    EndpointKey, Moment, Outcome, Reason, Role, SplitKey, Stage, TraceId,
     number::{long, micros},
 };
 
@@ -57,6 +57,8 @@ pub struct Request {
     pub label: RequestLabel,
     /// End of the head to the last byte handed to the client.
     pub duration: Duration,
+    /// The trace that it is a part of, if its client has told one, and when it ended.
+    pub trace: Option<(TraceId, Moment)>,
 }
 
 /// A judged attempt under way; given back to [`Recorder::land`].
@@ -193,12 +195,22 @@ impl Recorder {
         self.fill(request.key, |filling| {
             filling.cell.requests.add(request.label, 1);
             filling.duration.record(request.duration);
+            if let Some((trace, at)) = request.trace {
+                filling.cell.exemplars.offer(Exemplar {
+                    trace,
+                    at,
+                    took: request.duration,
+                });
+            }
         });
     }
 
-    /// A connection was made for an attempt, or could not be, and took so long.
-    pub fn connected(&mut self, key: CellKey, took: Duration) {
-        self.fill(key, |filling| filling.connect.record(took));
+    /// A connection was made for an attempt (`Reason::None`), or could not be, and took so long.
+    pub fn connected(&mut self, key: CellKey, result: Reason, took: Duration) {
+        self.fill(key, |filling| {
+            filling.cell.connects.add(result, 1);
+            filling.connect.record(took);
+        });
     }
 
     /// A request is asked again after an attempt, or would have been.

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
-use super::{EndpointCounts, EndpointLabel, Latencies, Seen};
+use super::{EndpointCounts, EndpointLabel, Exemplars, Latencies, Seen};
 use crate::model::{
-    CodeClass, EndpointKey, ListenerName, Moment, Outcome, Reason, Rejection, Role, RouteId,
-    SplitKey, Stage,
+    CodeClass, EndpointKey, ListenerName, Moment, Outcome, Protocol, Reason, Rejection, Role,
+    RouteId, SplitKey, Stage,
 };
 
 /// What a count belongs to: the stage, the version's part and the route *of assignment*.
@@ -50,6 +50,8 @@ pub struct AttemptLabel {
 /// How a request is counted: what the client saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestLabel {
+    /// What was spoken.
+    pub protocol: Protocol,
     /// Of the answer.
     pub code_class: CodeClass,
     /// What it counts as.
@@ -150,10 +152,14 @@ pub struct Cell {
     pub abandoned: Latencies,
     /// Attempts: first byte sent to first byte received.
     pub first_byte: Latencies,
+    /// Connections made for attempts (`Reason::None`), and those that could not be made.
+    pub connects: Tally<Reason>,
     /// Connections made for attempts: how long that took, TLS included, or until it failed.
     pub connect: Latencies,
     /// Requests: end of the head to the last byte handed to the client.
     pub duration: Latencies,
+    /// Requests that stand for others of the same duration.
+    pub exemplars: Exemplars,
     /// Of sticky trials, those whose user was not known to have failed before.
     pub at_risk: u64,
     /// When the first of the failures was.
@@ -172,8 +178,10 @@ impl Cell {
         self.requests.merge(&other.requests);
         self.repeats.merge(&other.repeats);
         self.first_byte.merge(&other.first_byte);
+        self.connects.merge(&other.connects);
         self.connect.merge(&other.connect);
         self.duration.merge(&other.duration);
+        self.exemplars.merge(&other.exemplars);
     }
 
     /// Adds what the judge weighs of another cell, and nothing else.
@@ -198,6 +206,7 @@ impl Cell {
             && self.attempts.0.is_empty()
             && self.requests.0.is_empty()
             && self.repeats.0.is_empty()
+            && self.connects.0.is_empty()
     }
 
     pub(super) fn reset(&mut self) -> Self {
@@ -237,6 +246,8 @@ pub struct EndpointGauge {
     pub endpoint: EndpointKey,
     /// Requests under way.
     pub in_flight: u32,
+    /// Connections that wait for one.
+    pub idle: u32,
     /// How long until it begins to answer; `None`: nobody knows.
     pub latency: Option<Duration>,
 }

@@ -66,6 +66,20 @@ label!(
 );
 
 label!(
+    /// What a client and this proxy speak.
+    Protocol {
+        /// HTTP/1.1 or 1.0.
+        H1 = "h1",
+        /// HTTP/2.
+        H2 = "h2",
+        /// gRPC over HTTP/2.
+        Grpc = "grpc",
+        /// A WebSocket, over either.
+        Ws = "ws",
+    }
+);
+
+label!(
     /// The class of a status code; `None` when no answer came.
     CodeClass {
         /// 100 to 199.

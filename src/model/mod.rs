@@ -21,7 +21,9 @@ pub use access::Access;
 pub use endpoint::{Endpoint, Health};
 pub use generation::{Epoch, Generation, Nonce, Stage};
 pub use ids::{EndpointKey, RouteId, SplitId, SplitKey, UpstreamId, UpstreamKey};
-pub use labels::{CodeClass, EndpointState, GrpcStatus, Outcome, Reason, Rejection, Role};
+pub use labels::{
+    CodeClass, EndpointState, GrpcStatus, Outcome, Protocol, Reason, Rejection, Role,
+};
 pub use names::{
     ListenerName, NameError, RouteName, SplitName, UpstreamName, VersionKey, VersionName, Zone,
 };

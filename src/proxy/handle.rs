@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     measure::RequestLabel,
-    model::{CodeClass, Outcome},
+    model::{CodeClass, Outcome, Protocol},
     plan::Ending,
 };
 
@@ -74,7 +74,8 @@ pub(crate) async fn handle(
         return refuse(client, (heads, buffer, head_len), story, (kind, form)).await;
     }
     let deadline = deadline(heads, &buffer, form, &decision);
-    let mut request = RequestGuard::open(&worker, &decision, began);
+    let spoken = (heads.0.protocol(form.is_grpc), heads.0.trace(&buffer));
+    let mut request = RequestGuard::open(&worker, &decision, spoken, began);
     let reply = Reply::prepare(client, heads, form.is_grpc, &decision);
     let received = Received {
         buffer,
@@ -220,7 +221,7 @@ async fn refuse(
     (kind, form): (FaultKind, Form),
 ) -> Next {
     let worker = Rc::clone(&client.worker);
-    note_refusal(&worker, kind);
+    note_refusal(&worker, heads.0.protocol(form.is_grpc), kind);
     tell_refusal(client, story, kind);
     let keeps = keeps_after(client, heads);
     let form = Form {
@@ -233,8 +234,9 @@ async fn refuse(
 }
 
 /// Counts a request that goes to no version.
-pub(crate) fn note_refusal(worker: &Worker, kind: FaultKind) {
+pub(crate) fn note_refusal(worker: &Worker, protocol: Protocol, kind: FaultKind) {
     let label = RequestLabel {
+        protocol,
         code_class: CodeClass::of(kind.status()),
         outcome: Outcome::Rejected,
     };

@@ -14,7 +14,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    model::Moment,
+    model::{Moment, Reason},
     plan::{Target, Upstream},
 };
 
@@ -63,7 +63,11 @@ async fn lend(
     let made = connect::connect(client, upstream, (target, place), course.wants_fresh).await;
     let is_new = made.as_ref().is_ok_and(|lent| lent.made >= began);
     if is_new || made.is_err() {
-        guard.connected(client.worker.now().since(began));
+        let result = made
+            .as_ref()
+            .err()
+            .map_or(Reason::None, |kind| kind.reason());
+        guard.connected(result, client.worker.now().since(began));
     }
     made.map(|lent| Lent { counted, ..lent })
 }

@@ -1,15 +1,18 @@
 //! A worker's connections to endpoints, and how many requests each endpoint has from it.
 
+mod stale;
+
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use self::stale::Stale;
 use super::ewma::Pace;
 use crate::{
     measure::EndpointGauge,
-    model::{EndpointKey, Moment, number::long},
+    model::{EndpointKey, Moment},
     plan::{Load, Plan},
     proxy::{
         breaker::{Counted, Seat},
@@ -41,34 +44,12 @@ struct Endpoint {
     maker: Rc<Maker>,
 }
 
-/// How often a kept connection of an endpoint may break under a request before that is taken for
-/// the failure that it may well be: thrice, and once more in each 64 whole answers. An endpoint
-/// that goes down in good order, or closes connections that have rested, does that seldom.
-#[derive(Debug, Clone, Copy)]
-struct Stale(u16);
-
-impl Default for Stale {
-    fn default() -> Self {
-        Self(Self::MAX)
-    }
-}
-
-impl Stale {
-    const PRICE: u16 = 64;
-    const MAX: u16 = 3 * Self::PRICE;
-
-    /// A whole answer has come.
-    fn earn(&mut self) {
-        self.0 = (self.0 + 1).min(Self::MAX);
-    }
-
-    /// A kept connection has broken; whether it had merely grown old.
-    fn spend(&mut self) -> bool {
-        let is_old = self.0 >= Self::PRICE;
-        if is_old {
-            self.0 -= Self::PRICE;
-        }
-        is_old
+impl Endpoint {
+    /// How many connections wait for a request.
+    fn idle(&self) -> u32 {
+        let resting = |shared: &&Shared| shared.connection.streams() == 0;
+        let shared = self.shared.iter().filter(resting).count();
+        u32::try_from(self.idle.len() + shared).unwrap_or(u32::MAX)
     }
 }
 
@@ -369,6 +350,7 @@ impl Pool {
             Some(EndpointGauge {
                 endpoint: *key,
                 in_flight: endpoint.in_flight,
+                idle: endpoint.idle(),
                 latency: (latency > 0).then(|| Duration::from_micros(latency.into())),
             })
         })
@@ -378,10 +360,8 @@ impl Pool {
     pub(crate) fn connections(&self) -> (u64, u64) {
         let all = self.endpoints.iter();
         all.fold((0, 0), |(idle, busy), (_, endpoint)| {
-            let resting = |shared: &&Shared| shared.connection.streams() == 0;
-            let shared = endpoint.shared.iter().filter(resting).count();
             (
-                idle + long(endpoint.idle.len() + shared),
+                idle + u64::from(endpoint.idle()),
                 busy + u64::from(endpoint.in_flight),
             )
         })

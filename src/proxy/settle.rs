@@ -167,12 +167,12 @@ impl AttemptGuard {
     }
 
     /// A connection was made for it, or could not be, and took so long.
-    pub(crate) fn connected(&self, took: Duration) {
+    pub(crate) fn connected(&self, result: Reason, took: Duration) {
         if let Some(chapter) = &self.chapter {
             chapter.connected(took);
         }
         let mut recorder = self.worker.recorder.borrow_mut();
-        recorder.connected(self.account.key, took);
+        recorder.connected(self.account.key, result, took);
     }
 
     /// The attempt is for a stream that lives long.

@@ -19,6 +19,13 @@ pub(super) fn quoted(value: &[u8], out: &mut Vec<u8>) {
 /// Appends a text of a stranger: what is not printable ASCII is escaped as Latin-1, and quotes
 /// are, so that no line can end early or look like two.
 pub(super) fn escaped(value: &[u8], out: &mut Vec<u8>) {
+    // Nearly every text is plain. Looking at all of it without a way out takes many bytes at once.
+    if value
+        .iter()
+        .fold(true, |plain, byte| plain & is_plain(*byte))
+    {
+        return out.extend_from_slice(value);
+    }
     let mut rest = value;
     while let Some(at) = rest.iter().position(|byte| !is_plain(*byte)) {
         let (plain, odd) = rest.split_at(at);

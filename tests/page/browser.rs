@@ -1,4 +1,4 @@
-//! Chromium without a window, driven over WebDriver by Debian's `chromedriver`.
+//! Chromium without a window, driven over `WebDriver` by Debian's `chromedriver`.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -17,7 +17,7 @@ use super::support::client::Client;
 /// How long a script in the page may wait, in milliseconds.
 const SCRIPT_MS: u64 = 10_000;
 /// Longer than anything a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A browser with one window; it ends when dropped.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Browser {
     address: SocketAddr,
     session: String,
     /// Where it keeps its things.
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -47,9 +47,9 @@ impl Browser {
             driver,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             session: String::new(),
-            _profile: profile,
+            profile,
         };
-        let data = format!("--user-data-dir={}", browser._profile.path().display());
+        let data = format!("--user-data-dir={}", browser.profile.path().display());
         let arguments = [
             "--headless=new",
             "--no-sandbox",

@@ -57,7 +57,7 @@ fn agrees(text: &str, value: &Value) -> bool {
             plain(text) == plain(word)
         }
         Value::Number(number) => is_rounded(text, number.as_f64().unwrap()),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 

@@ -22,7 +22,7 @@ async fn pictures() {
         return;
     };
     let stage = Stage::set(RAMP, 500).await;
-    browser.size(1_440, 1_560).await;
+    browser.size(1_440, 1_480).await;
     browser.scheme("light").await;
     browser.open(&stage.page()).await;
     stage

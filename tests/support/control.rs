@@ -16,7 +16,7 @@ use serin::{
     },
     model::{
         Access, CodeClass, EndpointState, Epoch, Generation, ListenerName, Moment, Nonce, Outcome,
-        Reason, Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
+        Protocol, Reason, Rejection, Role, RouteName, Share, SplitName, UpstreamName, VersionName,
     },
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -506,6 +506,7 @@ fn upstream(name: &str) -> UpstreamStatus {
         problem: None,
         states: [2, 1, 0, 0, 0],
         in_flight: 4,
+        idle: 6,
     }
 }
 
@@ -539,6 +540,7 @@ fn repeats() -> Vec<(RepeatKey, u64)> {
         (key("mesos", Repeat::Retry, Reason::Reset), 3),
         (key("mesos", Repeat::Denied, Reason::Reset), 1),
         (key("ecs", Repeat::HedgeWon, Reason::Hedge), 5),
+        (key("ecs", Repeat::Asset, Reason::None), 4),
         (key("mesos", Repeat::HedgeLost, Reason::Hedge), 1),
         (key("mesos", Repeat::HedgeWon, Reason::Hedge), 4),
     ]
@@ -552,6 +554,7 @@ fn totals() -> Totals {
         route: RouteName::new(route).unwrap(),
     };
     let ok = RequestLabel {
+        protocol: Protocol::H1,
         code_class: CodeClass::Success,
         outcome: Outcome::Success,
     };
@@ -567,12 +570,14 @@ fn totals() -> Totals {
         rollback_times: [("detect", 800), ("apply", 1), ("complete", 799)]
             .map(|(stage, millis)| (split_name(), stage, times(millis)))
             .to_vec(),
+        checks: vec![(UpstreamName::new("ecs").unwrap(), 50, 2)],
         discoveries: vec![(UpstreamName::new("ecs").unwrap(), "ok", 4)],
         ..Totals::default()
     };
     let rejected = CodeClass::ClientError;
     totals.refused.add(
         RequestLabel {
+            protocol: Protocol::H2,
             code_class: rejected,
             outcome: Outcome::Rejected,
         },
@@ -615,6 +620,8 @@ fn times(millis: u64) -> Latencies {
 
 fn cell(good: u64, bad: u64) -> Cell {
     let mut cell = Cell::default();
+    cell.connects.add(Reason::None, 3);
+    cell.connects.add(Reason::ConnectRefused, bad);
     let labels = [
         (CodeClass::Success, Outcome::Success, good),
         (CodeClass::ServerError, Outcome::Failure, bad),
@@ -622,6 +629,7 @@ fn cell(good: u64, bad: u64) -> Cell {
     for (code_class, outcome, count) in labels.into_iter().filter(|(_, _, count)| *count > 0) {
         cell.requests.add(
             RequestLabel {
+                protocol: Protocol::H1,
                 code_class,
                 outcome,
             },

@@ -125,6 +125,6 @@ mod tests {
     fn linux_tells_all_of_it() {
         let mut text = Text::new("serin");
         read().write(&mut text);
-        assert_eq!(text.series(), 7, "{}", text.finish());
+        assert_eq!(text.series(), 7, "{text:?}");
     }
 }

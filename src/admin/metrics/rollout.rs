@@ -5,7 +5,7 @@ use crate::{
     control::{SplitStatus, Status, Totals},
     judge::{Effect, Invalid, MetricJudgement, Verdict},
     model::{
-        Role, Share,
+        Role, Share, SplitName,
         number::{real, real_len},
     },
 };
@@ -51,9 +51,10 @@ const ROLLBACK_BUCKETS: [u64; 15] = [
 pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     weights(text, &status.splits);
     phases(text, &status.splits);
-    endings(text, totals);
+    endings(text, &status.splits, totals);
     analysis(text, &status.splits);
     validity(text, &status.splits);
+    mismatch(text, &status.splits);
     budgets(text, &status.splits);
     assumptions(text, &status.splits);
     forecasts(text, &status.splits);
@@ -69,6 +70,18 @@ fn validity(text: &mut Text, splits: &[SplitStatus]) {
         for (invalid, reason) in INVALIDS {
             let labels = [("split", split.name.as_str()), ("reason", reason)];
             let is_so = judgement.invalid == Some(invalid);
+            text.sample(&labels, f64::from(u8::from(is_so)));
+        }
+    }
+}
+
+fn mismatch(text: &mut Text, splits: &[SplitStatus]) {
+    let help = "1: the share of requests that the canary gets is not what it should be.";
+    text.family("analysis_sample_ratio_mismatch", Kind::Gauge, help);
+    for split in splits {
+        if let Some(judgement) = &split.judgement {
+            let is_so = judgement.invalid == Some(Invalid::RatioMismatch);
+            let labels = [("split", split.name.as_str())];
             text.sample(&labels, f64::from(u8::from(is_so)));
         }
     }
@@ -170,27 +183,41 @@ fn phases(text: &mut Text, splits: &[SplitStatus]) {
     }
 }
 
-fn endings(text: &mut Text, totals: &Totals) {
-    text.family(
-        "rollouts",
-        Kind::Counter,
-        "Rollouts that have ended, by result.",
-    );
-    for (split, result, count) in &totals.rollouts {
-        let labels = [("split", split.as_str()), ("result", result)];
-        text.sample(&labels, real(*count));
+/// Counts of one split by a word, 0 included: whoever watches a counter rise must have seen it
+/// before.
+fn by_word(
+    text: &mut Text,
+    splits: &[SplitStatus],
+    (label, words): (&'static str, &[&str]),
+    counts: &[(SplitName, &'static str, u64)],
+) {
+    for split in splits.iter().filter(|split| split.canary.is_some()) {
+        for word in words {
+            let mut known = counts.iter();
+            let known = known.find(|(name, known, _)| *name == split.name && known == word);
+            let count = known.map_or(0, |(_, _, count)| *count);
+            text.sample(
+                &[("split", split.name.as_str()), (label, word)],
+                real(count),
+            );
+        }
     }
+}
+
+fn endings(text: &mut Text, splits: &[SplitStatus], totals: &Totals) {
+    let help = "Rollouts that have ended, by result.";
+    text.family("rollouts", Kind::Counter, help);
+    let results = ["promoted", "rolled_back", "superseded"];
+    by_word(text, splits, ("result", &results), &totals.rollouts);
     text.family("rollbacks", Kind::Counter, "Rollbacks, by cause.");
-    for (split, cause, count) in &totals.rollbacks {
-        let labels = [("split", split.as_str()), ("cause", cause)];
-        text.sample(&labels, real(*count));
-    }
+    let causes = ["verdict", "critical", "absolute", "operator"];
+    by_word(text, splits, ("cause", &causes), &totals.rollbacks);
     let help = "Rollbacks: from the first failure to the verdict (detect), from there to weight 0 \
                 (apply), from there to no request and no stream (complete).";
     text.family("rollback_seconds", Kind::Histogram, help);
     for (split, stage, times) in &totals.rollback_times {
         let labels = [("split", split.as_str()), ("stage", stage)];
-        text.distribution(&labels, &ROLLBACK_BUCKETS, times);
+        text.distribution(&labels, &ROLLBACK_BUCKETS, (times, None));
     }
 }
 

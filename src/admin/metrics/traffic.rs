@@ -5,23 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use super::text::{Kind, Text};
 use crate::{
     control::{SeriesKey, Totals},
-    measure::{AttemptLabel, Cell, Latencies, RequestLabel},
+    measure::{AttemptLabel, BUCKETS, Cell, Exemplars, Latencies, RequestLabel},
     model::{RouteName, SplitName, number::real},
 };
 
-/// Upper edges of the classic buckets: microseconds, and how `le` spells them in seconds.
-const BUCKETS: [u64; 14] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000, 30_000_000,
-];
 /// What one split, version and route may cost: code classes times outcomes.
 const COST: usize = 30;
 /// The route of what is over the budget.
 const OTHER: &str = "_other";
 /// Split, version and route of what was refused before it reached any.
 const NOWHERE: &str = "_none";
-/// The only protocol of this build.
-const PROTOCOL: &str = "h1";
 
 /// Which routes have series of their own. It follows from the file alone, so that no counter
 /// changes its name while the file stays the same.
@@ -100,7 +93,7 @@ pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
     });
     let help = "End of the request's head to the last byte handed to the client.";
     histograms(text, "request_duration_seconds", help, &by_route, |cell| {
-        &cell.duration
+        (&cell.duration, Some(&cell.exemplars))
     });
     let help = "Judged attempts: first byte sent to last byte received.";
     histograms(
@@ -108,11 +101,11 @@ pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
         "attempt_duration_seconds",
         help,
         &by_version,
-        |cell| &cell.latency,
+        |cell| (&cell.latency, None),
     );
     let help = "Attempts: first byte sent to first byte received.";
     histograms(text, "attempt_ttfb_seconds", help, &by_version, |cell| {
-        &cell.first_byte
+        (&cell.first_byte, None)
     });
     let help = "Connections made to endpoints, TLS included, or until that failed.";
     histograms(
@@ -120,7 +113,7 @@ pub(super) fn write(text: &mut Text, totals: &Totals, budget: &Budget) -> u64 {
         "connect_duration_seconds",
         help,
         &by_version,
-        |cell| &cell.connect,
+        |cell| (&cell.connect, None),
     );
     overflow
 }
@@ -149,7 +142,7 @@ fn requests(text: &mut Text, totals: &Totals, series: &BTreeMap<Key<'_>, Cell>) 
         for (label, count) in counts {
             let mut labels = labels.clone();
             labels.extend([
-                ("protocol", PROTOCOL),
+                ("protocol", label.protocol.as_str()),
                 ("code_class", label.code_class.as_str()),
                 ("outcome", label.outcome.as_str()),
             ]);
@@ -201,7 +194,7 @@ fn histograms(
     name: &str,
     help: &str,
     cells: &Labelled<'_>,
-    chosen: impl Fn(&Cell) -> &Latencies,
+    chosen: impl Fn(&Cell) -> (&Latencies, Option<&Exemplars>),
 ) {
     text.family(name, Kind::Histogram, help);
     for (labels, cell) in cells {

@@ -1,10 +1,12 @@
 //! Upstreams: their endpoints, connections and sources.
 
+use std::collections::BTreeMap;
+
 use super::text::{Kind, Text};
 use crate::{
     control::{Status, Totals},
     model::{
-        EndpointState,
+        EndpointState, Reason,
         number::{real, real_len},
     },
 };
@@ -12,7 +14,7 @@ use crate::{
 pub(super) fn write(text: &mut Text, status: &Status, totals: &Totals) {
     endpoints(text, status, totals);
     checks(text, totals);
-    connections(text, totals);
+    connections(text, status, totals);
     sources(text, status, totals);
 }
 
@@ -56,15 +58,30 @@ fn checks(text: &mut Text, totals: &Totals) {
     }
 }
 
-fn connections(text: &mut Text, totals: &Totals) {
-    let help = "Connections to endpoints.";
+fn connections(text: &mut Text, status: &Status, totals: &Totals) {
+    let help = "Connections to endpoints, seen once a second: idle, or busy with a request.";
     text.family("upstream_connections", Kind::Gauge, help);
-    let (idle, busy) = totals.workers.iter().fold((0, 0), |(idle, busy), worker| {
-        let (more_idle, more_busy) = worker.upstream_connections;
-        (idle + more_idle, busy + more_busy)
-    });
-    text.sample(&[("state", "idle")], real(idle));
-    text.sample(&[("state", "busy")], real(busy));
+    for upstream in &status.upstreams {
+        for (state, count) in [("idle", upstream.idle), ("busy", upstream.in_flight)] {
+            let labels = [("upstream", upstream.name.as_str()), ("state", state)];
+            text.sample(&labels, real(count));
+        }
+    }
+    let help = "Connections made to endpoints, or why they could not be.";
+    text.family("upstream_connects", Kind::Counter, help);
+    let mut counts = BTreeMap::new();
+    for (key, cell) in &totals.series {
+        for (reason, count) in cell.connects.iter() {
+            *counts.entry((key.version.as_str(), reason)).or_default() += count;
+        }
+    }
+    for ((upstream, reason), count) in counts {
+        let result = match reason {
+            Reason::None => "ok",
+            failed => failed.as_str(),
+        };
+        text.sample(&[("upstream", upstream), ("result", result)], real(count));
+    }
     let help = "Bytes of bodies that are held for slow clients, or to be sent again.";
     text.family("buffered_bytes", Kind::Gauge, help);
     let bytes = totals.workers.iter().map(|worker| worker.held_bytes);

@@ -22,6 +22,9 @@ export function showAftermath(frame, split, memory) {
     links(split, memory));
 }
 
+/** What is known of the rollback, if it is that of this rollout. */
+const rollback = split => split.rollback?.epoch === split.epoch ? split.rollback : null;
+
 /** The decision that took the canary to 0. */
 function decision(split) {
   const ends = ["rolled_back", "aborted", "undone"];
@@ -29,18 +32,18 @@ function decision(split) {
 }
 
 function course(split) {
-  const told = split.rollback;
+  const told = rollback(split);
   const back = decision(split);
   const found = told?.found_at ?? back?.at;
   const applied = told?.applied_at ?? back?.at;
   const stages = [
     ["broke", told?.broke_at, "the first failed request of the proof"],
     [back?.what === "aborted" ? "asked for" : "found", found, told?.broke_at
-      ? words.duration(words.seconds(told.broke_at, found)) + " later" : ""],
+      ? later(told.broke_at, found) : ""],
     ["applied", applied, found && applied
-      ? "weight 0 " + later(found, applied) : ""],
+      ? "weight 0, " + later(found, applied) : ""],
     ["complete", told?.complete_at, told?.complete_at
-      ? "the last exposed request ended " + later(applied, told.complete_at) : ""],
+      ? "the last request ended, " + later(applied, told.complete_at) : ""],
   ];
   return make("ol", { class: "stages" }, ...stages.map(([name, at, more]) =>
     make("li", { class: at ? "" : "unknown" }, make("strong", {}, name),
@@ -50,11 +53,12 @@ function course(split) {
 
 function later(from, to) {
   const seconds = Math.max(0, words.seconds(from, to));
-  return seconds < 0.001 ? "in the same millisecond" : words.duration(seconds) + " later";
+  if (seconds < 0.001) return "in the same millisecond";
+  return (seconds < 1 ? Math.round(1000 * seconds) + " ms" : words.duration(seconds)) + " later";
 }
 
 function costs(split, path) {
-  const told = split.rollback;
+  const told = rollback(split);
   const canary = split.versions.find(it => it.role === "canary");
   const failed = told ? field(path + "failed_requests", words.count(told.failed_requests))
     : words.count(canary?.failures ?? 0);
@@ -67,7 +71,9 @@ function costs(split, path) {
       words.count(canary?.answers_failed ?? 0)), make("small", {},
       words.count(canary?.rescued ?? 0) + " were rescued by stable")),
     fact("Users who paid", make("strong", { class: "big" }, users)),
-    fact("Cause", words.cause(told?.cause ?? split.analysis?.cause ?? back?.what ?? "")));
+    fact("Cause", told?.cause === "operator" || !split.analysis?.cause
+      ? words.plain(back?.what ?? "") + " by " + (back?.by ?? "unknown")
+      : words.cause(split.analysis.cause)));
 }
 
 function links(split, memory) {

@@ -17,7 +17,7 @@ export function side({ low, high, margin }) {
 
 const SAID = {
   bad: ["\u2715", "worse"],
-  good: ["\u2713", "tolerable"],
+  good: ["\u2713", "fine"],
   open: ["\u2026", "open"],
 };
 
@@ -112,7 +112,7 @@ function plot(chart, points, marks) {
       + words.points(newest.estimate) + ", surely " + words.points(newest.low) + " to "
       + words.points(newest.high) + ", allowed " + words.points(newest.margin),
   });
-  plot.marksY(roundMarks(y[0], y[1], 4), words.points);
+  plot.marksY(roundMarks(y[0], y[1], 5), words.points);
   plot.marksX(timeMarks(0, end, plot.width / 90), mark => mark ? words.duration(mark) : "begin");
   const tone = side(newest);
   plot.band("band " + tone, points.map(it => [second(it.at), it.low, it.high]));

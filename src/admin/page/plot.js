@@ -76,6 +76,7 @@ export class Plot {
     this.x = x;
     this.y = isLog ? y.map(Math.log10) : y;
     this.isLog = isLog;
+    this.texts = [];
     this.inner = {
       left: this.pad.left, right: this.width - this.pad.right,
       top: this.pad.top, bottom: height - this.pad.bottom,
@@ -105,7 +106,7 @@ export class Plot {
   }
 
   text(x, y, said, attributes = {}) {
-    this.root.append(svg("text", { x: round(x), y: round(y), ...attributes }, said));
+    this.texts.push(svg("text", { x: round(x), y: round(y), ...attributes }, said));
   }
 
   marksX(marks, said) {
@@ -174,7 +175,7 @@ export class Plot {
   }
 
   done() {
-    this.root.append(this.field);
+    this.root.append(this.field, ...this.texts);
     this.host.replaceChildren(this.root);
   }
 }

@@ -68,7 +68,7 @@ const quantile = metric => QUANTILE.exec(metric)?.[1].replace("_", ".");
 export function metric(name) {
   if (name === "error_rate") return "Failed requests";
   const at = quantile(name);
-  return at ? "Slower than stable\u2019s " + at : plain(name);
+  return at ? "Above stable\u2019s " + at : plain(name);
 }
 
 /** What a test looks at. */

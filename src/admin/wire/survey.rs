@@ -72,8 +72,8 @@ impl From<[usize; 5]> for States {
     /// In the order of [`EndpointState::ALL`].
     fn from(counts: [usize; 5]) -> Self {
         let mut states = Self::default();
-        for (state, count) in EndpointState::ALL.into_iter().zip(counts) {
-            match state {
+        for (state, count) in EndpointState::ALL.iter().zip(counts) {
+            match *state {
                 EndpointState::Healthy => states.healthy = count,
                 EndpointState::Unhealthy => states.unhealthy = count,
                 EndpointState::Ejected => states.ejected = count,

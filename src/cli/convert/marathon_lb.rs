@@ -11,6 +11,7 @@ use std::{collections::HashSet, net::SocketAddr};
 use serde_json::Value;
 
 use self::labels::{Served, ports};
+use super::quoted;
 
 /// What the labels do not say.
 #[derive(Debug)]
@@ -246,21 +247,6 @@ fn matched(
         keys.push(format!("path_prefix: {}", quoted(path)));
     }
     (Some(format!("    match: {{ {} }}", keys.join(", "))), notes)
-}
-
-/// A text that YAML takes for a text.
-fn quoted(text: &str) -> String {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let is_word = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"]
-        .contains(&text.to_ascii_lowercase().as_str());
-    if is_plain && !is_word {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string()
-    }
 }
 
 #[cfg(test)]

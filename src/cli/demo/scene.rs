@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn the_config_of_the_demo_is_a_good_one() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let [old, new] = [80, 81].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let (config, warnings) =
-            crate::config::load(&config(address, address), "demo.yaml").expect("it loads");
+            crate::config::load(&config(old, new), "demo.yaml").expect("it loads");
         assert!(warnings.is_empty(), "{warnings}");
         assert_eq!(config.splits.len(), 1);
     }

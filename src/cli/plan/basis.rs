@@ -122,11 +122,14 @@ pub(super) async fn seen(ask: &Ask) -> Seen {
 impl Seen {
     /// Adds how many users have been on the canary.
     pub(super) fn expose(&self, moves: Moves) -> Moves {
-        let _split = self
-            .splits
-            .iter()
-            .find(|split| split.name == moves.splits.0.as_str());
-        moves
+        let mut splits = self.splits.iter();
+        let split = splits.find(|split| split.name == moves.splits.0.as_str());
+        let mut versions = split.into_iter().flat_map(|split| &split.versions);
+        let canary = versions.find(|version| version.role == "canary");
+        Moves {
+            exposed: canary.and_then(|canary| canary.users),
+            ..moves
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) use self::{
     analysis::{Metric, compared, latency_limits},
     classify::rule,
     split::path,
+    upstream::source,
 };
 
 use super::{

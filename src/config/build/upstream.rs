@@ -109,7 +109,8 @@ fn name_of(source: &Source) -> Option<String> {
     }
 }
 
-fn source(block: &UpstreamBlock) -> Option<Source> {
+/// Where endpoints come from; `None`: that could not be read.
+pub(in crate::config) fn source(block: &UpstreamBlock) -> Option<Source> {
     if let Some(cloud_map) = &block.cloud_map {
         return aws::cloud_map(&cloud_map.value).map(Source::CloudMap);
     }

@@ -154,7 +154,7 @@ fn is_taken(domain: &str, at: Place, split: &SplitBlock, walk: &mut Walk) {
 
 /// Notes cookies of one name in several splits: a browser keeps one of them.
 pub(super) fn shared(splits: &[(Placed<SplitName>, Placed<SplitBlock>)], walk: &mut Walk) {
-    let mut seen: HashMap<(&str, &str), Vec<(&SplitName, Vec<&str>)>> = HashMap::new();
+    let mut seen: HashMap<_, Vec<(&SplitName, Vec<&str>)>> = HashMap::new();
     for (name, split) in splits {
         let sticky = split.value.sticky.as_ref();
         let Some(Placed {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::listener::clash;
 use crate::{
     config::{
-        StaticEndpoint,
+        StaticEndpoint, build,
         collection::Several,
         schema::{AdminForm, EndpointForm, FileBlock, SplitBlock, UpstreamBlock},
         walk::{Placed, Walk},
@@ -113,33 +113,13 @@ fn versions(split: &SplitBlock, upstreams: &Upstreams, walk: &mut Walk) {
         walk.warn(canary_name.at, "shared_endpoint", message, help);
         return;
     }
-    let are_alike = [
-        stable.dns.is_some() && plain(&stable.dns) == plain(&canary.dns),
-        stable.marathon.is_some() && plain(&stable.marathon) == plain(&canary.marathon),
-        stable.ecs.is_some() && plain(&stable.ecs) == plain(&canary.ecs),
-        stable.cloud_map.is_some() && plain(&stable.cloud_map) == plain(&canary.cloud_map),
-        stable.file.is_some() && plain(&stable.file) == plain(&canary.file),
-    ];
-    if are_alike.contains(&true) {
+    let sources = build::source(stable).zip(build::source(canary));
+    if sources.is_some_and(|(stable, canary)| stable == canary) {
         let message = "stable and canary ask the same source for the same endpoints";
         let help =
             "tell the versions apart: two names, apps or services, or a half of a deployment";
         walk.warn(canary_name.at, "shared_endpoint", message, help);
     }
-}
-
-/// What is written, wherever it stands.
-fn plain<T: std::fmt::Debug>(at: &Option<Placed<T>>) -> Option<String> {
-    let text = format!("{:?}", at.as_ref()?.value);
-    // Places differ in two copies of the same.
-    let mut kept = String::new();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once("Place {") {
-        kept.push_str(before);
-        rest = after.split_once('}').map_or("", |(_, rest)| rest);
-    }
-    kept.push_str(rest);
-    Some(kept)
 }
 
 /// Two splits of which each tries what the other one leaves.

@@ -48,6 +48,7 @@ fn ejects(desk: &mut Desk, nth: usize, seconds: u64) {
     sample.gauges.endpoints = Arc::new([EndpointGauge {
         endpoint: target.key,
         in_flight: 3,
+        idle: 1,
         latency: Some(Duration::from_millis(7)),
     }]);
     desk.on(Event::Sampled(Box::new(sample)));

@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{HeadLimits, Parsed, Reject, io};
 use crate::{
+    model::Protocol,
     plan,
     proxy::{
         arrival::Arrival,
@@ -256,7 +257,11 @@ impl Client {
 
     /// Answers a head that cannot be understood. Where the next request begins is unknown then.
     async fn refuse_head(&mut self, kind: FaultKind, heads: &Heads, buffer: Vec<u8>) -> Next {
-        handle::note_refusal(&self.worker, kind);
+        let protocol = match &self.stream {
+            Wire::FromClient(_) => Protocol::H2,
+            Wire::Tcp(_) | Wire::Tls(_) | Wire::ToEndpoint(_) => Protocol::H1,
+        };
+        handle::note_refusal(&self.worker, protocol, kind);
         handle::tell_refusal(self, Story::of_unread(&self.worker), kind);
         self.worker.buffers.give(buffer);
         let form = Form {

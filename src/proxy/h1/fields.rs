@@ -61,6 +61,8 @@ pub enum FieldKind {
     RequestId,
     /// `X-Request-Start`.
     RequestStart,
+    /// `traceparent`.
+    TraceParent,
     /// `X-Serin-Version`.
     SerinVersion,
     /// `X-Serin-Warm-Up`.
@@ -80,6 +82,7 @@ pub(super) fn classify(name: &[u8]) -> FieldKind {
         (6, b'e') if is(name, b"expect") => FieldKind::Expect,
         (7, b'u') if is(name, b"upgrade") => FieldKind::Upgrade,
         (9, b'f') if is(name, b"forwarded") => FieldKind::Forwarded,
+        (11, b't') if is(name, b"traceparent") => FieldKind::TraceParent,
         (11, b'c') if is(name, b"client-cert") => FieldKind::Forwarded,
         (17, b'c') if is(name, b"client-cert-chain") => FieldKind::Forwarded,
         (9, b'x') if is(name, b"x-real-ip") => FieldKind::Forwarded,

@@ -42,6 +42,7 @@ pub struct RequestHead {
     head: bool,
     max_forwards: Option<u64>,
     request_id: Option<Span>,
+    trace_parent: Option<Span>,
     pub(super) fields: Vec<Field>,
     /// Bytes that were looked at in vain, so that a head that trickles in is not parsed again for
     /// every byte.
@@ -161,6 +162,7 @@ impl RequestHead {
                     ids += 1;
                     self.request_id = is_sane_id(value).then_some(field.value);
                 }
+                FieldKind::TraceParent => self.trace_parent = Some(field.value),
                 kind @ (FieldKind::Connection
                 | FieldKind::ContentLength
                 | FieldKind::TransferEncoding

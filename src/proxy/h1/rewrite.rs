@@ -94,7 +94,11 @@ fn request_line(head: &RequestHead, buf: &[u8], out: &mut Vec<u8>) -> usize {
 /// Whether a field leaves as it came.
 fn keeps(field: &Field, (head, buf): (&RequestHead, &[u8]), edits: &RequestEdits<'_>) -> bool {
     let kind = field.kind;
-    if matches!(kind, FieldKind::Other | FieldKind::Ambiguous) || field.dropped {
+    let is_plain = matches!(
+        kind,
+        FieldKind::Other | FieldKind::Ambiguous | FieldKind::TraceParent
+    );
+    if is_plain || field.dropped {
         return !field.dropped
             && edits
                 .trace
@@ -122,8 +126,8 @@ fn keeps(field: &Field, (head, buf): (&RequestHead, &[u8]), edits: &RequestEdits
 
 /// Whether a field says nothing of a trace that is told anew.
 fn passes(field: &Field, buf: &[u8], keeps_state: bool) -> bool {
-    let name = field.name.of(buf);
-    !(is(name, b"traceparent") || !keeps_state && is(name, b"tracestate"))
+    let is_state = || is(field.name.of(buf), b"tracestate");
+    !(field.kind == FieldKind::TraceParent || !keeps_state && is_state())
 }
 
 /// Writes where the request came from, as far as no trusted peer has said so already.

@@ -29,7 +29,7 @@ use super::{
     watch::{Limits, Watch},
 };
 use crate::{
-    model::{Rejection, number::index},
+    model::{Protocol, Rejection, number::index},
     plan,
     proxy::{
         arrival::Arrival, fault::FaultKind, h1::downstream::Client, listener::Open, timer::Slot,
@@ -262,7 +262,8 @@ impl Active {
         let key = worker.random.borrow_mut().u128(..);
         let mut head = worker.buffers.read();
         if let Err(cause) = fields::write_request(&parts, has_body, key, &mut head) {
-            crate::proxy::handle::note_refusal(worker, FaultKind::Refused(400, cause));
+            let kind = FaultKind::Refused(400, cause);
+            crate::proxy::handle::note_refusal(worker, Protocol::H2, kind);
             worker.buffers.give(head);
             respond.send_reset(Reason::PROTOCOL_ERROR);
             return;

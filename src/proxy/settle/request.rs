@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use super::Account;
 use crate::{
     measure::{Request, RequestLabel},
-    model::{CodeClass, Moment, Outcome},
+    model::{CodeClass, Moment, Outcome, Protocol, TraceId},
     proxy::{decide::Decision, worker::Worker},
 };
 
@@ -14,13 +14,20 @@ use crate::{
 pub(crate) struct RequestGuard {
     worker: Rc<Worker>,
     account: Account,
+    protocol: Protocol,
+    trace: Option<TraceId>,
     began: Moment,
     is_settled: bool,
 }
 
 impl RequestGuard {
-    /// A request was assigned.
-    pub(crate) fn open(worker: &Rc<Worker>, decision: &Decision, began: Moment) -> Self {
+    /// A request was assigned, of a client that speaks this and names this trace.
+    pub(crate) fn open(
+        worker: &Rc<Worker>,
+        decision: &Decision,
+        (protocol, trace): (Protocol, Option<TraceId>),
+        began: Moment,
+    ) -> Self {
         let account = decision.account;
         if account.is_judged {
             let mut recorder = worker.recorder.borrow_mut();
@@ -34,6 +41,8 @@ impl RequestGuard {
         Self {
             worker: Rc::clone(worker),
             account,
+            protocol,
+            trace,
             began,
             is_settled: false,
         }
@@ -51,10 +60,12 @@ impl RequestGuard {
         self.worker.recorder.borrow_mut().request(&Request {
             key: self.account.key,
             label: RequestLabel {
+                protocol: self.protocol,
                 code_class: CodeClass::of(status),
                 outcome,
             },
             duration,
+            trace: self.trace.map(|trace| (trace, at)),
         });
         duration
     }

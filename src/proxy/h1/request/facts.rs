@@ -1,12 +1,15 @@
 //! What others may ask of a request's head that was read.
 
 use super::RequestHead;
-use crate::proxy::{
-    grpc,
-    h1::{
-        fields::{Field, FieldKind},
-        framing::Framing,
-        head::Version,
+use crate::{
+    model::{Protocol, TraceId},
+    proxy::{
+        grpc,
+        h1::{
+            fields::{Field, FieldKind},
+            framing::Framing,
+            head::Version,
+        },
     },
 };
 
@@ -124,6 +127,29 @@ impl RequestHead {
     pub(crate) fn came_by_h2(&mut self) {
         self.version = Version::Http2;
         self.keep_alive = true;
+    }
+
+    /// The trace that the client says the request is a part of.
+    pub(crate) fn trace(&self, buf: &[u8]) -> Option<TraceId> {
+        let parent = self.trace_parent?.of(buf);
+        // `VERSION-TRACE-PARENT-FLAGS`: version 255 is none.
+        let (version, rest) = parent.split_at_checked(2)?;
+        let trace = rest.strip_prefix(b"-")?.get(..32)?;
+        TraceId::parse(trace).filter(|_| version != b"ff")
+    }
+
+    /// What is spoken, if it is known whether that is gRPC.
+    pub(crate) fn protocol(&self, is_grpc: bool) -> Protocol {
+        if self.upgrade {
+            Protocol::Ws
+        } else if is_grpc {
+            Protocol::Grpc
+        } else {
+            match self.version {
+                Version::Http2 => Protocol::H2,
+                Version::Http10 | Version::Http11 => Protocol::H1,
+            }
+        }
     }
 
     /// All fields, in order.
