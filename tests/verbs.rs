@@ -31,6 +31,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("rollouts", &[]),
     ("events", &[]),
     ("endpoints", &[]),
+    ("audit", &[]),
+    ("log", &["info"]),
     ("eject", &["127.0.0.1:8081"]),
     ("uneject", &["127.0.0.1:8081"]),
     ("set-weight", &["shop", "5%"]),
@@ -45,10 +47,10 @@ const CALLS: &[(&str, &[&str])] = &[
 ];
 
 /// Verbs whose JSON other tests read, since it takes a record, traffic or another process.
-const ELSEWHERE: &[&str] = &["replay", "demo", "upgrade"];
+const ELSEWHERE: &[&str] = &["replay", "demo", "upgrade", "drain"];
 
-/// Verbs that print no facts: they serve, draw, or print a text that other programs take.
-const NO_FACTS: &[&str] = &["run", "top", "convert", "completions", "man"];
+/// Verbs that print no facts: they serve, draw, write a file, or print what other programs take.
+const NO_FACTS: &[&str] = &["run", "top", "debug", "convert", "completions", "man"];
 
 fn serin(words: &[&str], admin: &str) -> Output {
     Program::new(env!("CARGO_BIN_EXE_serin"))
