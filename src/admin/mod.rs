@@ -9,6 +9,7 @@
 mod api;
 mod audit;
 mod caller;
+mod config;
 mod endpoints;
 mod evidence;
 mod guard;
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     listen::Taken,
-    process::{Asked, Process, Upgrade},
+    process::{Asked, Process, Upgrade, Wish},
     routes::Route,
     table::routes,
 };

@@ -18,6 +18,7 @@ mod outline;
 mod parse;
 mod preset;
 mod problem;
+mod redact;
 mod schema;
 mod shape;
 mod tree;
@@ -29,6 +30,7 @@ pub use self::{
     foreign::{Foreign, foreign},
     outline::{Difference, differences},
     problem::{Problem, Problems},
+    redact::{redacted, without_addresses},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, AdminSocket, Analysis,
         Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker,
