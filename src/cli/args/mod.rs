@@ -120,8 +120,9 @@ pub(super) enum There {
 }
 
 /// The help of `--admin`.
-const ADMIN: &str = "Where the admin API is: HOST:PORT, https://HOST:PORT or unix:PATH [env: SERIN_ADMIN] [default: \
-     unix:/run/serin/admin.sock if it is there, else 127.0.0.1:9900]";
+const ADMIN: &str = "Where the admin API is: HOST:PORT, https://HOST:PORT or unix:PATH \
+                     [env: SERIN_ADMIN] [default: unix:/run/serin/admin.sock if it is there, else \
+                     127.0.0.1:9900]";
 
 /// The help of `--token-file`.
 const TOKEN: &str = "A file with the token to show [env: SERIN_ADMIN_TOKEN_FILE]";
