@@ -135,8 +135,8 @@ const CA: &str = "Authorities (PEM) that sign the certificate of https://HOST:PO
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Admin {
     /// Where the admin API is.
-    #[arg(long, value_name = "ADDR", help = ADMIN)]
-    pub(super) admin: Option<String>,
+    #[arg(id = "admin", long = "admin", value_name = "ADDR", help = ADMIN)]
+    pub(super) place: Option<String>,
     /// A file with a token.
     #[arg(long, value_name = "FILE", help = TOKEN)]
     pub(super) token_file: Option<PathBuf>,
