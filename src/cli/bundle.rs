@@ -1,8 +1,8 @@
 //! `serin debug bundle`: one file with what helps others to find out what is the matter.
 //!
-//! It is made of what the admin API tells, which has no secrets; and then every address in it is cut
-//! to its host, and of a bad file only the kinds and places of its problems are kept: somebody may
-//! have written a secret where none belongs.
+//! It is made of what the admin API tells, which has no secrets; and then every address in it is
+//! cut to its host, and of a bad file only the kinds and places of its problems are kept: somebody
+//! may have written a secret where none belongs.
 
 use std::{
     fs::OpenOptions,

@@ -52,7 +52,7 @@ pub(super) struct Client {
 impl Client {
     /// From `--admin`, else `SERIN_ADMIN`, else the default; the same for the token.
     pub(super) fn new(admin: &Admin) -> Result<Self, Trouble> {
-        let shown = admin.admin.clone().or_else(|| set("SERIN_ADMIN"));
+        let shown = admin.place.clone().or_else(|| set("SERIN_ADMIN"));
         let shown = shown.unwrap_or_else(by_default);
         let Some(place) = place(&shown) else {
             let help = "give HOST:PORT, https://HOST:PORT or unix:PATH, as under `admin:` in the \

@@ -1,9 +1,9 @@
 //! A file as it may be shown to others: what is or may be a secret is hidden.
 //!
-//! Secrets stand in files of their own, so that a good file has none. But a comment, an address with
-//! a key in it, the value of a header, or a password under a key that we do not know may be one. What
-//! is shown is made from the tree, which has no comments; addresses are cut to their host; and what
-//! stands under a key that sounds like a secret is shown only if it is a path.
+//! Secrets stand in files of their own, so that a good file has none. But a comment, an address
+//! with a key in it, the value of a header, or a password under a key that we do not know may be
+//! one. What is shown is made from the tree, which has no comments; addresses are cut to their
+//! host; and what stands under a key that sounds like a secret is shown only if it is a path.
 
 use serde_json::{Map, Value as Json};
 
@@ -135,12 +135,12 @@ mod tests {
         );
     }
 
-    /// Every place where a secret can stand.
+    /// Every place where a secret can stand: at `@`. `+` stands for an `@`.
     const PLACES: [&str; 14] = [
         "a: 1 # @\n",
         "# @\na: 1\n",
-        "upstreams: { m: { marathon: { url: \"http://u:@@m:80\" } } }\n",
-        "url: \"https://@:x@host/\"\n",
+        "upstreams: { m: { marathon: { url: \"http://u:@+m:80\" } } }\n",
+        "url: \"https://@:x+host/\"\n",
         "gate: { webhook: \"https://hooks.internal/services/@\" }\n",
         "gate: { webhook: \"https://hooks.internal/?key=@\" }\n",
         "match: { headers: { x-preview: \"@\" } }\n",
@@ -159,10 +159,7 @@ mod tests {
             secret in "[A-Za-z0-9]{16,40}",
             place in 0..PLACES.len(),
         ) {
-            // `@@` is the end of a user's part.
-            let text = PLACES[place].replace("@@", "\u{1}").replace("https://@:x@", "https://\u{2}:x\u{3}")
-                .replace('@', &secret).replace('\u{1}', &format!("{secret}@"))
-                .replace('\u{2}', &secret).replace('\u{3}', "@");
+            let text = PLACES[place].replace('@', &secret).replace('+', "@");
             prop_assert!(text.contains(&secret));
             let shown = redacted(&text).to_string();
             prop_assert!(!shown.contains(&secret), "{text}: {shown}");

@@ -47,19 +47,7 @@ impl Control {
     }
 
     fn act(&mut self, ask: &Ask, now: Moment, turn: &mut Turn) -> Result<Done, Refusal> {
-        if self.is_draining || self.journal.is_lent() {
-            let help = "ask again when it is back".to_owned();
-            let message = if self.journal.is_lent() {
-                "the process is being upgraded".to_owned()
-            } else {
-                "the process is going down".to_owned()
-            };
-            return Err(Refusal {
-                kind: RefusalKind::Conflict,
-                message,
-                help,
-            });
-        }
+        self.may_act()?;
         let gone = self.gone_stable(&ask.split);
         let Some(course) = self.courses.get_mut(&ask.split) else {
             return Err(self.unknown(&ask.split));
@@ -116,6 +104,20 @@ impl Control {
         let done = done(rollout);
         self.decided(&ask.split, &before, decisions, turn);
         Ok(done)
+    }
+
+    /// Nothing is decided by a process that goes down, or that another one takes the place of.
+    fn may_act(&self) -> Result<(), Refusal> {
+        let message = match (self.journal.is_lent(), self.is_draining) {
+            (true, _) => "the process is being upgraded",
+            (false, true) => "the process is going down",
+            (false, false) => return Ok(()),
+        };
+        Err(Refusal {
+            kind: RefusalKind::Conflict,
+            message: message.to_owned(),
+            help: "ask again when it is back".to_owned(),
+        })
     }
 
     /// The epoch of a split, and its canary's share.

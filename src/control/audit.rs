@@ -1,8 +1,8 @@
 //! The audit log: who has moved traffic, or has tried to, and what came of it.
 //!
-//! People, the judge, the schedule, the file, webhooks and workers stand in it alike: whatever moved
-//! a split's share or put out an endpoint is one line. It lies in the journal; without one the
-//! newest lines are kept in memory.
+//! People, the judge, the schedule, the file, webhooks and workers stand in it alike: whatever
+//! moved a split's share or put out an endpoint is one line. It lies in the journal; without one
+//! the newest lines are kept in memory.
 
 use std::{collections::VecDeque, net::SocketAddr};
 

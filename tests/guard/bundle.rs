@@ -1,6 +1,9 @@
 //! What is shown to others has no secrets, wherever somebody has left one.
 
-use std::process::{Command, Output};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Output},
+};
 
 use serde_json::Value;
 
@@ -59,8 +62,8 @@ async fn a_bundle_has_everything_but_secrets() {
     for secret in all {
         assert!(!bundle.contains(secret), "{secret}");
     }
-    let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
+    let rights = path.metadata().unwrap().permissions();
+    assert_eq!(rights.mode() & 0o777, 0o600);
     let second = serin(&house, &words, Some(ADMIN)).await;
     assert_eq!(second.status.code(), Some(2), "nothing is written over");
 

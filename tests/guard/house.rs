@@ -43,11 +43,12 @@ impl House {
     /// that signs cookies.
     pub(crate) fn with_secrets(admin: &str, secrets: [&str; 6]) -> Self {
         let [comment, path, query, header, _, cookie] = secrets;
+        let hook = format!("https://hooks.internal/{path}?key={query}");
         let split = format!(
-            "{{ stable: old, canary: new, \
-             match: {{ path_prefix: /, headers: {{ x-a: {header} }} }}, sticky: {{ key: client_ip, secret_file: @/cookie }}, rollout: {{ steps: [\
-             {{ set_weight: 5% }}, {{ gate: {{ webhook: \"https://hooks.internal/{path}?key={query}\" \
-             }} }}] }} }} # {comment}"
+            "\n    stable: old # {comment}\n    canary: new\n    \
+             match: {{ path_prefix: /, headers: {{ x-a: {header} }} }}\n    \
+             sticky: {{ key: client_ip, secret_file: @/cookie }}\n    \
+             rollout: {{ steps: [{{ set_weight: 5% }}, {{ gate: {{ webhook: \"{hook}\" }} }}] }}"
         );
         Self::open_with(admin, &split, cookie)
     }

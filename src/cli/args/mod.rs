@@ -120,8 +120,9 @@ pub(super) enum There {
 }
 
 /// The help of `--admin`.
-const ADMIN: &str = "Where the admin API is: HOST:PORT, https://HOST:PORT or unix:PATH [env: SERIN_ADMIN] [default: \
-     unix:/run/serin/admin.sock if it is there, else 127.0.0.1:9900]";
+const ADMIN: &str = "Where the admin API is: HOST:PORT, https://HOST:PORT or unix:PATH \
+                     [env: SERIN_ADMIN] [default: unix:/run/serin/admin.sock if it is there, else \
+                     127.0.0.1:9900]";
 
 /// The help of `--token-file`.
 const TOKEN: &str = "A file with the token to show [env: SERIN_ADMIN_TOKEN_FILE]";
@@ -134,8 +135,8 @@ const CA: &str = "Authorities (PEM) that sign the certificate of https://HOST:PO
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Admin {
     /// Where the admin API is.
-    #[arg(long, value_name = "ADDR", help = ADMIN)]
-    pub(super) admin: Option<String>,
+    #[arg(id = "admin", long = "admin", value_name = "ADDR", help = ADMIN)]
+    pub(super) place: Option<String>,
     /// A file with a token.
     #[arg(long, value_name = "FILE", help = TOKEN)]
     pub(super) token_file: Option<PathBuf>,
