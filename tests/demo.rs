@@ -31,6 +31,8 @@ fn play(fault: &str) -> Value {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert!(lines.len() > 10, "{out}");
+    let page = lines[0]["page"].as_str().unwrap();
+    assert!(page.starts_with("http://127.0.0.1:"), "{out}");
     let summary = lines.last().unwrap().clone();
     let keys: Vec<&String> = summary.as_object().unwrap().keys().collect();
     let expected = [

@@ -134,7 +134,7 @@ async fn a_webhook_keeps_a_gate_shut_until_it_says_yes() {
         .await;
     assert_eq!(
         shown.phase_reason,
-        format!("waits for confirm_promotion by http://{address}/ok: it answered 503")
+        format!("waits for confirm_promotion by http://{address}: it answered 503")
     );
     assert_eq!(shown.share, Share::from_basis_points(500).unwrap());
     let (stream, _) = question(&hook).await;

@@ -4,6 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test stops where it stands, and reads and writes files"
@@ -11,6 +13,8 @@
 
 #[path = "metrics/names.rs"]
 mod names;
+#[path = "metrics/push.rs"]
+mod push;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -72,9 +76,9 @@ impl House {
     /// `/metrics` as it is now.
     pub(crate) async fn scrape(&self, accept: &str) -> (String, String) {
         let mut client = Client::connect(self.running.admin.unwrap()).await;
-        let answer = client
-            .get("/metrics", &format!("Accept: {accept}\r\n"))
-            .await;
+        let head = format!("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\n\r\n");
+        client.send(head).await;
+        let answer = client.answer().await;
         assert_eq!(answer.status, 200);
         let kind = answer.field("content-type").unwrap().to_owned();
         (kind, answer.text().to_owned())

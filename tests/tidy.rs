@@ -146,6 +146,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("h2::client", &["src/proxy/h2/"]),
     ("wide::u8x16", &["src/proxy/h1/scan.rs"]),
     ("clap", &["src/cli", "src/main.rs"]),
+    ("tar", &["src/cli/bundle.rs"]),
     ("clap_complete", &["src/cli/shell.rs"]),
     ("clap_mangen", &["src/cli/shell.rs"]),
     ("ratatui", &["src/cli/top/"]),

@@ -8,10 +8,10 @@ use axum::{
 };
 
 use super::{
-    State, audit,
+    State,
     caller::Caller,
     guard::{Body, Denial},
-    wire::{Act, Analysis, Config, Done, Split, Splits, Upstreams, Weights, parse_share},
+    wire::{Act, Analysis, Done, Split, Splits, Upstreams, Weights, parse_share},
 };
 use crate::{
     control::{Asker, Command, SplitStatus, Status},
@@ -53,24 +53,6 @@ pub(super) async fn analysis(
 /// `GET /v1/upstreams`.
 pub(super) async fn upstreams(extract::State(state): Shared) -> Json<Upstreams> {
     Json(Upstreams::from(&*state.handle.status()))
-}
-
-/// `GET /v1/config`.
-pub(super) async fn config(extract::State(state): Shared) -> Json<Config> {
-    Json(Config::from(&state.handle.status().config))
-}
-
-/// `POST /v1/config:reload`: reads the file now; what comes of it is in `GET /v1/config`.
-pub(super) async fn reload(
-    extract::State(state): Shared,
-    Extension(caller): Extension<Caller>,
-) -> (StatusCode, Json<Config>) {
-    state.handle.reload();
-    audit::note(&state, &caller, "config reload", "done".to_owned()).await;
-    (
-        StatusCode::ACCEPTED,
-        Json(Config::from(&state.handle.status().config)),
-    )
 }
 
 /// `PUT /v1/splits/{split}/weights`.

@@ -132,24 +132,21 @@ pub(super) fn no_foreign_page(
         return Err(foreign_page());
     }
     let host = text(header::HOST.as_str());
-    if !is_read {
-        let is_simple = headers.contains_key(header::CONTENT_TYPE) && !is_json(headers);
-        if is_simple {
-            let message = "an act is JSON";
-            let help = "send `Content-Type: application/json`, or no body at all";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Denial::new(status, "malformed", message, help));
-        }
-        let is_ours = |origin: &str| {
-            let scheme = if remote.is_tls { "https" } else { "http" };
-            let is_same = origin.split_once("://") == Some((scheme, host.unwrap_or_default()));
-            is_same && (remote.is_tls || is_token || is_bare(host))
-        };
-        if let Some(origin) = text(header::ORIGIN.as_str())
-            && !(is_ours(origin) && is_json(headers))
-        {
-            return Err(foreign_page());
-        }
+    if !is_read && is_form(headers) {
+        let message = "an act is JSON";
+        let help = "send `Content-Type: application/json`, or no body at all";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Denial::new(status, "malformed", message, help));
+    }
+    let is_ours = |origin: &str| {
+        let scheme = if remote.is_tls { "https" } else { "http" };
+        let is_same = origin.split_once("://") == Some((scheme, host.unwrap_or_default()));
+        is_same && (remote.is_tls || is_token || is_bare(host))
+    };
+    if let Some(origin) = text(header::ORIGIN.as_str())
+        && !(is_ours(origin) && (is_read || is_json(headers)))
+    {
+        return Err(foreign_page());
     }
     // A name that a stranger has let lead to this machine stands in `Host` as the stranger's.
     let is_open = remote.is_here && !remote.is_tls && !is_token;
@@ -185,13 +182,27 @@ fn is_bare(host: Option<&str>) -> bool {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let essence = kind
-        .and_then(|kind| kind.split(';').next())
-        .unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    kind(headers).eq_ignore_ascii_case("application/json")
+}
+
+/// Whether a body is of a kind that any page may send anywhere.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = kind(headers).to_ascii_lowercase();
+    let forms = [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    ];
+    forms.contains(&kind.as_str())
+}
+
+/// The kind of a body, without its parameters.
+fn kind(headers: &HeaderMap) -> &str {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    kind.and_then(|kind| kind.split(';').next())
+        .unwrap_or_default()
+        .trim()
 }
 
 /// A path that is not there.

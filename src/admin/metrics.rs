@@ -6,6 +6,7 @@
 mod format;
 mod outlets;
 mod process;
+mod push;
 mod repeats;
 mod rollout;
 mod text;
@@ -18,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+pub(super) use self::push::{to_emf, to_statsd};
 use self::{
     format::Format,
     text::{Kind, Text},
@@ -37,7 +39,12 @@ pub(super) async fn scrape(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(text) = collect(&state).await else {
+    let prefix = {
+        let config = state.handle.config();
+        let config = config.borrow();
+        config.metrics.prefix.clone()
+    };
+    let Some((text, _)) = collect(&state, &prefix).await else {
         let message = "the control loop has ended";
         return Denial::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -54,11 +61,11 @@ pub(super) async fn scrape(
     (content_type, format.write(&text)).into_response()
 }
 
-/// All families as they are now; `None`: the process ends.
-async fn collect(state: &State) -> Option<Text> {
+/// All families as they are now, with the totals that they are made of; `None`: the process ends.
+async fn collect(state: &State, prefix: &str) -> Option<(Text, Totals)> {
     let totals = state.handle.totals().await?;
     let status = state.handle.status();
-    let (prefix, budget) = {
+    let budget = {
         let config = state.handle.config();
         let config = config.borrow();
         let routes = config.splits.iter().flat_map(|split| {
@@ -67,18 +74,17 @@ async fn collect(state: &State) -> Option<Text> {
                 .iter()
                 .map(|route| (split.name.clone(), route.name.clone()))
         });
-        let budget = traffic::Budget::new(config.metrics.max_series, routes);
-        (config.metrics.prefix.clone(), budget)
+        traffic::Budget::new(config.metrics.max_series, routes)
     };
     // Reading /proc is quick, but it is a file system all the same.
     let process = tokio::task::spawn_blocking(process::read)
         .await
         .unwrap_or_default();
-    let mut text = Text::new(&prefix);
+    let mut text = Text::new(prefix);
     render(&mut text, &status, &totals, &budget);
     outlets::write(&mut text, &state.process.outlets);
     process.write(&mut text);
-    Some(text)
+    Some((text, totals))
 }
 
 fn render(text: &mut Text, status: &Status, totals: &Totals, budget: &traffic::Budget) {

@@ -9,6 +9,7 @@
 mod api;
 mod audit;
 mod caller;
+mod config;
 mod endpoints;
 mod evidence;
 mod guard;
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     listen::Taken,
-    process::{Asked, Process, Upgrade},
+    process::{Asked, Process, Upgrade, Wish},
     routes::Route,
     table::routes,
 };
@@ -154,7 +155,7 @@ impl Sockets {
         let shared = handle.clone();
         let feed = Arc::new(stream::Feed::default());
         let made = feed_readers(Arc::clone(&feed), handle.clone(), ending.clone());
-        let router = router(State {
+        let state = State {
             handle,
             process,
             started: Arc::default(),
@@ -163,7 +164,10 @@ impl Sockets {
             socket,
             feed,
             ending: ending.clone(),
-        });
+        };
+        let statsd = metrics::to_statsd(state.clone(), ending.clone());
+        let emf = metrics::to_emf(state.clone(), ending.clone());
+        let router = router(state);
         let mut serving = Serving {
             http: None,
             unix: None,
@@ -172,6 +176,8 @@ impl Sockets {
             ending,
         };
         serving.servers.spawn(hooks);
+        serving.servers.spawn(statsd);
+        serving.servers.spawn(emf);
         let ending = serving.ending.clone();
         serving.servers.spawn(async move {
             let _ended = ending.run_until_cancelled(pacing).await;

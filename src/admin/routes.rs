@@ -85,6 +85,16 @@ impl Routes {
         )
     }
 
+    /// Shows something to those with this role.
+    pub(super) fn show<T: 'static>(
+        self,
+        needs: Access,
+        path: &'static str,
+        handler: impl Handler<T, State>,
+    ) -> Self {
+        self.add((Method::GET, path, needs), MethodFilter::GET, handler)
+    }
+
     /// Does something: with this role, at this path.
     pub(super) fn act<T: 'static>(
         self,

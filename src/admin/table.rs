@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit};
+use axum::{
+    Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit, handler::Handler as _,
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{
@@ -12,7 +14,7 @@ use tower::{
 };
 
 use super::{
-    State, api, audit, endpoints, guard, health, in_force, metrics,
+    State, api, audit, config, endpoints, guard, health, in_force, metrics,
     pace::Pace,
     page,
     process::{self, Process},
@@ -47,7 +49,8 @@ pub(super) fn router(state: State) -> Router {
 
 /// Every path, and the role that it takes.
 fn table(state: State) -> Routes {
-    use crate::model::Access::{Admin, Operate};
+    use crate::model::Access::{Admin, Operate, Read};
+    let validate = config::validate.layer(DefaultBodyLimit::max(config::TEXT_MAX));
     Routes::new(state)
         .open("/healthz", health::healthz)
         .open("/readyz", health::readyz)
@@ -67,12 +70,16 @@ fn table(state: State) -> Routes {
         .read("/v1/upstreams", api::upstreams)
         .read("/v1/endpoints", endpoints::list)
         .act(Operate, "/v1/endpoints/{act}", endpoints::act)
-        .read("/v1/config", api::config)
-        .read("/v1/config/in-force", in_force::show)
-        .act(Admin, "/v1/config:reload", api::reload)
+        .read("/v1/config", config::show)
+        .show(Operate, "/v1/config/in-force", in_force::show)
+        .show(Admin, "/v1/config/file", config::file)
+        .act(Read, "/v1/config:validate", validate)
+        .act(Admin, "/v1/config:reload", config::reload)
         .read("/v1/events", stream::events)
         .read("/v1/process", process::show)
         .act(Admin, "/v1/process:upgrade", process::upgrade)
+        .act(Admin, "/v1/drain", process::drain)
+        .set(Admin, "/v1/log", process::log)
 }
 
 /// Every path that is served, and the role that it takes.

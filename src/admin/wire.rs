@@ -27,7 +27,7 @@ pub use self::{
     forecast::{Finding, Forecast, Need},
     hook::GateQuestion,
     in_force::InForce,
-    process::Process,
+    process::{LogFilter, Process, Validated},
     rollback::Rollback,
     rollouts::{Decided, Errors, Evidence, Measured, Rollout, Rollouts, Spot, Trail},
     shown::{parse_share, rfc3339},

@@ -9,12 +9,17 @@ use super::{
     Options, Running, StartError, begin, systemd,
     upgrade::{self, Predecessor, Program},
 };
-use crate::admin::Upgrade;
+use crate::admin::{Upgrade, Wish};
 
 /// Starts everything, follows signals until one ends it: SIGHUP reads the file again, SIGUSR2
 /// starts a new process in this one's place, SIGTERM and SIGINT drain and end, a second one at
 /// once.
-pub fn run(options: &Options) -> Result<(), StartError> {
+///
+/// `levels` chooses which lines are logged from then on.
+pub fn run(
+    options: &Options,
+    levels: impl Fn(&str) -> Result<(), String>,
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -38,10 +43,13 @@ pub fn run(options: &Options) -> Result<(), StartError> {
     if let Some(address) = running.admin {
         tracing::info!(%address, "admin");
     }
+    if let Some(path) = running.serving.unix() {
+        tracing::info!(path = %path.display(), "admin: who may open this may act");
+    }
     let watchdog = systemd::watchdog(running.handle.clone());
     running.rim.spawn(watchdog)?;
     systemd::ready("serving");
-    runtime.block_on(follow(running, signals, &program));
+    runtime.block_on(follow(running, signals, &program, levels));
     tracing::info!("ended");
     Ok(())
 }
@@ -75,7 +83,12 @@ impl Signals {
     }
 }
 
-async fn follow(mut running: Running, mut signals: Signals, program: &Program) {
+async fn follow(
+    mut running: Running,
+    mut signals: Signals,
+    program: &Program,
+    levels: impl Fn(&str) -> Result<(), String>,
+) {
     loop {
         tokio::select! {
             Some(()) = signals.hangup.recv() => {
@@ -83,7 +96,15 @@ async fn follow(mut running: Running, mut signals: Signals, program: &Program) {
                 continue;
             }
             Some(()) = signals.upgrade.recv() => {}
-            Some(()) = running.asked.wishes.recv() => {}
+            Some(wish) = running.asked.wishes.recv() => match wish {
+                Wish::Upgrade => {}
+                Wish::Drain => break,
+                Wish::Log(filter, answer) => {
+                    // Whoever asked may be gone.
+                    let _gone = answer.send(levels(&filter));
+                    continue;
+                }
+            },
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.interrupt.recv() => break,
         }

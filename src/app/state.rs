@@ -92,7 +92,7 @@ mod tests {
     fn the_socket_is_where_the_file_says_or_beside_the_state() {
         let of = |admin: &str| {
             let text = format!(
-                "listen: \"127.0.0.1:80\"\n{admin}upstreams: {{ a: {{ static: [\"127.0.0.1:1\"] }} \
+                "listen: \"127.0.0.1:80\"\n{admin}upstreams: {{ a: {{ static: [\"192.0.2.1:80\"] }} \
                  }}\nsplits: {{ s: {{ stable: a }} }}\n"
             );
             let (config, _) = crate::config::load(&text, "x.yaml").unwrap();

@@ -23,7 +23,7 @@ pub(super) async fn act(
         reason: terms.reason,
         full,
     });
-    let client = Client::new(terms.ask.admin.as_deref())?;
+    let client = Client::new(&terms.ask.admin)?;
     let path = format!("/v1/splits/{split}:{verb}");
     let done: Done = client
         .act(Method::POST, &path, body, terms.if_epoch)
@@ -42,7 +42,7 @@ pub(super) async fn set_weight(
         canary,
         reason: terms.reason,
     });
-    let client = Client::new(terms.ask.admin.as_deref())?;
+    let client = Client::new(&terms.ask.admin)?;
     let path = format!("/v1/splits/{split}/weights");
     let done: Done = client.act(Method::PUT, &path, body, terms.if_epoch).await?;
     show(screen, &done, terms.ask.output)
@@ -67,7 +67,7 @@ fn show(screen: &mut Screen, done: &Done, output: Output) -> Result<(), Trouble>
 /// `health`: 0 or 1 and nothing else, as container platforms want it.
 pub(super) async fn health(screen: &mut Screen, health: &Health) -> Result<(), Trouble> {
     let path = if health.ready { "/readyz" } else { "/healthz" };
-    let answer = match Client::new(health.ask.admin.as_deref()) {
+    let answer = match Client::new(&health.ask.admin) {
         Ok(client) => client.probe(path).await,
         Err(trouble) => Err(trouble),
     };

@@ -1,8 +1,11 @@
 //! The admin API as its client sees it: one short connection for each question.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
@@ -13,11 +16,16 @@ use tokio::{
     time::timeout,
 };
 
-use super::Trouble;
-use crate::admin::wire;
+use super::{Trouble, args::Admin};
+use crate::{
+    admin::wire,
+    net::web::{Trust, Web},
+};
 
 /// Where admin listens unless told otherwise.
 const DEFAULT: &str = "127.0.0.1:9900";
+/// Where a service of the system has its unix socket.
+const SOCKET: &str = "/run/serin/admin.sock";
 /// To connect and to get the head of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is not a stream.
@@ -27,6 +35,7 @@ const LONGEST: usize = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Tcp(String),
+    Tls(String),
     Unix(PathBuf),
 }
 
@@ -35,40 +44,35 @@ enum Place {
 pub(super) struct Client {
     place: Place,
     shown: String,
+    token: Option<HeaderValue>,
+    /// Whose certificates are believed over TLS.
+    trust: Trust,
 }
 
 impl Client {
-    /// From `--admin`, else `SERIN_ADMIN`, else the default.
-    pub(super) fn new(admin: Option<&str>) -> Result<Self, Trouble> {
-        let set = std::env::var("SERIN_ADMIN")
-            .ok()
-            .filter(|set| !set.is_empty());
-        let shown = admin
-            .map(str::to_owned)
-            .or(set)
-            .unwrap_or_else(|| DEFAULT.to_owned());
-        let place = match shown.strip_prefix("unix:") {
-            Some("") => None,
-            Some(path) => Some(Place::Unix(PathBuf::from(path))),
-            None => {
-                let bare = shown
-                    .strip_prefix("http://")
-                    .unwrap_or(&shown)
-                    .trim_end_matches('/');
-                let has_port = bare
-                    .rsplit_once(':')
-                    .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-                has_port.then(|| Place::Tcp(bare.to_owned()))
-            }
-        };
-        let Some(place) = place else {
-            let help = "give HOST:PORT or unix:PATH, as under `admin:` in the file";
+    /// From `--admin`, else `SERIN_ADMIN`, else the default; the same for the token.
+    pub(super) fn new(admin: &Admin) -> Result<Self, Trouble> {
+        let shown = admin.admin.clone().or_else(|| set("SERIN_ADMIN"));
+        let shown = shown.unwrap_or_else(by_default);
+        let Some(place) = place(&shown) else {
+            let help = "give HOST:PORT, https://HOST:PORT or unix:PATH, as under `admin:` in the \
+                        file";
             return Err(Trouble::unasked(
                 format!("`{shown}` is not an address"),
                 help,
             ));
         };
-        Ok(Self { place, shown })
+        let named = admin.token_file.clone();
+        let named = named.or_else(|| set("SERIN_ADMIN_TOKEN_FILE").map(PathBuf::from));
+        let token = named.as_deref().map(token).transpose()?;
+        let ca = admin.ca.clone();
+        let ca = ca.or_else(|| set("SERIN_ADMIN_CA").map(PathBuf::from));
+        Ok(Self {
+            place,
+            shown,
+            token,
+            trust: ca.map_or(Trust::System, Trust::Authorities),
+        })
     }
 
     /// The address as it was given.
@@ -80,6 +84,7 @@ impl Client {
     pub(super) fn address_of(&self, path: &str) -> String {
         match &self.place {
             Place::Tcp(address) => format!("http://{address}{path}"),
+            Place::Tls(address) => format!("https://{address}{path}"),
             Place::Unix(socket) => {
                 let socket = socket.display();
                 format!("curl --unix-socket {socket} http://localhost{path}")
@@ -111,6 +116,18 @@ impl Client {
         let status = answer.status();
         let body = self.whole(answer).await?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// The text of an answer.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Trouble> {
+        let answer = self
+            .send(self.request(Method::GET, path, String::new(), None)?)
+            .await?;
+        if !answer.status().is_success() {
+            return Err(self.refused(answer).await);
+        }
+        let body = self.whole(answer).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// The event stream.
@@ -149,17 +166,21 @@ impl Client {
         path: &str,
         body: String,
         if_epoch: Option<u64>,
-    ) -> Result<Request<Full<Bytes>>, Trouble> {
-        let host = match &self.place {
-            Place::Tcp(address) => address.as_str(),
-            Place::Unix(_) => "localhost",
+    ) -> Result<Request<Bytes>, Trouble> {
+        let (host, start) = match &self.place {
+            Place::Tcp(address) => (address.as_str(), String::new()),
+            Place::Tls(address) => (address.as_str(), format!("https://{address}")),
+            Place::Unix(_) => ("localhost", String::new()),
         };
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(start + path)
             .header(header::HOST, host);
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, token);
         }
         if let Some(epoch) = if_epoch {
             request = request.header(header::IF_MATCH, format!("\"{epoch}\""));
@@ -167,16 +188,21 @@ impl Client {
         if let Some(user) = std::env::var("USER").ok().filter(|user| !user.is_empty()) {
             request = request.header("x-serin-actor", user);
         }
-        request.body(Full::from(body)).map_err(|error| {
+        request.body(Bytes::from(body)).map_err(|error| {
             let help = "names hold letters, digits, `_`, `-` and `.`";
             Trouble::unasked(format!("`{path}` cannot be asked: {error}"), help)
         })
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Trouble> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Incoming>, Trouble> {
         let sent = timeout(PATIENCE, async {
             match &self.place {
                 Place::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
+                Place::Tls(_) => {
+                    let web = Web::new(&self.trust).map_err(std::io::Error::other)?;
+                    let asked = web.open(request, PATIENCE).await;
+                    asked.map_err(std::io::Error::other)
+                }
                 Place::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,
             }
         });
@@ -227,16 +253,67 @@ impl Client {
     }
 }
 
+/// `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT`, `unix:PATH`.
+fn place(shown: &str) -> Option<Place> {
+    if let Some(path) = shown.strip_prefix("unix:") {
+        return (!path.is_empty()).then(|| Place::Unix(PathBuf::from(path)));
+    }
+    let (is_tls, rest) = match shown.strip_prefix("https://") {
+        Some(rest) => (true, rest),
+        None => (false, shown.strip_prefix("http://").unwrap_or(shown)),
+    };
+    let bare = rest.trim_end_matches('/');
+    let (host, port) = bare.rsplit_once(':')?;
+    let is_whole = !host.is_empty() && port.parse::<u16>().is_ok();
+    let place = if is_tls { Place::Tls } else { Place::Tcp };
+    is_whole.then(|| place(bare.to_owned()))
+}
+
+/// What the environment says.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|set| !set.is_empty())
+}
+
+/// The socket of a service, if we may open it: there one may act. Else where one may look.
+fn by_default() -> String {
+    let is_open = std::os::unix::net::UnixStream::connect(SOCKET).is_ok();
+    if is_open {
+        format!("unix:{SOCKET}")
+    } else {
+        DEFAULT.to_owned()
+    }
+}
+
+/// The token in a file, as it is shown. It is marked, so that nothing prints it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a short file, before anything else"
+)]
+fn token(path: &Path) -> Result<HeaderValue, Trouble> {
+    let help = "the file holds one token and nothing else";
+    let trouble =
+        |why: String| Trouble::unasked(format!("no token in {}: {why}", path.display()), help);
+    let text = std::fs::read_to_string(path).map_err(|error| trouble(error.to_string()))?;
+    let word = text.trim();
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        return Err(trouble("it is not one word".to_owned()));
+    }
+    let value = HeaderValue::try_from(format!("Bearer {word}"));
+    let mut value = value.map_err(|_| trouble("it is not printable ASCII".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
+    request: Request<Bytes>,
 ) -> std::io::Result<Response<Incoming>> {
     let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(std::io::Error::other)?;
     // It ends with its answer; what goes wrong in it is told there.
     tokio::spawn(connection);
     sender
-        .send_request(request)
+        .send_request(request.map(Full::new))
         .await
         .map_err(std::io::Error::other)
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// Lists endpoints of one upstream, or of all.
 pub(super) async fn endpoints(screen: &mut Screen, wanted: args::Endpoints) -> Result<(), Trouble> {
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     let mut known: Endpoints = client.get("/v1/endpoints").await?;
     if let Some(upstream) = &wanted.upstream {
         known.endpoints.retain(|one| one.upstream == *upstream);
@@ -113,7 +113,7 @@ pub(super) async fn act(
     seconds: Option<u64>,
     wanted: args::EndpointAct,
 ) -> Result<(), Trouble> {
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     let body = wire::to_json(&EndpointAct {
         upstream: wanted.upstream,
         seconds,

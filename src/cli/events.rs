@@ -32,7 +32,7 @@ struct Teller {
 
 /// What was decided, and with `--follow` what happens from now on.
 pub(super) async fn events(screen: &mut Screen, wanted: args::Events) -> Result<(), Trouble> {
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     // Subscribe first, then read the past: nothing falls between the two.
     let mut live = if wanted.follow {
         Some(client.events().await?)

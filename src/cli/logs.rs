@@ -27,10 +27,13 @@ const WAITING_MAX: usize = 4_096;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Ends the log: what was said before is written, if somebody reads.
-#[derive(Debug)]
 pub(super) struct Logs {
     queue: SyncSender<Word>,
+    levels: Levels,
 }
+
+/// Chooses which lines are logged.
+type Levels = Box<dyn Fn(EnvFilter) -> Result<(), String>>;
 
 /// Starts the log. `SERIN_LOG` chooses levels, such as `debug` or `serin::control=debug`.
 pub(super) fn start(format: LogFormat) -> Logs {
@@ -55,19 +58,36 @@ pub(super) fn start(format: LogFormat) -> Logs {
         .with_env_filter(filter)
         .with_writer(lines);
     let log = log.with_target(false).with_ansi(false);
+    let told = |error: tracing_subscriber::reload::Error| error.to_string();
     // A second log in one process is a programmer's test; the first one stays.
-    let _first_stays = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init(),
+    let (_first_stays, levels): (_, Levels) = match format {
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let handle = log.reload_handle();
+            let levels = move |filter| handle.reload(filter).map_err(told);
+            (log.try_init(), Box::new(levels))
+        }
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_current_span(false);
+            let log = log.with_filter_reloading();
+            let handle = log.reload_handle();
+            let levels = move |filter| handle.reload(filter).map_err(told);
+            (log.try_init(), Box::new(levels))
+        }
     };
     if is_bad {
         tracing::warn!("SERIN_LOG cannot be understood; try `debug` or `serin::control=debug`");
     }
-    Logs { queue }
+    Logs { queue, levels }
+}
+
+impl Logs {
+    /// Logs what this filter lets through, from now on; else why not.
+    pub(super) fn let_through(&self, filter: &str) -> Result<(), String> {
+        let parsed = EnvFilter::try_new(filter);
+        let filter = parsed.map_err(|error| format!("`{filter}` is no filter: {error}"))?;
+        (self.levels)(filter)
+    }
 }
 
 impl Drop for Logs {

@@ -8,6 +8,8 @@
 
 mod acts;
 mod args;
+mod audit;
+mod bundle;
 mod client;
 mod convert;
 mod demo;
@@ -18,6 +20,7 @@ mod forecast;
 mod logs;
 mod offline;
 mod plan;
+mod process;
 mod progress;
 mod record;
 pub mod replay;
@@ -120,6 +123,10 @@ async fn ask(screen: &mut Screen, verb: There) -> Result<(), Trouble> {
         There::Endpoints(wanted) => endpoints::endpoints(screen, wanted).await,
         There::Eject(it) => endpoints::act(screen, "eject", it.seconds, it.act).await,
         There::Uneject(it) => endpoints::act(screen, "uneject", None, it).await,
+        There::Audit(it) => audit::audit(screen, it).await,
+        There::Drain(it) => process::drain(screen, &it).await,
+        There::Log(it) => process::log(screen, it).await,
+        There::Debug(bundle::Debug::Bundle(it)) => bundle::bundle(screen, &it).await,
         There::Upgrade(it) => upgrade::upgrade(screen, &it).await,
         There::SetWeight(it) => acts::set_weight(screen, &it.split, it.weight, it.terms).await,
         There::Promote(it) => {

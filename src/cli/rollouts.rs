@@ -20,7 +20,7 @@ const KINDS_MAX: usize = 4;
 
 /// Rollouts of one split, or of all, the newest first.
 pub(super) async fn rollouts(screen: &mut Screen, wanted: args::Rollouts) -> Result<(), Trouble> {
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     let path = match &wanted.split {
         Some(split) => format!("/v1/rollouts?split={split}"),
         None => "/v1/rollouts".to_owned(),

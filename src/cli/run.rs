@@ -10,12 +10,12 @@ const FAULTY: u8 = 1;
 
 /// Blocks until the process is told to stop and has drained; the result is the exit code.
 pub(super) fn run(run: Run) -> Result<u8, Trouble> {
-    let _written_to_the_end = logs::start(run.log_format);
+    let logs = logs::start(run.log_format);
     let options = Options {
         config: run.config,
         state_dir: run.state_dir,
     };
-    match app::run(&options) {
+    match app::run(&options, |filter| logs.let_through(filter)) {
         Ok(()) => Ok(0),
         // What is wrong with the file is shown as `validate` shows it.
         Err(StartError::Config(problems)) => {

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Blocks until another process answers, or the old one says why it goes on.
 pub(super) async fn upgrade(screen: &mut Screen, ask: &Ask) -> Result<(), Trouble> {
-    let client = Client::new(ask.admin.as_deref())?;
+    let client = Client::new(&ask.admin)?;
     let path = "/v1/process:upgrade";
     let old: Process = client.act(Method::POST, path, String::new(), None).await?;
     let waiting = format!(

@@ -21,7 +21,7 @@ const OF_LATENCY: &str =
 
 /// The evidence of one split, or of all.
 pub(super) async fn why(screen: &mut Screen, why: args::Why) -> Result<(), Trouble> {
-    let client = Client::new(why.ask.admin.as_deref())?;
+    let client = Client::new(&why.ask.admin)?;
     if let Some(id) = rollouts::meant(&client, &why).await? {
         return rollouts::show(screen, &client, &id, why.ask.output).await;
     }

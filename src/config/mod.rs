@@ -18,6 +18,7 @@ mod outline;
 mod parse;
 mod preset;
 mod problem;
+mod redact;
 mod schema;
 mod shape;
 mod tree;
@@ -29,18 +30,19 @@ pub use self::{
     foreign::{Foreign, foreign},
     outline::{Difference, differences},
     problem::{Problem, Problems},
+    redact::{redacted, without_addresses},
     shape::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, AccessLog, Admin, AdminSocket, Analysis,
         Assets, Auto, Aws, Balance, Buffer, CallerCertificate, Certificate, Cidr, CircuitBreaker,
         ClassRule, ClientAuth, Clients, CloudMap, Config, Cookie, Deployment, Drain, DryRun, Ecs,
-        Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule, Limits,
-        Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece, LongLived,
-        Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart, OnUnhealthy,
-        OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol, ProxyVersion,
-        Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout, SafeMethod,
-        SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Step, Sticky, TaskHalf,
-        TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
-        Verify, WarmUp, Webhook, When, Written,
+        Emf, Gate, GateKind, HeaderMatch, HealthCheck, Hedge, HedgeAfter, KeySource, LabelRule,
+        Limits, Listener, ListenerTimeouts, ListenerTls, LogField, LogFormat, LogPath, LogPiece,
+        LongLived, Marathon, MasterLogin, Match, Metrics, OnFailure, OnInconclusive, OnStart,
+        OnUnhealthy, OutlierDetection, Override, PathMatch, Policy, ProxyMode, ProxyProtocol,
+        ProxyVersion, Question, RateMargin, RequestStart, RescueOn, RetryOn, RetryPolicy, Rollout,
+        SafeMethod, SameSite, Slo, Source, Split, SplitTimeouts, StaticEndpoint, Statsd, Step,
+        Sticky, TaskHalf, TaskPort, Tracing, UnknownSni, Upstream, UpstreamProtocol,
+        UpstreamTimeouts, UpstreamTls, Verify, WarmUp, Webhook, When, Written,
     },
 };
 use self::{

@@ -45,6 +45,7 @@ mod totals;
 mod trail;
 mod turn;
 mod wellbeing;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ pub use self::{
     },
     toll::Rollback,
     trail::{Line, Spot, Trail},
+    written::tried,
 };
 use self::{
     announce::Announcer, course::Course, ejections::Ejections, journal::Journal, outlook::Outlooks,

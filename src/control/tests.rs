@@ -684,7 +684,7 @@ fn what_a_webhook_says_is_told_once_and_shown_while_its_gate_waits() {
     assert_eq!(told.text, "the gate stays shut: it answered 503");
     assert!(news.try_recv().is_err(), "the rest is no news");
     let reason = desk.handle.status().splits[0].phase_reason.clone();
-    let expected = "waits for confirm_traffic_increase by http://deploy/ok: it answered 503";
+    let expected = "waits for confirm_traffic_increase by http://deploy: it answered 503";
     assert_eq!(reason, expected);
     desk.ask(Command::CloseGate, None).unwrap();
     let status = desk.handle.status();

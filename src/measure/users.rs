@@ -102,7 +102,9 @@ impl Users {
         match &self.0 {
             Kept::All(registers) => registers.iter().copied().for_each(&mut note),
             Kept::Few(few) => {
-                few.iter().for_each(|seen| note(seen.value));
+                for seen in few {
+                    note(seen.value);
+                }
                 let empty = REGISTERS - few.len();
                 counts[0] = long(empty);
             }

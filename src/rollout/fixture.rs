@@ -92,6 +92,8 @@ pub(crate) fn config(hash: u64, splits: Vec<Split>) -> Config {
         metrics: Metrics {
             prefix: Arc::from("serin"),
             max_series: 1_000,
+            statsd: None,
+            emf: None,
         },
     }
 }

@@ -111,9 +111,12 @@ fn at_most(max: Option<Duration>) -> String {
     max.unwrap_or_default()
 }
 
-/// An address as it may be shown: what follows the `?` may be a secret.
+/// An address as it may be shown: what follows the host may be a secret.
 pub(super) fn place(url: &str) -> &str {
-    url.split_once('?').map_or(url, |(place, _)| place)
+    let scheme = url.find("://").map_or(0, |end| end + 3);
+    let rest = url.get(scheme..).unwrap_or_default();
+    let host = rest.find(['/', '?']).unwrap_or(rest.len());
+    url.get(..scheme + host).unwrap_or(url)
 }
 
 /// A duration as the file has it: `1h30m`, `250ms`.
@@ -196,7 +199,7 @@ mod tests {
         gate.max = Some(Duration::from_hours(1));
         assert_eq!(
             step_text(&Step::Gate(gate)),
-            "gate confirm_promotion http://deploy:9000/ok, max 1h"
+            "gate confirm_promotion http://deploy:9000, max 1h"
         );
     }
 

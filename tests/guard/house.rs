@@ -39,11 +39,29 @@ pub(crate) struct Answer {
 }
 
 impl House {
+    /// With secrets in a comment, a webhook's path and query, a header, nowhere yet, and in a file
+    /// that signs cookies.
+    pub(crate) fn with_secrets(admin: &str, secrets: [&str; 6]) -> Self {
+        let [comment, path, query, header, _, cookie] = secrets;
+        let split = format!(
+            "{{ stable: old, canary: new, \
+             match: {{ path_prefix: /, headers: {{ x-a: {header} }} }}, sticky: {{ key: client_ip, secret_file: @/cookie }}, rollout: {{ steps: [\
+             {{ set_weight: 5% }}, {{ gate: {{ webhook: \"https://hooks.internal/{path}?key={query}\" \
+             }} }}] }} }} # {comment}"
+        );
+        Self::open_with(admin, &split, cookie)
+    }
+
     /// With these lines in the file, which begin with `admin:`.
     pub(crate) fn open(admin: &str) -> Self {
+        Self::open_with(admin, "{ stable: old, canary: new, weight: 5% }", "")
+    }
+
+    fn open_with(admin: &str, split: &str, cookie: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         fs::write(place.path().join("ca.pem"), &authority.pem).unwrap();
+        fs::write(place.path().join("cookie"), cookie).unwrap();
         authority.issue(&["localhost"]).write(place.path(), "admin");
         let mut house = Self {
             running: None,
@@ -58,7 +76,7 @@ impl House {
         let text = format!(
             "listen: \"127.0.0.1:0\"\n{admin}\nworkers: 1\nupstreams:\n  \
              old: {{ static: [\"127.0.0.1:1\"] }}\n  new: {{ static: [\"127.0.0.1:2\"] }}\n\
-             splits:\n  shop: {{ stable: old, canary: new, weight: 5% }}\n"
+             splits:\n  shop: {split}\n"
         );
         let directory = house.place.path().display().to_string();
         house.text = text.replace('@', &directory);
@@ -103,6 +121,18 @@ impl House {
         fs::write(&new, text).unwrap();
         fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
         fs::rename(new, path).unwrap();
+    }
+
+    /// Saves the file with a password where none belongs, and waits until that is told.
+    pub(crate) async fn break_file(&self, secret: &str) {
+        let text = format!("{}password: {secret}\n", self.text);
+        fs::write(self.place.path().join("serin.yaml"), text).unwrap();
+        let mut status = self.running().handle.watch();
+        let refused = status.wait_for(|status| status.config.problem.is_some());
+        tokio::time::timeout(crate::PATIENCE, refused)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

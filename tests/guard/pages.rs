@@ -62,7 +62,7 @@ async fn a_foreign_page_moves_nothing_whatever_it_sends() {
     ];
     for (name, extra) in &ways {
         for (route, line, body) in tries(&house) {
-            if route.needs <= Access::Read {
+            if route.needs <= Access::Read || route.method == "GET" {
                 continue;
             }
             for body in [body, ""] {

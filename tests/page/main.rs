@@ -45,6 +45,19 @@ const BY_HAND: &str = "    rollout:\n      steps:\n        - set_weight: 30%\n\
 /// An expression: what the page shows of the split's phase.
 const PHASE: &str = "document.querySelector('#verdict .phase')?.innerText.trim()";
 
+/// An expression: how the page shows 5,000 endpoints of which one is ejected.
+const CROWD: &str = "import('/page/endpoints.js').then(page => {\n\
+                     const cell = (_, n) => ({ count: 20, address: `10.0.0.${n}:80`,\n\
+                     state: n === 7 ? 'ejected' : 'healthy', why: null, failures: 0,\n\
+                     ejected_seconds: n === 7 ? 9 : null, latency_ms: 5, in_flight: 1 });\n\
+                     const cells = Array.from({ length: 250 }, cell);\n\
+                     const upstream = { upstream: 'ecs', endpoints: 5000, per_cell: 20, cells };\n\
+                     page.showEndpoints(serin.frame, serin.frame.splits[0],\n\
+                     { upstreams: [upstream] });\n\
+                     const grid = document.querySelector('[data-upstream=ecs]');\n\
+                     const count = kind => grid.querySelectorAll(kind).length;\n\
+                     return [count('.cell'), count('.cell.ejected'), grid.innerText]; })";
+
 fn is_phase(word: &str) -> String {
     format!("{PHASE}.endsWith({word:?})")
 }
@@ -98,6 +111,15 @@ async fn a_good_canary_is_watched_until_it_is_promoted() {
             .text("#errors")
             .await
             .contains("No attempt has failed")
+    );
+
+    let crowded = browser.value(CROWD).await;
+    assert_eq!(crowded[0], 250, "{crowded}");
+    assert_eq!(crowded[1], 1, "{crowded}");
+    let told = crowded[2].as_str().unwrap();
+    assert!(
+        told.contains("10.0.0.7:80 (the worst of 20): ejected"),
+        "{told}"
     );
 
     browser.click("#act-promote").await;

@@ -138,3 +138,35 @@ async fn the_end_breaks_no_request_of_those_who_have_a_connection() {
     load.end(false).await;
     assert!(house.first_has_ended().await);
 }
+
+#[tokio::test]
+async fn a_person_lets_it_log_more_and_lets_it_go_down() {
+    let origin = Origin::saying("fine").await;
+    let mut house = House::start(origin.address, origin.address, "drain: { lag: 0s }\n");
+    let (code, text) = house.serin("log nonsense=verbose").await;
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("is no filter"), "{text}");
+    let (code, text) = house.serin("log warn").await;
+    assert_eq!((code, text.as_str()), (0, "logs warn until it ends\n"));
+    let (code, _) = house.serin("set-weight shop 20%").await;
+    assert_eq!(code, 0);
+    let (code, text) = house.serin("log info,serin::admin=debug").await;
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = house.serin("audit").await;
+    assert_eq!(code, 0, "{text}");
+    for act in ["log warn", "set-weight 20%", "log info,serin::admin=debug"] {
+        assert!(text.contains(act), "{text}");
+    }
+    let (code, text) = house.serin("drain").await;
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.starts_with(&format!("process {} goes down", house.pid())),
+        "{text}"
+    );
+    house.until_said("going down");
+    assert!(
+        !house.has_said("canary new has 20%"),
+        "only warnings were logged then"
+    );
+    assert!(house.first_has_ended().await);
+}

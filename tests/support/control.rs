@@ -214,6 +214,8 @@ fn config() -> Config {
         metrics: Metrics {
             prefix: "serin".into(),
             max_series: 20_000,
+            statsd: None,
+            emf: None,
         },
     }
 }

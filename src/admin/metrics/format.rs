@@ -53,15 +53,15 @@ impl Format {
         let mut out = Out {
             format: self,
             text,
-            out: String::with_capacity(128 * text.series()),
+            written: String::with_capacity(128 * text.series()),
         };
         for family in text.families() {
             out.family(family);
         }
         if self == Self::OpenMetrics {
-            out.out.push_str("# EOF\n");
+            out.written.push_str("# EOF\n");
         }
-        out.out
+        out.written
     }
 }
 
@@ -70,7 +70,7 @@ impl Format {
 struct Out<'a> {
     format: Format,
     text: &'a Text,
-    out: String,
+    written: String,
 }
 
 /// A number as both texts have it.
@@ -150,54 +150,54 @@ impl Out<'_> {
             let trace = exemplar.trace;
             self.put(format_args!(" # {{trace_id=\"{trace}\"}} {took} {at}"));
         }
-        self.out.push('\n');
+        self.written.push('\n');
     }
 
     /// A sample's name and labels.
     fn line(&mut self, name: &str, suffix: &str, sample: &Sample, bound: Option<f64>) {
-        self.out.push_str(name);
-        self.out.push_str(suffix);
+        self.written.push_str(name);
+        self.written.push_str(suffix);
         let mut before = '{';
         for (name, value) in self.text.labels(sample) {
-            self.out.push(before);
-            self.out.push_str(name);
-            self.out.push_str("=\"");
+            self.written.push(before);
+            self.written.push_str(name);
+            self.written.push_str("=\"");
             self.escaped(value, true);
-            self.out.push('"');
+            self.written.push('"');
             before = ',';
         }
         if let Some(bound) = bound {
             self.put(format_args!("{before}le=\"{}", Number(bound)));
             // `OpenMetrics` writes real numbers as such.
             if self.format == Format::OpenMetrics && bound.fract() <= 0.0 {
-                self.out.push_str(".0");
+                self.written.push_str(".0");
             }
-            self.out.push('"');
+            self.written.push('"');
             before = ',';
         }
         if before == ',' {
-            self.out.push('}');
+            self.written.push('}');
         }
     }
 
     fn escaped(&mut self, text: &str, with_quotes: bool) {
         if !text.contains(['\\', '\n', '"']) {
-            self.out.push_str(text);
+            self.written.push_str(text);
             return;
         }
         for character in text.chars() {
             match character {
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                '"' if with_quotes => self.out.push_str("\\\""),
-                other => self.out.push(other),
+                '\\' => self.written.push_str("\\\\"),
+                '\n' => self.written.push_str("\\n"),
+                '"' if with_quotes => self.written.push_str("\\\""),
+                other => self.written.push(other),
             }
         }
     }
 
     fn put(&mut self, what: fmt::Arguments<'_>) {
         // Writing to a text does not fail.
-        let _written = self.out.write_fmt(what);
+        let _fits = self.written.write_fmt(what);
     }
 }
 

@@ -76,9 +76,10 @@ fn connections(text: &mut Text, status: &Status, totals: &Totals) {
         }
     }
     for ((upstream, reason), count) in counts {
-        let result = match reason {
-            Reason::None => "ok",
-            failed => failed.as_str(),
+        let result = if reason == Reason::None {
+            "ok"
+        } else {
+            reason.as_str()
         };
         text.sample(&[("upstream", upstream), ("result", result)], real(count));
     }

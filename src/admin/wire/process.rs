@@ -14,3 +14,20 @@ pub struct Process {
     /// Why the last upgrade was given up.
     pub problem: Option<String>,
 }
+
+/// `PUT /v1/log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogFilter {
+    /// `info`, `debug`, or with parts: `info,serin::control=debug`.
+    pub filter: String,
+}
+
+/// `POST /v1/config:validate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validated {
+    /// Whether it could come into force.
+    pub valid: bool,
+    /// As `serin validate --json` has them.
+    pub problems: serde_json::Value,
+}

@@ -4,6 +4,8 @@ mod acts;
 mod asks;
 mod here;
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::{
@@ -81,12 +83,21 @@ pub(super) enum There {
     Events(Events),
     /// List endpoints: which get requests, which do not, and why
     Endpoints(Endpoints),
+    /// Show who has moved traffic, or has tried to, and what came of it
+    Audit(super::audit::Arguments),
     /// Let an endpoint have no requests
     Eject(Eject),
     /// Let it have requests again
     Uneject(EndpointAct),
     /// Let the program that is at its path now take the place of the running one
     Upgrade(Ask),
+    /// Let the process go down, as on SIGTERM: requests under way come to their end
+    Drain(Ask),
+    /// Choose which lines the process logs from now on
+    Log(super::process::Log),
+    /// Collect what helps to find out what is the matter
+    #[command(subcommand)]
+    Debug(super::bundle::Debug),
     /// Give the canary a share, and hold it there
     SetWeight(SetWeight),
     /// Go to the next step of a rollout
@@ -109,15 +120,35 @@ pub(super) enum There {
 }
 
 /// The help of `--admin`.
-const ADMIN: &str =
-    "Where the admin API is: HOST:PORT or unix:PATH [env: SERIN_ADMIN] [default: 127.0.0.1:9900]";
+const ADMIN: &str = "Where the admin API is: HOST:PORT, https://HOST:PORT or unix:PATH [env: SERIN_ADMIN] [default: \
+     unix:/run/serin/admin.sock if it is there, else 127.0.0.1:9900]";
+
+/// The help of `--token-file`.
+const TOKEN: &str = "A file with the token to show [env: SERIN_ADMIN_TOKEN_FILE]";
+
+/// The help of `--ca`.
+const CA: &str = "Authorities (PEM) that sign the certificate of https://HOST:PORT [env: \
+                  SERIN_ADMIN_CA] [default: the system's]";
+
+/// Where the admin API is, and who asks.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Admin {
+    /// Where the admin API is.
+    #[arg(long, value_name = "ADDR", help = ADMIN)]
+    pub(super) admin: Option<String>,
+    /// A file with a token.
+    #[arg(long, value_name = "FILE", help = TOKEN)]
+    pub(super) token_file: Option<PathBuf>,
+    /// Who signs its certificate.
+    #[arg(long, value_name = "FILE", help = CA)]
+    pub(super) ca: Option<PathBuf>,
+}
 
 /// Where the admin API is, and how to print.
 #[derive(Debug, Args)]
 pub(super) struct Ask {
-    /// Where the admin API is.
-    #[arg(long, value_name = "ADDR", help = ADMIN)]
-    pub(super) admin: Option<String>,
+    #[command(flatten)]
+    pub(super) admin: Admin,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Text, hide_possible_values = true)]
     #[arg(value_name = "text|wide|json", hide_default_value = true)]

@@ -79,6 +79,9 @@ pub(super) struct Arguments {
     /// Requests a second, over both versions.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(50..=5_000))]
     pub(super) rate: u32,
+    /// Go on after the end, until Ctrl-C, so that there is time for the page.
+    #[arg(long)]
+    pub(super) stay: bool,
     /// Print one JSON object a line, the last one is the summary; the same as -o json.
     #[arg(long)]
     pub(super) json: bool,
@@ -134,11 +137,11 @@ async fn show(
     let mut crowd = Crowd::start(*proxy, arguments.rate);
     let mut story = Story::new(arguments.fault, clock::now());
     let mut view = View::new(arguments.is_json(), story.began);
-    view.open(*proxy, &forecast(arguments.fault))?;
+    view.open((*proxy, running.admin), &forecast(arguments.fault))?;
     let began = Instant::now();
     let mut frames = tokio::time::interval(FRAME);
     let mut end = began + LONGEST;
-    while Instant::now() < end {
+    while arguments.stay || Instant::now() < end {
         tokio::select! {
             Some(answer) = crowd.answers.recv() => {
                 view.answered(&answer);

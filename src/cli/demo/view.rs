@@ -107,14 +107,22 @@ impl View {
     }
 
     /// Says what is going to be seen.
-    pub(super) fn open(&mut self, proxy: SocketAddr, plan: &str) -> io::Result<()> {
+    pub(super) fn open(
+        &mut self,
+        (proxy, admin): (SocketAddr, Option<SocketAddr>),
+        plan: &str,
+    ) -> io::Result<()> {
+        let page = admin.map(|admin| format!("http://{admin}/"));
         if matches!(self.screen, Screen::Json) {
-            return Ok(());
+            return print(&json!({ "event": "open", "proxy": proxy.to_string(), "page": page }));
         }
+        let page = page
+            .map(|page| format!("\nWatch it at {page}"))
+            .unwrap_or_default();
         writeln!(
             io::stdout().lock(),
             "Serin at {proxy}, in front of two versions of a shop. The canary gets 5%, 10%, 25%,\n\
-             50% and then all of the traffic, as long as it is no worse than stable. {plan}\n"
+             50% and then all of the traffic, as long as it is no worse than stable. {plan}{page}\n"
         )
     }
 

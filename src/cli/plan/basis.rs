@@ -60,7 +60,7 @@ pub(super) async fn basis(
         };
         return Ok((Some(basis), Vec::new()));
     }
-    let client = Client::new(ask.admin.as_deref())?;
+    let client = Client::new(&ask.admin)?;
     let asked: Result<InForce, Trouble> = client.get("/v1/config/in-force").await;
     let in_force = match asked {
         Ok(in_force) => in_force,
@@ -92,7 +92,7 @@ pub(super) async fn basis(
 
 /// Asks for splits and upstreams; that nobody answers is no error yet.
 pub(super) async fn seen(ask: &Ask) -> Seen {
-    let client = match Client::new(ask.admin.as_deref()) {
+    let client = match Client::new(&ask.admin) {
         Ok(client) => client,
         Err(trouble) => {
             return Seen {

@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shows once, or keeps showing.
 pub(super) async fn status(screen: &mut Screen, status: args::Status) -> Result<(), Trouble> {
-    let client = Client::new(status.ask.admin.as_deref())?;
+    let client = Client::new(&status.ask.admin)?;
     let only = status.split.as_deref();
     if status.watch {
         return watch(screen, &client, only, status.ask.output).await;

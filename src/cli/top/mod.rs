@@ -82,7 +82,7 @@ pub(super) async fn top(wanted: Arguments) -> Result<(), Trouble> {
         let help = "`serin status -w` shows the same as lines, and `-o json` as JSON";
         return Err(Trouble::unasked("top needs a terminal", help));
     }
-    let client = Client::new(wanted.ask.admin.as_deref())?;
+    let client = Client::new(&wanted.ask.admin)?;
     // A wrong address is told before the screen is taken.
     let events = client.events().await?;
     let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -147,6 +147,24 @@ fn everything_is_on_a_small_terminal() {
 }
 
 #[test]
+fn after_a_rollback_it_says_when_and_who_paid() {
+    let mut top = scene();
+    let mut over = frame(20);
+    let split = &mut over["splits"][0];
+    (split["phase"], split["weight"]["effective"]) = (json!("rolled_back"), json!("0%"));
+    split["phase_reason"] = json!("error_rate: 40 of 1000 canary requests failed");
+    split["versions"][1]["users"] = json!(412);
+    split["rollback"] = json!({
+        "epoch": 3, "cause": "verdict", "broke_at": "2026-01-02T03:04:20.100Z",
+        "found_at": "2026-01-02T03:04:21.300Z", "applied_at": "2026-01-02T03:04:21.301Z",
+        "complete_at": null, "failed_requests": 40, "users": null,
+        "evidence": "/v1/rollouts/cart-3/evidence.html",
+    });
+    top.told("status", &over.to_string());
+    insta::assert_snapshot!("rolled_back", shown(&top, 80, 24));
+}
+
+#[test]
 fn a_narrow_terminal_has_less_and_a_wide_one_more() {
     insta::assert_snapshot!("narrow", shown(&scene(), 60, 20));
     insta::assert_snapshot!("wide", shown(&scene(), 120, 40));

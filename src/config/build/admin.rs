@@ -103,7 +103,7 @@ mod tests {
     use crate::config::load;
 
     const REST: &str =
-        "upstreams: { a: { static: [\"127.0.0.1:1\"] } }\nsplits: { s: { stable: a } }\n";
+        "upstreams: { a: { static: [\"192.0.2.1:80\"] } }\nsplits: { s: { stable: a } }\n";
 
     fn anonymous_of(head: &str) -> Access {
         let text = format!("listen: \"127.0.0.1:80\"\n{head}\n{REST}");

@@ -12,6 +12,7 @@ mod classify;
 mod health;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod split;
@@ -30,13 +31,13 @@ pub(super) use self::{
 };
 
 use super::{
-    Config, Drain, LongLived, Metrics, Written,
-    leaf::{Count, OrZero, Text},
+    Config, Drain, LongLived, Written,
+    leaf::OrZero,
     schema::{FileBlock, ListenerBlock, LongLivedForm},
     tree::Node,
     walk::{Placed, Shape, Walk},
 };
-use crate::model::{ListenerName, number::length};
+use crate::model::ListenerName;
 
 /// A hash of the text; the same text has the same hash in every process.
 pub(super) fn hash(text: &str) -> u64 {
@@ -93,7 +94,7 @@ pub(super) fn config(file: &FileBlock, text: &str) -> Option<Config> {
         drain: drain(file)?,
         access_log: telling::access_log(file)?,
         tracing: telling::tracing(file)?,
-        metrics: metrics(file)?,
+        metrics: metrics::metrics(file)?,
     })
 }
 
@@ -116,15 +117,5 @@ fn drain(file: &FileBlock) -> Option<Drain> {
                 Some(LongLived { deadline, spread })
             }
         },
-    })
-}
-
-fn metrics(file: &FileBlock) -> Option<Metrics> {
-    let block = &file.metrics.as_ref()?.value;
-    let Text(prefix) = plain(block.prefix.as_ref())?;
-    let Count(max_series) = plain(block.max_series.as_ref())?;
-    Some(Metrics {
-        prefix: prefix.into(),
-        max_series: length(max_series),
     })
 }

@@ -17,6 +17,7 @@ mod health;
 mod listener;
 mod marathon;
 mod memory;
+mod metrics;
 mod overlap;
 mod places;
 mod retry;
@@ -28,7 +29,6 @@ mod warm_up;
 
 use super::{
     guess,
-    leaf::Text,
     schema::{FileBlock, LongLivedForm},
     tree::Place,
     walk::{Placed, Walk},
@@ -50,7 +50,7 @@ pub(super) fn check(root: &Placed<FileBlock>, walk: &mut Walk) {
     listener::check(file, walk);
     admin::check(file, walk);
     drain(file, walk);
-    metrics(file, walk);
+    metrics::metrics(file, walk);
     telling::check(file, walk);
     if let Some(Placed {
         value: upstreams,
@@ -103,34 +103,6 @@ fn drain(file: &FileBlock, walk: &mut Walk) {
         };
         let help = "the ends are spread over a part of the time until `deadline`";
         walk.error(at, "conflict", "`spread` is longer than `deadline`", help);
-    }
-}
-
-fn metrics(file: &FileBlock, walk: &mut Walk) {
-    let prefix = file
-        .metrics
-        .as_ref()
-        .and_then(|at| at.value.prefix.as_ref());
-    let Some(Placed {
-        value: Text(prefix),
-        at,
-        ..
-    }) = prefix
-    else {
-        return;
-    };
-    let mut chars = prefix.chars();
-    let starts = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        let message = format!("`{prefix}` cannot start the name of a metric");
-        walk.error(
-            *at,
-            "bad_name",
-            message,
-            "use letters, digits and `_`, a letter first",
-        );
     }
 }
 

@@ -19,6 +19,7 @@ mod health;
 mod http;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod short;
@@ -46,6 +47,7 @@ pub(super) use self::{
         TlsBlock,
     },
     marathon::{AppId, Events, LabelSelector, MarathonAuthBlock, MarathonBlock, ServerUrl},
+    metrics::{EmfBlock, Flavor, MetricsBlock, StatsdBlock},
     retry::{HedgeAfterForm, HedgeBlock, RetryBlock, RetryOnForm},
     rollout::{AutoBlock, GateBlock, GateForm, HookUrl, Interval, RolloutBlock, StepBlock},
     short::{
@@ -150,16 +152,6 @@ block! {
         /// Over this time their ends are spread, so that clients do not all come back at once.
         spread: OrZero = Default("20s"),
     } later []
-}
-
-block! {
-    /// Names and bounds of metrics.
-    struct MetricsBlock {
-        /// The first word of every metric's name.
-        prefix: Text = Default("serin"),
-        /// No more series than this; the excess is counted in `route="_other"`.
-        max_series: Count<100, 10_000_000> = Default("20000"),
-    } later ["native_histograms", "endpoint_label"]
 }
 
 /// The version of the format.

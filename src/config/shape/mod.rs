@@ -13,6 +13,7 @@ mod classify;
 mod health;
 mod listener;
 mod marathon;
+mod metrics;
 mod retry;
 mod rollout;
 mod split;
@@ -35,6 +36,7 @@ pub use self::{
         ProxyMode, ProxyProtocol, UnknownSni,
     },
     marathon::{LabelRule, Marathon, MasterLogin, TaskHalf, TaskPort},
+    metrics::{Emf, Metrics, Statsd},
     retry::{Hedge, HedgeAfter, RescueOn, RetryOn, RetryPolicy},
     rollout::{
         AbsoluteAction, AbsoluteMetric, AbsoluteRule, Analysis, Auto, DryRun, Gate, GateKind,
@@ -111,13 +113,4 @@ pub struct LongLived {
     pub deadline: Duration,
     /// Over this time their ends are spread.
     pub spread: Duration,
-}
-
-/// Names and bounds of metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metrics {
-    /// The first word of every name.
-    pub prefix: Arc<str>,
-    /// No more series than this.
-    pub max_series: usize,
 }

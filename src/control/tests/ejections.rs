@@ -157,7 +157,10 @@ fn what_a_person_did_to_an_endpoint_stands_in_the_audit() {
     drop(desk);
     let file = rusqlite::Connection::open(directory.path().join("serin.db")).unwrap();
     let mut acts = file
-        .prepare("SELECT endpoint, actor, command, reason, result FROM audit ORDER BY id")
+        .prepare(
+            "SELECT endpoint, actor, command, reason, result FROM audit
+            WHERE endpoint IS NOT NULL ORDER BY id",
+        )
         .unwrap();
     let acts = acts.query_map([], |row| {
         let text = |column| row.get::<_, String>(column);

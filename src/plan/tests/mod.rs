@@ -283,6 +283,8 @@ impl World {
             metrics: config::Metrics {
                 prefix: "serin".into(),
                 max_series: 1,
+                statsd: None,
+                emf: None,
             },
         };
         let one = |port| Arc::from([Endpoint::new(address(port))]);

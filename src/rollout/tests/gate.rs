@@ -47,7 +47,7 @@ fn a_gate_waits_until_it_is_opened() {
 #[test]
 fn a_gate_that_is_closed_holds_until_a_person_opens_it() {
     let mut life = Life::of(&gated(Some(hook()), None), Origin::New);
-    let reason = "waits for confirm_promotion by http://deploy:9000/ok";
+    let reason = "waits for confirm_promotion by http://deploy:9000";
     assert_eq!(life.rollout.phase_reason(), reason);
     assert!(life.rollout.waits_at().is_some());
     assert!(life.ask(Command::CloseGate));

@@ -219,10 +219,9 @@ fn listed(split: &Split, is_chosen: bool, width: usize, top: &Top) -> Line<'stat
         Span::raw(name)
     };
     let phase = span(split.phase.clone(), Tone::of(&split.phase), top);
-    let step = split
-        .step
-        .as_ref()
-        .map_or_else(String::new, |step| format!(" {}/{}", step.number, step.of));
+    let is_over = split::is_over(split);
+    let step = split.step.as_ref().filter(|_| !is_over);
+    let step = step.map_or_else(String::new, |step| format!(" {}/{}", step.number, step.of));
     let weight = split.canary.as_ref().map_or_else(String::new, |canary| {
         let seen = split
             .weight
@@ -231,7 +230,8 @@ fn listed(split: &Split, is_chosen: bool, width: usize, top: &Top) -> Line<'stat
         let seen = seen.unwrap_or_default();
         format!("  {canary} {}{seen}", split.weight.effective)
     });
-    let verdict = split.analysis.as_ref().map(|it| it.verdict.as_str());
+    let verdict = split.analysis.as_ref().filter(|_| !is_over);
+    let verdict = verdict.map(|it| it.verdict.as_str());
     let verdict = verdict.map(|it| span(format!("  {}", shout(it)), Tone::of(it), top));
     let spans = [name, phase, Span::raw(step), Span::raw(weight)];
     Line::from(spans.into_iter().chain(verdict).collect::<Vec<_>>())

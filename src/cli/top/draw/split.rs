@@ -81,12 +81,15 @@ pub(super) fn draw(
 /// What is thought of the canary, and how things stand.
 fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
     let mut all = Vec::new();
-    let word = split
-        .analysis
-        .as_ref()
-        .map(|it| loud(shout(&it.verdict), Tone::of(&it.verdict), top));
-    let word = word.unwrap_or_else(|| loud("NOT JUDGED", Tone::Plain, top));
-    let why = split.analysis.as_ref().map_or("", |it| it.why.as_str());
+    // Of a rollout that is over, its end is the last word.
+    let is_over = is_over(split);
+    let judged = split.analysis.as_ref().filter(|_| !is_over);
+    let word = match judged {
+        Some(it) => loud(shout(&it.verdict), Tone::of(&it.verdict), top),
+        None if is_over => loud(shout(&split.phase), Tone::of(&split.phase), top),
+        None => loud("NOT JUDGED", Tone::Plain, top),
+    };
+    let why = judged.map_or("", |it| it.why.as_str());
     let why = if why.is_empty() {
         &split.phase_reason
     } else {
@@ -96,21 +99,14 @@ fn verdict(top: &Top, split: &Split, width: u16) -> Vec<Line<'static>> {
     let first = Span::raw(format!(" {}", why.next().unwrap_or_default()));
     all.push(Line::from(vec![word, first]));
     all.extend(why.map(Line::from));
-    let step = split.step.as_ref().map_or_else(
-        || split.phase.clone(),
-        |step| {
-            let end = step
-                .ends_at
-                .as_deref()
-                .map(|end| format!(", until {}", clock(end)));
-            let end = end.unwrap_or_default();
-            format!("step {} of {}: {}{end}", step.number, step.of, step.text)
-        },
-    );
-    all.push(Line::from(format!("{step}; epoch {}", split.epoch)));
-    if let Some(analysis) = &split.analysis {
-        all.push(gauge(analysis));
-    }
+    let step = split.step.as_ref().filter(|_| !is_over).map(|step| {
+        let end = step.ends_at.as_deref().map(clock);
+        let end = end.map_or_else(String::new, |end| format!(", until {end}"));
+        format!("step {} of {}: {}{end}; ", step.number, step.of, step.text)
+    });
+    let (step, epoch) = (step.unwrap_or_default(), split.epoch);
+    all.push(Line::from(format!("{step}epoch {epoch}")));
+    all.extend(judged.map(gauge));
     let mut notes = Vec::new();
     if let Some(budget) = &split.harm_budget {
         let (spent, all) = (budget.spent, budget.failed_requests);
@@ -165,6 +161,11 @@ fn wrapped(sentence: &str, width: u16, begun: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Whether its rollout has ended.
+pub(super) fn is_over(split: &Split) -> bool {
+    matches!(split.phase.as_str(), "rolled_back" | "promoted")
 }
 
 /// Evidence is a product: its bar grows with its logarithm.
