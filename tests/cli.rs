@@ -498,3 +498,79 @@ async fn labels_of_marathon_lb_become_a_file_that_is_valid() {
     .await;
     assert_eq!(none.status.code(), Some(2), "{none:?}");
 }
+
+/// A file with a sticky split; `more` follows its versions.
+fn sticky(more: &str) -> String {
+    format!(
+        "listen: \"127.0.0.1:0\"\nupstreams:\n  mesos: {{ static: [\"127.0.0.1:1\"] }}\n  \
+         ecs: {{ static: [\"127.0.0.1:2\"] }}\nsplits:\n  shop:\n    stable: mesos\n    \
+         canary: ecs\n    sticky: {{ key: [\"header:x-user\"] }}\n{more}"
+    )
+}
+
+#[tokio::test]
+async fn a_plan_against_a_file_is_refused_by_what_it_may_not_lead_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (old, new, other) = (path("old.yaml"), path("new.yaml"), path("other.yaml"));
+    std::fs::write(&old, sticky("    weight: 10%\n")).unwrap();
+    std::fs::write(&new, sticky("    weight: 4%\n")).unwrap();
+    let shadowed = "    weight: 10%\n  again:\n    match: { path_prefix: / }\n    stable: ecs\n";
+    std::fs::write(&other, sticky(shadowed)).unwrap();
+    let plan = ["plan", &new, "--against", &old];
+    let cases = [
+        (&[][..], 0),
+        (&["--fail-if", "moved>6%"], 0),
+        (&["--fail-if", "moved>5%"], 1),
+        (&["--fail-if", "flips>0"], 1),
+        (&["--fail-if", "harm>100000", "--rate", "100"], 0),
+        (&["--fail-if", "harm>1", "--rate", "100"], 1),
+        (&["--fail-if", "shadowed", "--fail-if", "restart"], 0),
+        (&["--fail-if", "users>1"], 2),
+    ];
+    for (words, code) in cases {
+        let output = run(&[&plan[..], words].concat(), "127.0.0.1:1").await;
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{words:?}: {}",
+            shown(&output)
+        );
+    }
+    let told = shown(&run(&plan, "127.0.0.1:1").await);
+    assert!(told.contains("~ splits.shop.weight: 10% -> 4%"), "{told}");
+    let moved = "6.00% get another version, 6.00% go back from the canary; of those that keep \
+                 their cookie 0.00% and 0.00%";
+    assert!(told.contains(moved), "{told}");
+    let shadow = ["plan", &other, "--against", &old, "--fail-if", "shadowed"];
+    let told = shown(&run(&shadow, "127.0.0.1:1").await);
+    assert!(told.starts_with("exit code 1"), "{told}");
+    assert!(told.contains("match again.default gets nothing"), "{told}");
+}
+
+#[tokio::test]
+async fn a_diff_ends_with_1_if_files_mean_something_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (old, same, new) = (path("old.yaml"), path("same.yaml"), path("new.yaml"));
+    std::fs::write(&old, sticky("    weight: 10%\n")).unwrap();
+    std::fs::write(&same, sticky("    weight: 10.0%   # the same\n")).unwrap();
+    std::fs::write(&new, sticky("    weight: 10%\n") + "workers: 3\n").unwrap();
+    let told = shown(&run(&["diff", &old, &same], "").await);
+    assert!(
+        told.starts_with("exit code 0") && told.contains("nothing changes"),
+        "{told}"
+    );
+    let told = shown(&run(&["diff", &old, &new], "").await);
+    assert!(told.starts_with("exit code 1"), "{told}");
+    assert!(
+        told.contains("+ workers: 3") && told.contains("at the next start only: workers"),
+        "{told}"
+    );
+    std::fs::write(&new, "listen: nowhere\n").unwrap();
+    let told = shown(&run(&["diff", &old, &new], "").await);
+    assert!(
+        told.starts_with("exit code 1") && told.contains("error[bad_value]"),
+        "{told}"
+    );
+}

@@ -84,12 +84,12 @@ fn circles(file: &FileBlock, upstream: &UpstreamBlock, walk: &mut Walk) {
 fn of<'a>(
     name: Option<&Placed<UpstreamName>>,
     upstreams: &'a Upstreams,
-) -> Option<&'a UpstreamBlock> {
+) -> Option<&'a Placed<UpstreamBlock>> {
     let name = name?;
     let (_, found) = upstreams
         .iter()
         .find(|(known, _)| known.value == name.value)?;
-    Some(&found.value)
+    Some(found)
 }
 
 /// Two versions that are one.
@@ -101,9 +101,11 @@ fn versions(split: &SplitBlock, upstreams: &Upstreams, walk: &mut Walk) {
     ) else {
         return;
     };
-    if std::ptr::eq(stable, canary) {
+    // What could not be read is reported already, and would make two alike.
+    if std::ptr::eq(stable, canary) || !stable.is_clean || !canary.is_clean {
         return;
     }
+    let (stable, canary) = (&stable.value, &canary.value);
     let place = |at: &Placed<EndpointForm>| (at.value.0.host.clone(), at.value.0.port);
     let shared = statics(stable).find(|at| statics(canary).any(|other| place(at) == place(other)));
     if let Some(endpoint) = shared {
@@ -157,7 +159,7 @@ fn times(split: &SplitBlock, upstreams: &Upstreams, walk: &mut Walk) {
     let versions = [&split.stable, &split.canary];
     for upstream in versions
         .into_iter()
-        .filter_map(|name| of(name.as_ref(), upstreams))
+        .filter_map(|name| of(name.as_ref(), upstreams).map(|at| &at.value))
     {
         let connect = upstream.timeouts.as_ref();
         let connect = connect.and_then(|at| at.value.connect.as_ref().filter(|at| at.is_written));
@@ -184,7 +186,7 @@ fn hedged(split: &SplitBlock, upstreams: &Upstreams, walk: &mut Walk) {
     let versions = [&split.stable, &split.canary];
     let mut known = versions
         .into_iter()
-        .filter_map(|name| of(name.as_ref(), upstreams));
+        .filter_map(|name| of(name.as_ref(), upstreams).map(|at| &at.value));
     let is_single = |upstream: &UpstreamBlock| {
         let list = upstream.r#static.as_ref();
         list.is_some_and(|list| list.value.len() == 1 && list.is_clean)
