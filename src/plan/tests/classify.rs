@@ -22,7 +22,7 @@ const RULES: &str = "
 
 fn rules(list: &str) -> Vec<config::ClassRule> {
     let text = format!(
-        "listen: \"127.0.0.1:1\"\nupstreams: {{ a: {{ static: [\"127.0.0.1:1\"] }} }}\n\
+        "listen: \"127.0.0.1:1\"\nupstreams: {{ a: {{ static: [\"127.0.0.1:9\"] }} }}\n\
          splits:\n  s:\n    stable: a\n    classify:{list}"
     );
     let loaded = config::load(&text, "x.yaml");

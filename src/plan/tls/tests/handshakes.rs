@@ -332,7 +332,7 @@ fn the_name_of_an_upstream_is_that_of_its_endpoints_if_they_have_one() {
     ];
     for (source, expected) in cases {
         let text = format!(
-            "listen: \"127.0.0.1:1\"\nupstreams: {{ u: {{ {source}, protocol: h2 }} }}\n\
+            "listen: \"127.0.0.1:9\"\nupstreams: {{ u: {{ {source}, protocol: h2 }} }}\n\
              splits: {{ s: {{ stable: u }} }}\n"
         );
         let config = config::load(&text, "x.yaml").unwrap().0;

@@ -87,7 +87,7 @@ impl World {
     fn write(&mut self, listener: &str, upstream: &str) {
         self.text = format!(
             "listeners:\n{listener}\n\
-             upstreams:\n  old: {{ static: [\"127.0.0.1:1\"], {upstream} }}\n\
+             upstreams:\n  old: {{ static: [\"127.0.0.1:9\"], {upstream} }}\n\
              splits: {{ s: {{ stable: old }} }}\n"
         );
     }
