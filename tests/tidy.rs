@@ -113,6 +113,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postcard", &["src/record/wire"]),
     ("axum", &["src/admin/"]),
     ("tower", &["src/admin/"]),
+    ("prometheus", &["src/admin/metrics/classic.rs"]),
     ("rusqlite", &["src/control/journal"]),
     ("aws_sigv4", &["src/discover/aws/"]),
     ("aws_credential_types", &["src/discover/aws/"]),

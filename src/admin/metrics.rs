@@ -3,7 +3,9 @@
 //! Names and labels are part of the product's promise. Label values come from the file or from
 //! closed sets of words, never from a request; and the number of series has a bound on top.
 
+mod classic;
 mod format;
+mod open;
 mod outlets;
 mod process;
 mod push;

@@ -1,13 +1,6 @@
-//! Families as text: as Prometheus has it (version 0.0.4), and as `OpenMetrics` has it, with
-//! exemplars.
+//! Families as text: which of the two that scrapers read is wanted, and its writer.
 
-use std::fmt::{self, Write as _};
-
-use super::text::{Family, Histogram, Kind, Sample, Text, Value};
-use crate::{measure::Exemplar, model::number::real};
-
-/// The units that names end in.
-const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
+use super::{classic, open, text::Text};
 
 /// Which text is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,154 +43,10 @@ impl Format {
 
     /// Writes the families; those without a sample are left out.
     pub(super) fn write(self, text: &Text) -> String {
-        let mut out = Out {
-            format: self,
-            text,
-            written: String::with_capacity(128 * text.series()),
-        };
-        for family in text.families() {
-            out.family(family);
+        match self {
+            Self::Prometheus => classic::write(text),
+            Self::OpenMetrics => open::write(text),
         }
-        if self == Self::OpenMetrics {
-            out.written.push_str("# EOF\n");
-        }
-        out.written
-    }
-}
-
-/// A text that is being written.
-#[derive(Debug)]
-struct Out<'a> {
-    format: Format,
-    text: &'a Text,
-    written: String,
-}
-
-/// A number as both texts have it.
-#[derive(Debug)]
-struct Number(f64);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_nan() {
-            f.write_str("NaN")
-        } else if self.0.is_infinite() {
-            f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" })
-        } else {
-            write!(f, "{}", self.0)
-        }
-    }
-}
-
-impl Out<'_> {
-    fn family(&mut self, family: &Family) {
-        let is_open = self.format == Format::OpenMetrics;
-        let (kind, suffix) = match family.kind {
-            Kind::Counter => ("counter", "_total"),
-            Kind::Gauge => ("gauge", ""),
-            Kind::Info if is_open => ("info", "_info"),
-            Kind::Info => ("gauge", "_info"),
-            Kind::Histogram => ("histogram", ""),
-        };
-        // `OpenMetrics` calls a family by its name without what its samples add.
-        let title = if is_open { "" } else { suffix };
-        let name = &family.name;
-        self.put(format_args!("# HELP {name}{title} "));
-        self.escaped(&family.help, is_open);
-        self.put(format_args!("\n# TYPE {name}{title} {kind}\n"));
-        let mut units = UNITS.into_iter().filter(|_| is_open);
-        let is_unit = |unit: &&str| {
-            let rest = name.strip_suffix(unit);
-            rest.is_some_and(|rest| rest.ends_with('_'))
-        };
-        if let Some(unit) = units.find(is_unit) {
-            self.put(format_args!("# UNIT {name} {unit}\n"));
-        }
-        for sample in self.text.samples(family) {
-            match &sample.value {
-                Value::Number(number) => {
-                    self.line(name, suffix, sample, None);
-                    self.put(format_args!(" {}\n", Number(*number)));
-                }
-                Value::Histogram(histogram) => self.histogram(name, sample, histogram),
-            }
-        }
-    }
-
-    fn histogram(&mut self, name: &str, sample: &Sample, histogram: &Histogram) {
-        for (place, (bound, count)) in histogram.buckets.iter().enumerate() {
-            self.bucket((name, sample), *bound, *count);
-            self.exemplar(histogram.exemplars.of(place));
-        }
-        self.bucket((name, sample), f64::INFINITY, histogram.count);
-        self.exemplar(histogram.exemplars.of(histogram.buckets.len()));
-        self.line(name, "_sum", sample, None);
-        self.put(format_args!(" {}\n", Number(histogram.sum)));
-        self.line(name, "_count", sample, None);
-        self.put(format_args!(" {}\n", histogram.count));
-    }
-
-    fn bucket(&mut self, (name, sample): (&str, &Sample), bound: f64, count: u64) {
-        self.line(name, "_bucket", sample, Some(bound));
-        self.put(format_args!(" {count}"));
-    }
-
-    /// What stands for a bucket, and the end of its line.
-    fn exemplar(&mut self, exemplar: Option<&Exemplar>) {
-        if let Some(exemplar) = exemplar.filter(|_| self.format == Format::OpenMetrics) {
-            let took = exemplar.took.as_secs_f64();
-            let at = real(exemplar.at.millis()) / 1e3;
-            let trace = exemplar.trace;
-            self.put(format_args!(" # {{trace_id=\"{trace}\"}} {took} {at}"));
-        }
-        self.written.push('\n');
-    }
-
-    /// A sample's name and labels.
-    fn line(&mut self, name: &str, suffix: &str, sample: &Sample, bound: Option<f64>) {
-        self.written.push_str(name);
-        self.written.push_str(suffix);
-        let mut before = '{';
-        for (name, value) in self.text.labels(sample) {
-            self.written.push(before);
-            self.written.push_str(name);
-            self.written.push_str("=\"");
-            self.escaped(value, true);
-            self.written.push('"');
-            before = ',';
-        }
-        if let Some(bound) = bound {
-            self.put(format_args!("{before}le=\"{}", Number(bound)));
-            // `OpenMetrics` writes real numbers as such.
-            if self.format == Format::OpenMetrics && bound.fract() <= 0.0 {
-                self.written.push_str(".0");
-            }
-            self.written.push('"');
-            before = ',';
-        }
-        if before == ',' {
-            self.written.push('}');
-        }
-    }
-
-    fn escaped(&mut self, text: &str, with_quotes: bool) {
-        if !text.contains(['\\', '\n', '"']) {
-            self.written.push_str(text);
-            return;
-        }
-        for character in text.chars() {
-            match character {
-                '\\' => self.written.push_str("\\\\"),
-                '\n' => self.written.push_str("\\n"),
-                '"' if with_quotes => self.written.push_str("\\\""),
-                other => self.written.push(other),
-            }
-        }
-    }
-
-    fn put(&mut self, what: fmt::Arguments<'_>) {
-        // Writing to a text does not fail.
-        let _fits = self.written.write_fmt(what);
     }
 }
 
@@ -207,6 +56,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        admin::metrics::text::Kind,
         measure::{BUCKETS, CellKey, Recorder, Request, RequestLabel},
         model::{CodeClass, Moment, Outcome, Protocol, Role, RouteId, SplitKey, Stage, TraceId},
     };
@@ -257,7 +107,7 @@ mod tests {
         let expected = "# HELP serin_requests_total What it \"is\".\n\
                         # TYPE serin_requests_total counter\n\
                         serin_requests_total{split=\"shop\",odd=\"a\\\"b\\\\c\\nd\"} 3\n\
-                        serin_requests_total +Inf\n\
+                        serin_requests_total inf\n\
                         # HELP serin_build_info The program.\n\
                         # TYPE serin_build_info gauge\n\
                         serin_build_info{version=\"1\"} 1\n\
