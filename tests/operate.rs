@@ -15,6 +15,7 @@ use serin::{
 
 const FILE: &str = r#"version: 1
 listen: "127.0.0.1:0"
+admin: "127.0.0.1:0"
 upstreams:
   mesos: { static: ["127.0.0.1:1"] }
   ecs: { static: ["127.0.0.1:2"] }
@@ -131,7 +132,7 @@ async fn a_bad_file_is_told_everywhere_and_a_good_one_mends_it() {
         .await;
     let (_, text) = house.serin("status").await;
     assert!(text.contains("the last file was bad"), "{text}");
-    assert!(text.contains(":10:5"), "line and column: {text}");
+    assert!(text.contains(":11:5"), "line and column: {text}");
     assert!(
         text.contains("canary ecs at 5%"),
         "the last good one is in force: {text}"

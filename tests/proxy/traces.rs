@@ -88,12 +88,7 @@ async fn what_clients_say_of_traces_passes_untouched_whatever_it_is() {
             .collect();
         let lines: Vec<_> = said
             .iter()
-            .map(|(name, it)| {
-                format!(
-                    "{name}: {it}
-"
-                )
-            })
+            .map(|(name, it)| format!("{name}: {it}\r\n"))
             .collect();
         let lines = lines.concat();
         assert_eq!(client.get("/", &lines).await.status, 200);
@@ -116,12 +111,7 @@ async fn what_clients_say_of_traces_reaches_an_endpoint_of_http2_untouched() {
             .collect();
         let lines: Vec<_> = said
             .iter()
-            .map(|(name, it)| {
-                format!(
-                    "{name}: {it}
-"
-                )
-            })
+            .map(|(name, it)| format!("{name}: {it}\r\n"))
             .collect();
         let lines = lines.concat();
         assert_eq!(client.get("/", &lines).await.status, 200);

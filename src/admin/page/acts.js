@@ -163,6 +163,8 @@ export function setUpActs(chosenSplit) {
   by("act").querySelector("form").addEventListener("submit", send);
   by("act-cancel").addEventListener("click", () => by("act").close());
   by("act").addEventListener("close", () => {
+    // It is told a little later, and the dialog of another act may be open by then.
+    if (by("act").open) return;
     by("act-token").value = "";
     open = null;
   });

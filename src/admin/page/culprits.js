@@ -38,7 +38,9 @@ function line(part, analysis) {
   const way = Math.log(Math.max(1, part.evidence)) / Math.log(Math.max(2, analysis.threshold));
   const bar = make("span", { class: "bar" });
   bar.style.width = Math.round(100 * Math.max(0, Math.min(1, way))) + "%";
-  const isProof = part.evidence >= analysis.threshold;
+  // A proof may be a sum, with no part that is one by itself: then it is the largest that says most.
+  const saysMost = analysis.verdict === "fail" && part === analysis.parts[0];
+  const isProof = saysMost || part.evidence >= analysis.threshold;
   return row([
     words.cause(part.cause),
     part.route ?? "all",

@@ -72,7 +72,12 @@ fn circles(file: &FileBlock, upstream: &UpstreamBlock, walk: &mut Walk) {
             let message =
                 format!("{address} is a listener of this file: requests would go in a circle");
             let help = "name the address of the service";
-            walk.error(endpoint.at, "circle", message, help);
+            // Of several listeners one may well stand behind another.
+            if addresses.len() > 1 {
+                walk.warn(endpoint.at, "circle", message, help);
+            } else {
+                walk.error(endpoint.at, "circle", message, help);
+            }
         } else if admin.is_some_and(|admin| is_it(admin, address)) {
             let message = format!("{address} is the admin address: everybody could move traffic");
             let help = "name the address of the service";

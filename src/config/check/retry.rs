@@ -130,12 +130,8 @@ fn pointless(split: &SplitBlock, block: &RetryBlock, walk: &mut Walk) {
     let is_single = block.attempts.as_ref().is_some_and(|at| at.value.0 == 1);
     if let Some(conditions) = block.retry_on.as_ref().filter(|_| is_single) {
         let message = "`attempts: 1` repeats nothing, whatever is listed here";
-        walk.error(
-            conditions.at,
-            "conflict",
-            message,
-            "write `attempts: 2`, or remove one",
-        );
+        let help = "write `attempts: 2`, or remove one";
+        walk.warn(conditions.at, "conflict", message, help);
     }
     let budget = block.retry_budget.as_ref().filter(|at| at.is_written);
     if let Some(budget) = budget.filter(|at| at.value == Share::ZERO) {
