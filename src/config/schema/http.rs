@@ -35,6 +35,28 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.bytes().all(token)
 }
 
+/// The address of a server of the rim without a `/` at its end: scheme, host, perhaps a port and a
+/// path, no query. A user in it is refused with where to `say_who` instead.
+pub(super) fn server<'a>(
+    text: &'a str,
+    expects: &'static str,
+    say_who: &'static str,
+) -> Result<&'a str, Misfit> {
+    let misfit = || Misfit::value(text, expects);
+    let uri: ::http::Uri = text.parse().map_err(|_| misfit())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().filter(|_| is_web).ok_or_else(misfit)?;
+    if authority.as_str().contains('@') {
+        let message = "this address holds no user and no password".to_owned();
+        return Err(Misfit::new("bad_value", message, say_who));
+    }
+    let ends = authority.as_str().ends_with(':') || authority.as_str().starts_with(':');
+    if ends || uri.query().is_some() {
+        return Err(misfit());
+    }
+    Ok(text.trim_end_matches('/'))
+}
+
 /// RFC 9110 section 4.2, as far as a host that is compared needs it.
 pub(super) fn is_host(text: &str) -> bool {
     let inner = text

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Default, Interval, KeyInfo, Node, Optional, Placed, Port, Required, Shape, Walk, block,
-    describe_block, word, words,
+    describe_block, http::server, word, words,
 };
 use crate::config::{
     LabelRule, TaskHalf,
@@ -81,20 +81,9 @@ pub(in crate::config) struct ServerUrl(pub String);
 impl ServerUrl {
     fn parse(text: &str) -> Result<Self, Misfit> {
         let expects = "an address such as `http://master.mesos:8080`";
-        let misfit = || Misfit::value(text, expects);
-        let uri: ::http::Uri = text.parse().map_err(|_| misfit())?;
-        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority().filter(|_| is_web).ok_or_else(misfit)?;
-        if authority.as_str().contains('@') {
-            let message = "this address holds no user and no password".to_owned();
-            let help = "write `auth: { username: NAME, password_file: PATH }`";
-            return Err(Misfit::new("bad_value", message, help));
-        }
-        let ends = authority.as_str().ends_with(':') || authority.as_str().starts_with(':');
-        if ends || uri.query().is_some() {
-            return Err(misfit());
-        }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
+        let say_who = "write `auth: { username: NAME, password_file: PATH }`";
+        let text = server(text, expects, say_who)?;
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Default, KeyInfo, Node, Optional, Placed, Required, SecretFile, Shape, Text, Walk, block,
-    describe_block, short::any_of, word, words,
+    describe_block, http::server, short::any_of, word, words,
 };
 use crate::{
     config::{LogField, LogPath, LogPiece, guess, units::Misfit, walk::scalar},
@@ -181,20 +181,8 @@ impl Shape for LogPath {
 impl CollectorUrl {
     fn parse(text: &str) -> Result<Self, Misfit> {
         let expects = "an address such as `http://127.0.0.1:4318`";
-        let misfit = || Misfit::value(text, expects);
-        let uri: ::http::Uri = text.parse().map_err(|_| misfit())?;
-        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority().filter(|_| is_web).ok_or_else(misfit)?;
-        if authority.as_str().contains('@') {
-            let message = "this address holds no user and no password".to_owned();
-            let help = "write what the collector wants to know into `headers_file`";
-            return Err(Misfit::new("bad_value", message, help));
-        }
-        let ends = authority.as_str().ends_with(':') || authority.as_str().starts_with(':');
-        if ends || uri.query().is_some() {
-            return Err(misfit());
-        }
-        let text = text.trim_end_matches('/');
+        let say_who = "write what the collector wants to know into `headers_file`";
+        let text = server(text, expects, say_who)?;
         let text = text.strip_suffix("/v1/traces").unwrap_or(text);
         Ok(Self(text.to_owned()))
     }
