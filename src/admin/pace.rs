@@ -34,7 +34,8 @@ impl Try {
         match self {
             Self::Unknown => (10, Duration::from_secs(6)),
             Self::Refused => (5, Duration::from_secs(10)),
-            Self::Act | Self::Abort => (20, Duration::from_millis(200)),
+            // A deployment that changes a weight ten times a second is no stranger.
+            Self::Act | Self::Abort => (100, Duration::from_millis(50)),
         }
     }
 }
@@ -121,15 +122,15 @@ mod tests {
     fn a_budget_is_used_up_and_comes_back() {
         let mut budgets = Budgets::default();
         let mut act = |now| budgets.spend(Try::Act, "kim".to_owned(), now);
-        for _ in 0..20 {
+        for _ in 0..100 {
             assert_eq!(act(NOW), None);
         }
         let wait = act(NOW).unwrap();
-        assert_eq!(wait, Duration::from_millis(200));
+        assert_eq!(wait, Duration::from_millis(50));
         assert_eq!(act(NOW + wait), None);
         assert!(act(NOW + wait).is_some());
         let later = NOW + Duration::from_mins(1);
-        assert!((0..20).all(|_| act(later).is_none()), "whole again");
+        assert!((0..100).all(|_| act(later).is_none()), "whole again");
         assert!(act(later).is_some());
     }
 

@@ -385,7 +385,7 @@ async fn acts_have_a_pace_and_an_abort_is_never_starved() {
     let house = House::open(WITH_TOKENS);
     let deploy = bearer(OPERATE);
     let mut statuses = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..400 {
         statuses.push(
             house
                 .ask("POST /v1/splits/shop:pause", &deploy, "")
