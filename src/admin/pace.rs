@@ -32,8 +32,8 @@ impl Try {
     /// How many at once, and the time after which there is one more.
     const fn budget(self) -> (u32, Duration) {
         match self {
-            Self::Unknown => (10, Duration::from_secs(6)),
-            Self::Refused => (5, Duration::from_secs(10)),
+            Self::Unknown => (30, Duration::from_secs(2)),
+            Self::Refused => (60, Duration::from_secs(1)),
             // A deployment that changes a weight ten times a second is no stranger.
             Self::Act | Self::Abort => (100, Duration::from_millis(50)),
         }

@@ -154,7 +154,7 @@ async fn a_token_that_is_not_known_opens_nothing_and_soon_waits() {
     let house = House::open(WITH_TOKENS);
     let wrong = bearer("read-0123456789-abcdeX");
     let (mut unknown, mut late) = (0, 0);
-    for (_, line, body) in tries(&house).into_iter().cycle().take(60) {
+    for (_, line, body) in tries(&house).into_iter().cycle().take(80) {
         // Health is nobody's secret, but who shows a token wants to be known.
         let json = if body.is_empty() {
             ""
@@ -173,7 +173,7 @@ async fn a_token_that_is_not_known_opens_nothing_and_soon_waits() {
         assert!(!answer.body.contains("0123456789"), "{}", answer.body);
     }
     assert!(
-        (10..=15).contains(&unknown) && late > 40,
+        (30..=40).contains(&unknown) && late >= 40,
         "{unknown}, {late}"
     );
     assert!(house.is_untouched());
