@@ -235,7 +235,7 @@ fn judgement((evidence, ticks): (Evidence, Ticks)) -> (Evidence, Ticks) {
     (evidence, ticks)
 }
 
-#[library_benchmark(config = measured(6_477_017))]
+#[library_benchmark(config = measured(7_810_330))]
 #[bench::of_the_reference()]
 fn config_compiled() -> (Written, Plan) {
     let mut written = Written::new(black_box(REFERENCE));
