@@ -19,7 +19,7 @@ listeners:
     address: 127.0.0.1:1
     tls: { certificates: [{ cert: c, key: k, ocsp: o }], client_ca: a }
 upstreams:
-  old: { static: [\"127.0.0.1:1\"], tls: { ca: a } }
+  old: { static: [\"127.0.0.1:2\"], tls: { ca: a } }
 splits:
   shop: { stable: old }
 ";
