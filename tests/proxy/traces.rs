@@ -75,6 +75,14 @@ fn sayings() -> Vec<Vec<(&'static str, String)>> {
     ]
 }
 
+/// One of them as fields, and as the lines of a head.
+fn both<'a>(saying: &'a [(&'static str, String)]) -> (Vec<(&'static str, &'a str)>, String) {
+    let said: Vec<_> = saying.iter().map(|(name, it)| (*name, &**it)).collect();
+    let lines = said.iter().map(|(name, it)| format!("{name}: {it}\r\n"));
+    let lines = lines.collect::<Vec<_>>().concat();
+    (said, lines)
+}
+
 #[tokio::test]
 async fn what_clients_say_of_traces_passes_untouched_whatever_it_is() {
     let mut origin = Origin::saying("fine").await;
@@ -82,15 +90,7 @@ async fn what_clients_say_of_traces_passes_untouched_whatever_it_is() {
     let mut client = Client::connect(proxy.address).await;
     let mut connection = Connection::connect(proxy.address).await;
     for saying in sayings() {
-        let said: Vec<_> = saying
-            .iter()
-            .map(|(name, value)| (*name, &**value))
-            .collect();
-        let lines: Vec<_> = said
-            .iter()
-            .map(|(name, it)| format!("{name}: {it}\r\n"))
-            .collect();
-        let lines = lines.concat();
+        let (said, lines) = both(&saying);
         assert_eq!(client.get("/", &lines).await.status, 200);
         assert_eq!(told(&origin.next().await), said);
         assert_eq!(connection.get("/", &said).await.status, 200);
@@ -105,15 +105,7 @@ async fn what_clients_say_of_traces_reaches_an_endpoint_of_http2_untouched() {
     let proxy = Proxy::start(config, &[origin.address], &[], 0);
     let mut client = Client::connect(proxy.address).await;
     for saying in sayings() {
-        let said: Vec<_> = saying
-            .iter()
-            .map(|(name, value)| (*name, &**value))
-            .collect();
-        let lines: Vec<_> = said
-            .iter()
-            .map(|(name, it)| format!("{name}: {it}\r\n"))
-            .collect();
-        let lines = lines.concat();
+        let (said, lines) = both(&saying);
         assert_eq!(client.get("/", &lines).await.status, 200);
         assert_eq!(told(&origin.next().await), said);
     }
