@@ -217,6 +217,15 @@ async fn a_bad_canary_is_rolled_back_before_ones_eyes() {
     browser.quit().await;
 }
 
+/// Does the act of the open dialog, and waits for its refusal.
+async fn refused(browser: &Browser) -> String {
+    browser.keys(&ENTER.to_string()).await;
+    browser
+        .until("!document.getElementById('act-refusal').hidden")
+        .await;
+    browser.text("#act-refusal").await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_is_done_by_keys_and_a_refusal_is_told_in_words() {
     let Some(browser) = Browser::start().await else {
@@ -240,11 +249,7 @@ async fn all_is_done_by_keys_and_a_refusal_is_told_in_words() {
     browser.keys("too late").await;
     stage.ask(Command::Abort).await;
     browser.until(&is_phase("Rolled back")).await;
-    browser.keys(&ENTER.to_string()).await;
-    browser
-        .until("!document.getElementById('act-refusal').hidden")
-        .await;
-    let refusal = browser.text("#act-refusal").await;
+    let refusal = refused(&browser).await;
     assert!(
         refusal.starts_with("Refused: split shop: the canary was rolled back"),
         "{refusal}"
@@ -255,11 +260,7 @@ async fn all_is_done_by_keys_and_a_refusal_is_told_in_words() {
     browser.keys("t").await;
     stage.ask(Command::Retry).await;
     browser.until("serin.frame.splits[0].epoch === 2").await;
-    browser.keys(&ENTER.to_string()).await;
-    browser
-        .until("!document.getElementById('act-refusal').hidden")
-        .await;
-    let refusal = browser.text("#act-refusal").await;
+    let refusal = refused(&browser).await;
     assert!(
         refusal.contains("the epoch of shop is 2 now, not 1"),
         "{refusal}"
